@@ -1,0 +1,246 @@
+"""An adapter: prompts, labels and what is known of them, and the one safetensors file that keeps it."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Self
+
+import torch
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from aspl.audio_prompts import Affine, AudioPrompts, parse_kind
+from aspl.clap import FrozenClap
+from aspl.errors import AdapterInvalid, AdapterMismatch, AsplError
+from aspl.text_prompts import (
+    DEFAULT_TEMPLATE,
+    METHODS,
+    NUM_CONTEXT_TOKENS,
+    CoCoOp,
+    check_labels,
+    make_text_prompt,
+    meta_net_width,
+)
+
+FORMAT = "earshot-adapter"
+FORMAT_VERSION = 1
+MAX_HEADER_BYTES = 16 * 2**20
+
+
+@dataclass(frozen=True)
+class StaticHead:
+    """The class features `[K, D]` of unit norm that a trained static text prompt amounts to."""
+
+    class_features: Tensor
+
+    def cosines(self, audio: Tensor) -> Tensor:
+        return audio @ self.class_features.T
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterInfo:
+    """What an adapter's file says of itself in its header, in JSON's terms."""
+
+    method: str
+    audio_prompt: str
+    labels: tuple[str, ...]
+    template: str | None
+    base_model: str
+    fingerprint: str
+    logit_scale: float
+    temperature: float
+    threshold: float | None
+    shots: Mapping[str, int]
+    seed: int
+    preset: str | None
+    num_parameters: int
+    report: Mapping[str, Any]
+    created_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    format_version: int = FORMAT_VERSION
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Adapter(AdapterInfo):
+    """A tenant's classifier: its facts, a text head, and audio prompts or None where there are none."""
+
+    head: StaticHead | CoCoOp
+    prompts: AudioPrompts | None = None
+
+    @classmethod
+    def zero_shot(cls, clap: FrozenClap, labels: Sequence[str], template: str = DEFAULT_TEMPLATE) -> Self:
+        """Return the untrained classifier of these labels: the text embedding of each in `template`.
+
+        Raises:
+            LabelsInvalid, TrainingConfigInvalid: labels or template that cannot be used.
+        """
+        head = StaticHead(make_text_prompt("zero_shot", clap, labels, template=template).class_features())
+        return cls(
+            head=head,
+            method="zero_shot",
+            audio_prompt="none",
+            labels=tuple(labels),
+            template=template,
+            base_model=clap.name,
+            fingerprint=clap.fingerprint,
+            logit_scale=clap.logit_scale,
+            temperature=1.0,
+            threshold=None,
+            shots={},
+            seed=0,
+            preset=None,
+            num_parameters=0,
+            report={},
+        )
+
+    @property
+    def info(self) -> AdapterInfo:
+        return AdapterInfo(**{name: getattr(self, name) for name in AdapterInfo.__dataclass_fields__})
+
+    @property
+    def size_bytes(self) -> int:
+        """The bytes that the adapter's tensors hold in memory."""
+        return sum(tensor.numel() * tensor.element_size() for tensor in self.tensors().values())
+
+    def logits(self, embeddings: Tensor) -> Tensor:
+        """Return calibrated logits `[B, K]` of audio embeddings `[B, D]` heard under this adapter's audio prompts."""
+        return self.head.cosines(embeddings) * (self.logit_scale / self.temperature)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what inference needs, by the names in the file."""
+        if isinstance(self.head, StaticHead):
+            tensors = {"class_features": self.head.class_features}
+        else:
+            tensors = {name: tensor.detach() for name, tensor in self.head.named_parameters()}
+        for stage, affine in (self.prompts or AudioPrompts()).stages().items():
+            tensors |= {f"{stage}.gamma": affine.gamma, f"{stage}.beta": affine.beta}
+        return tensors
+
+    def to_bytes(self) -> bytes:
+        """Return the adapter's file: safetensors with the facts as JSON in its header."""
+        header = {"format": FORMAT, "adapter": json.dumps(asdict(self.info), ensure_ascii=False)}
+        tensors = {name: tensor.detach().cpu().float().contiguous() for name, tensor in self.tensors().items()}
+        return save_tensors(tensors, metadata=header)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, clap: FrozenClap) -> Self:
+        """Load and fully check an adapter's file.
+
+        Raises:
+            AdapterInvalid: not such a file, or any name, shape, type or number in it that cannot be right.
+            AdapterMismatch: trained on another base model.
+        """
+        info = read_info(data)
+        if info.fingerprint != clap.fingerprint:
+            raise AdapterMismatch(
+                f"the adapter was trained on {info.base_model} ({info.fingerprint[:12]}); "
+                f"this is {clap.name} ({clap.fingerprint[:12]})"
+            )
+        try:
+            tensors = load_tensors(data)
+        except Exception as error:  # the safetensors reader raises its own kind for each fault
+            raise AdapterInvalid(f"the adapter's tensors cannot be read: {error}") from error
+        shapes = _expected_shapes(info, clap)
+        if tensors.keys() != shapes.keys():
+            odd = sorted(tensors.keys() ^ shapes.keys())
+            raise AdapterInvalid(f"the adapter's tensors should be {sorted(shapes)}; {odd} are missing or unknown")
+        for name, tensor in tensors.items():
+            if tensor.dtype != torch.float32 or tuple(tensor.shape) != shapes[name]:
+                found = f"{tensor.dtype} {tuple(tensor.shape)}"
+                raise AdapterInvalid(f"{name} should be float32 {shapes[name]} on this model, not {found}")
+            if not tensor.isfinite().all():
+                raise AdapterInvalid(f"{name} holds NaN or infinite numbers")
+        tensors = {name: tensor.to(clap.device) for name, tensor in tensors.items()}
+        stages = parse_kind(info.audio_prompt)
+        prompts = AudioPrompts(**{s: Affine(tensors.pop(f"{s}.gamma"), tensors.pop(f"{s}.beta")) for s in stages})
+        return cls(**vars(info), head=_head(info, tensors, clap), prompts=prompts if stages else None)
+
+    @staticmethod
+    def read_header(data: bytes) -> dict[str, Any]:
+        """Return the facts in an adapter's file without a model; raises AdapterInvalid."""
+        return asdict(read_info(data))
+
+
+def read_info(data: bytes) -> AdapterInfo:
+    """Return the checked facts from the header of an adapter's file; raises AdapterInvalid."""
+    size = int.from_bytes(data[:8], "little") if len(data) >= 8 else 0
+    if not 2 <= size <= min(len(data) - 8, MAX_HEADER_BYTES):
+        raise AdapterInvalid("the file is not a safetensors file, or is cut short")
+    try:
+        header = json.loads(data[8 : 8 + size])
+        metadata = header["__metadata__"]
+        facts = json.loads(metadata["adapter"])
+        is_adapter = metadata["format"] == FORMAT
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise AdapterInvalid("the file is not an earshot adapter: its header holds no adapter") from error
+    if not is_adapter or not isinstance(facts, dict) or facts.get("format_version") != FORMAT_VERSION:
+        raise AdapterInvalid(f"the file is not an earshot adapter of format version {FORMAT_VERSION}")
+    names = set(AdapterInfo.__dataclass_fields__)
+    if facts.keys() != names:
+        raise AdapterInvalid(f"the adapter's header lacks or doubles {sorted(facts.keys() ^ names)}")
+    _check_facts(facts)
+    return AdapterInfo(**{**facts, "labels": tuple(facts["labels"])})
+
+
+def _check_facts(facts: dict[str, Any]) -> None:
+    def number(value: Any) -> bool:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+    shots, threshold = facts["shots"], facts["threshold"]
+    checks = {
+        "method": facts["method"] in METHODS,
+        "audio_prompt": isinstance(facts["audio_prompt"], str),
+        "labels": isinstance(facts["labels"], list) and all(isinstance(label, str) for label in facts["labels"]),
+        "template": facts["template"] is None or isinstance(facts["template"], str),
+        "base_model": isinstance(facts["base_model"], str),
+        "fingerprint": isinstance(facts["fingerprint"], str) and len(facts["fingerprint"]) == 64,
+        "logit_scale": number(facts["logit_scale"]) and 0 < facts["logit_scale"] <= 1000,
+        "temperature": number(facts["temperature"]) and 0.001 <= facts["temperature"] <= 1000,
+        "threshold": threshold is None or (number(threshold) and 0 <= threshold <= 1),
+        "shots": isinstance(shots, dict) and all(isinstance(count, int) and count > 0 for count in shots.values()),
+        "seed": isinstance(facts["seed"], int),
+        "preset": facts["preset"] is None or isinstance(facts["preset"], str),
+        "num_parameters": isinstance(facts["num_parameters"], int) and facts["num_parameters"] >= 0,
+        "report": isinstance(facts["report"], dict),
+        "created_at": isinstance(facts["created_at"], str),
+    }
+    if wrong := [name for name, holds in checks.items() if not holds]:
+        raise AdapterInvalid(f"{wrong[0]} in the adapter's header cannot be {str(facts[wrong[0]])[:80]!r}")
+    try:
+        parse_kind(facts["audio_prompt"])
+        check_labels(facts["labels"], facts["method"])
+    except AsplError as error:
+        raise AdapterInvalid(f"the adapter's header is wrong: {error}") from error
+
+
+def _expected_shapes(info: AdapterInfo, clap: FrozenClap) -> dict[str, tuple[int, ...]]:
+    if info.method == "cocoop":
+        hidden = meta_net_width(clap)
+        shapes: dict[str, tuple[int, ...]] = {
+            "context": (NUM_CONTEXT_TOKENS, clap.text_width),
+            "meta_net.0.weight": (hidden, clap.joint_width),
+            "meta_net.0.bias": (hidden,),
+            "meta_net.2.weight": (clap.text_width, hidden),
+            "meta_net.2.bias": (clap.text_width,),
+        }
+    else:
+        shapes = {"class_features": (len(info.labels), clap.joint_width)}
+    for stage in parse_kind(info.audio_prompt):
+        shapes |= {f"{stage}.{name}": (clap.stage_widths[stage],) for name in ("gamma", "beta")}
+    return shapes
+
+
+def _head(info: AdapterInfo, tensors: dict[str, Tensor], clap: FrozenClap) -> StaticHead | CoCoOp:
+    if info.method != "cocoop":
+        features = tensors["class_features"]
+        if not torch.allclose(features.norm(dim=1), torch.ones(len(features), device=features.device), atol=1e-3):
+            raise AdapterInvalid("class_features are not of unit norm")
+        return StaticHead(features)
+    try:
+        head = CoCoOp(clap, info.labels, torch.Generator())
+    except AsplError as error:
+        raise AdapterInvalid(f"the adapter's labels do not fit this model: {error}") from error
+    head.load_state_dict(tensors)
+    return head.requires_grad_(False)
