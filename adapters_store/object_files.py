@@ -1,0 +1,151 @@
+"""A store's files under any fsspec URL: S3 and what speaks its protocol, other object stores, memory."""
+
+import errno
+import os
+import threading
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import fsspec
+from fsspec.core import url_to_fs
+
+from adapters_store.errors import StoreFull, StoreUnavailable
+
+OBJECT_STORES = ("s3:", "gs:", "gcs:", "az:", "abfs:", "abfss:", "memory:")
+FULL_CODES = {"XMinioStorageFull", "QuotaExceeded", "InsufficientStorage"}
+TAKEN_CODES = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
+
+S3_OPTIONS = {"config_kwargs": {"connect_timeout": 3, "read_timeout": 10, "retries": {"max_attempts": 2}}}
+"""A store that does not answer must fail a request before its client gives up."""
+
+_claiming = threading.Lock()
+"""For file systems whose exclusive creation is a look and then a write, as memory's."""
+
+
+class ObjectFiles:
+    """`Files` on an object store: a put is atomic, and creation is exclusive by a conditional put.
+
+    fsspec's other file systems get a temporary name and a rename instead of the atomic put; they have nothing in place
+    of the conditional one, so two writers of one adapter at the same instant could share a version number there.
+    """
+
+    def __init__(self, url: str, options: dict[str, Any] | None = None):
+        self._url = url
+        self._options = options if options is not None else (S3_OPTIONS if url.startswith("s3:") else {})
+        self._is_object_store = url.startswith(OBJECT_STORES)
+        self._pid = -1
+        self._connect()
+
+    def read(self, path: str) -> bytes | None:
+        with self._faults():
+            try:
+                return self._fs.cat_file(self._full(path))
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+
+    def write(self, path: str, data: bytes) -> None:
+        with self._faults():
+            if self._is_object_store:
+                self._fs.pipe_file(self._full(path), data)
+                return
+            self._make_parent(path)
+            incoming = f"{self._full(path)}.{uuid.uuid4().hex}"
+            self._fs.pipe_file(incoming, data)
+            self._fs.mv(incoming, self._full(path))
+
+    def claim(self, path: str) -> bool:
+        with self._faults(), _claiming:
+            self._make_parent(path)
+            try:
+                self._fs.pipe_file(self._full(path), b"", mode="create")
+            except FileExistsError:
+                return False
+            except OSError as error:
+                if _service_code(error) in TAKEN_CODES:
+                    return False
+                raise
+            return True
+
+    def remove(self, path: str) -> None:
+        with self._faults():
+            try:
+                self._fs.rm_file(self._full(path))
+            except FileNotFoundError:
+                return
+
+    def children(self, path: str) -> list[str]:
+        with self._faults():
+            # Another process may have written since the file system last listed this.
+            self._fs.invalidate_cache()
+            try:
+                paths = self._fs.ls(self._full(path), detail=False)
+            except (FileNotFoundError, NotADirectoryError):
+                return []
+            return [path.rstrip("/").rpartition("/")[2] for path in paths]
+
+    def existing(self, paths: Iterable[str]) -> set[str]:
+        with self._faults():
+            by_full_path = {self._full(path): path for path in paths}
+            # One call: an object store answers them side by side.
+            found = self._fs.cat(list(by_full_path), on_error="omit") if by_full_path else {}
+            # Some file systems answer with a leading slash, some without.
+            return {path for full_path, path in by_full_path.items() if {full_path, full_path.lstrip("/")} & set(found)}
+
+    def lock(self, path: str) -> AbstractContextManager[None]:
+        # Object stores have no locks: numbers are claimed, files are put whole, and the last writer of a pointer wins.
+        return nullcontext()
+
+    def check(self) -> None:
+        probe = f".probe-{uuid.uuid4().hex}"
+        self.write(probe, b"probe")
+        self.remove(probe)
+
+    @property
+    def _fs(self) -> fsspec.AbstractFileSystem:
+        # Connections and the event loop of a file system do not survive a fork.
+        if self._pid != os.getpid():
+            self._connect()
+        return self._filesystem
+
+    def _connect(self) -> None:
+        with self._faults():
+            self._filesystem, root = url_to_fs(self._url, use_listings_cache=False, **self._options)
+            self._root = root.rstrip("/")
+            self._pid = os.getpid()
+
+    def _full(self, path: str) -> str:
+        return f"{self._root}/{path}"
+
+    def _make_parent(self, path: str) -> None:
+        # Object stores have no directories, and makedirs would try to make a bucket.
+        if not self._is_object_store:
+            self._fs.makedirs(self._full(path).rpartition("/")[0], exist_ok=True)
+
+    @contextmanager
+    def _faults(self) -> Iterator[None]:
+        try:
+            yield
+        except _transport_errors(self._url) as error:
+            if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or _service_code(error) in FULL_CODES:
+                raise StoreFull(f"The adapter store {self._url} has no space left.") from error
+            raise StoreUnavailable(f"The adapter store {self._url} failed: {type(error).__name__}: {error}.") from error
+
+
+def _transport_errors(url: str) -> tuple[type[Exception], ...]:
+    """What the file system raises when the place fails; not `Exception`, which takes in a job's time limit."""
+    if not url.startswith("s3:"):
+        return (OSError,)
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    return (OSError, BotoCoreError, ClientError)
+
+
+def _service_code(error: BaseException) -> str | None:
+    """The object store's own error code, where the error or its cause carries one."""
+    for fault in (error, error.__cause__):
+        response = getattr(fault, "response", None)
+        if isinstance(response, dict):
+            return response.get("Error", {}).get("Code")
+    return None
