@@ -57,15 +57,15 @@ def test_concurrent_processes_never_share_a_version(tmp_path):
     assert os.listdir(tmp_path / INCOMING) == []
 
 
-@pytest.mark.parametrize(("suffix", "versions", "current"), [(".safetensors", [1], 1), (".json", [1], 1)])
-def test_a_killed_writer_leaves_nothing_half_made_and_no_lock(tmp_path, suffix, versions, current):
+@pytest.mark.parametrize("suffix", [".safetensors", ".json"])
+def test_a_killed_writer_leaves_nothing_half_made_and_no_lock(tmp_path, suffix):
     store = open_store(tmp_path)
     store.publish("acme", "birds", b"whole", {})
     killed = start(KILLED, tmp_path, suffix)
     killed.communicate(timeout=60)
     assert killed.returncode < 0
-    assert store.versions("acme", "birds") == versions
-    assert store.current("acme", "birds") == current
+    assert store.versions("acme", "birds") == [1]
+    assert store.current("acme", "birds") == 1
     assert store.publish("acme", "birds", b"next", {}).version == 3
 
 
@@ -170,7 +170,6 @@ def test_a_store_that_one_may_not_enter(tmp_path):
 
 def test_a_store_whose_directory_went_away_is_not_an_empty_one(tmp_path):
     store = open_store(tmp_path / "store")
-    (tmp_path / "store" / INCOMING).rmdir() if (tmp_path / "store" / INCOMING).exists() else None
     (tmp_path / "store").rmdir()
     for call in (
         lambda: store.resolve("acme", "birds"),

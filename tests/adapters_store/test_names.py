@@ -16,8 +16,30 @@ def test_references(reference, expected):
 
 @pytest.mark.parametrize(
     "reference",
-    ["", "@1", "birds@", "birds@0", "birds@03", "birds@-1", "birds@1.0", "birds@1@2", "birds@٣", "birds@1\n", "birds\n"]
-    + ["-birds", "_birds", "Birds", "vögel", "a" * 65, "a b", "a.b", "birds@9999999999", None, 3, b"birds"],
+    [
+        "",
+        "@1",
+        "birds@",
+        "birds@0",
+        "birds@03",
+        "birds@-1",
+        "birds@1.0",
+        "birds@1@2",
+        "birds@٣",
+        "birds@1\n",
+        "birds\n",
+        "-birds",
+        "_birds",
+        "Birds",
+        "vögel",
+        "a" * 65,
+        "a b",
+        "a.b",
+        "birds@9999999999",
+        None,
+        3,
+        b"birds",
+    ],
 )
 def test_references_refused(reference):
     with pytest.raises(NameInvalid):
