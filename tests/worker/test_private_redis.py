@@ -1,0 +1,31 @@
+import signal
+
+import pytest
+
+from worker import private_redis
+from worker.connection import connect
+
+
+def test_what_was_written_survives_a_kill(tmp_path):
+    process, url = private_redis.start(tmp_path)
+    client = connect(url)
+    try:
+        client.config_set("appendfsync", "always")
+        client.set("key", "value")
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process, again = private_redis.start(tmp_path)
+        assert again == url
+        assert client.get("key") == b"value"
+        with pytest.raises(private_redis.PrivateRedisFailed, match="already runs"):
+            private_redis.start(tmp_path)
+    finally:
+        client.close()
+        process.terminate()
+        process.wait()
+
+
+def test_deep_directories_get_a_short_socket(tmp_path):
+    url = private_redis.socket_url(tmp_path / ("d" * 150))
+    assert len(url) < 107
+    assert url != private_redis.socket_url(tmp_path / ("e" * 150))

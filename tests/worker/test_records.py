@@ -1,0 +1,135 @@
+import json
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from worker.connection import connect
+from worker.errors import JobNotFound, RedisUnavailable
+from worker.records import JobRecord, JobRecords, utc_now
+
+
+@pytest.fixture
+def records(redis):
+    return JobRecords(redis, ttl_s=100)
+
+
+def create(records, **values):
+    record = JobRecord(
+        **{"id": "a", "tenant": "t", "name": "dogs", "upload_id": "u", "training": {}, "created_at": utc_now()} | values
+    )
+    with records.redis.pipeline() as pipeline:
+        records.create(record, pipeline)
+        pipeline.execute()
+    return record
+
+
+def test_what_is_written_is_read(records):
+    record = create(records, training={"template": "Ein Geräusch: {}"})
+    assert records.get("t", "a") == record
+
+
+def test_the_public_record_has_the_documented_fields(records):
+    public = create(records).public()
+    assert list(public) == ["id", "state", "progress", "adapter", "error", "created_at", "started_at", "ended_at"]
+    assert list(public["progress"]) == ["phase", "epoch", "epochs", "loss", "accuracy", "eta_s"]
+    json.dumps(public)
+
+
+def test_another_tenants_job_is_not_found(records):
+    create(records)
+    with pytest.raises(JobNotFound):
+        records.get("other", "a")
+
+
+def test_every_change_is_an_event_and_reading_resumes(records):
+    create(records)
+    records.update("a", state="running")
+    records.update("a", state="succeeded")
+    events = records.events("a")
+    assert [event.record.state for event in events] == ["queued", "running", "succeeded"]
+    assert [event.record.state for event in records.events("a", after=events[0].id)] == ["running", "succeeded"]
+    assert records.events("a", after=events[-1].id) == []
+
+
+def test_a_reader_waits_for_the_next_event(records, redis_url):
+    create(records)
+    last = records.events("a")[-1].id
+
+    def later():
+        time.sleep(0.2)
+        JobRecords(connect(redis_url), ttl_s=100).update("a", state="running")
+
+    thread = threading.Thread(target=later)
+    thread.start()
+    events = records.events("a", after=last, block_s=5)
+    thread.join()
+    assert [event.record.state for event in events] == ["running"]
+
+
+def test_events_of_both_redis_protocols_are_read(records, redis_url):
+    from redis import Redis
+
+    create(records)
+    for protocol in (2, 3):
+        client = Redis.from_url(redis_url, protocol=protocol)
+        answer = client.xread({records.events_key("a"): "0"})
+        assert [event.record.id for event in JobRecords.parse_events(answer)] == ["a"]
+        client.close()
+
+
+def test_an_ended_job_never_changes_again(records):
+    create(records)
+    records.update("a", state="cancelled")
+    assert records.update("a", state="succeeded") is None
+    assert records.get("t", "a").state == "cancelled"
+
+
+def test_changes_from_many_threads_are_all_counted(records, redis_url):
+    create(records)
+
+    def count():
+        own = JobRecords(connect(redis_url), ttl_s=100)
+        for _ in range(20):
+            own.update("a", attempts=lambda record: record.attempts + 1)
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert records.get("t", "a").attempts == 80
+
+
+def test_only_ended_jobs_expire(records, redis):
+    create(records)
+    assert redis.ttl(records.record_key("a")) == -1
+    records.update("a", state="failed")
+    assert 0 < redis.ttl(records.record_key("a")) <= 100
+    assert 0 < redis.ttl(records.events_key("a")) <= 100
+    assert records.live_ids() == [] and records.live_of("t") == []
+
+
+def test_lists_are_newest_first_in_pages_and_pass_over_expired_records(records, redis):
+    for number in range(7):
+        create(records, id=f"job{number}")
+    create(records, id="foreign", tenant="other")
+    redis.delete(records.record_key("job4"))
+    page, cursor = records.list("t", limit=3)
+    assert [record.id for record in page] == ["job6", "job5", "job3"]
+    page, cursor = records.list("t", limit=3, after=cursor)
+    assert [record.id for record in page] == ["job2", "job1", "job0"]
+    assert cursor is None
+
+
+def test_a_record_of_a_newer_release_is_read(records, redis):
+    record = create(records)
+    redis.hset(records.record_key("a"), "not_known_here", "1")
+    assert records.get("t", "a") == replace(record)
+
+
+def test_redis_away_is_named():
+    client = connect("unix:///nowhere/redis.sock", num_retries=0)
+    with pytest.raises(RedisUnavailable):
+        JobRecords(client, ttl_s=1).get("t", "a")

@@ -1,0 +1,35 @@
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from worker.settings import Settings, WorkerSettings, describe
+
+
+def test_settings_come_from_the_environment(monkeypatch):
+    monkeypatch.setenv("EARSHOT_MAX_CLIPS", "7")
+    monkeypatch.setenv("EARSHOT_DATA_DIR", "/somewhere")
+    settings = Settings()
+    assert settings.max_clips == 7
+    assert settings.staging_dir == Path("/somewhere/staging")
+    assert settings.store_url_or_local == "/somewhere/adapters"
+    assert settings.redis_url_or_private == "unix:///somewhere/redis.sock"
+
+
+@pytest.mark.parametrize("variable", ["EARSHOT_REDIS_URL", "REDIS_URL"])
+def test_redis_url_has_two_names(monkeypatch, variable):
+    monkeypatch.setenv(variable, "redis://elsewhere")
+    assert Settings().redis_url_or_private == "redis://elsewhere"
+
+
+def test_nonsense_is_refused(monkeypatch):
+    monkeypatch.setenv("EARSHOT_MAX_CLIPS", "-1")
+    with pytest.raises(ValidationError):
+        Settings()
+
+
+def test_every_setting_is_described():
+    text = describe(WorkerSettings)
+    for name in WorkerSettings.model_fields:
+        assert f"EARSHOT_{name.upper()}" in text
+    assert all(field.description for field in WorkerSettings.model_fields.values())

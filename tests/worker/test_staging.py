@@ -1,0 +1,242 @@
+import contextlib
+import io
+import os
+import stat
+import tarfile
+import time
+import zipfile
+
+import pytest
+
+from tests.worker.sounds import tone
+from worker.errors import ArchiveInvalid, LabelInvalid, UploadInvalid, UploadNotFound, UploadTooLarge
+from worker.staging import Staging, UploadLimits
+
+
+@pytest.fixture
+def upload(staging):
+    return staging.new_upload()
+
+
+def test_clips_come_back_in_order_with_their_labels(staging, upload):
+    staging.add_clip(upload, " dog ", [b"ab", b"c"])
+    staging.add_clip(upload, "Katze 🐱", io.BytesIO(b"def"))
+    loaded = staging.load(upload)
+    assert [(path.read_bytes(), label) for path, label in loaded] == [(b"abc", "dog"), (b"def", "Katze 🐱")]
+
+
+def test_the_digest_is_of_labels_and_bytes_alone(staging):
+    uploads = [staging.new_upload() for _ in range(4)]
+    contents = [("dog", b"a", "1.wav"), ("dog", b"a", "2.wav"), ("cat", b"a", "1.wav"), ("dog", b"b", "1.wav")]
+    for upload, (label, data, filename) in zip(uploads, contents, strict=True):
+        staging.add_clip(upload, label, [data], filename=filename)
+    digests = [staging.digest(upload) for upload in uploads]
+    assert digests[0] == digests[1] and len(set(digests)) == 3
+
+
+@pytest.mark.parametrize("label", ["", "  ", "x" * 201, "a\nb", "a\0b", "\u202edog"])
+def test_unusable_labels_are_refused(staging, upload, label):
+    with pytest.raises(LabelInvalid):
+        staging.add_clip(upload, label, [b"a"])
+
+
+@pytest.mark.parametrize(
+    ("limits", "limit"),
+    [
+        ({"max_clip_bytes": 3}, "max_clip_bytes"),
+        ({"max_upload_bytes": 9}, "max_upload_bytes"),
+        ({"max_clips": 2}, "max_clips"),
+        ({"max_labels": 2}, "max_labels"),
+    ],
+)
+def test_limits_are_named(tmp_path, limits, limit):
+    staging = Staging(tmp_path, UploadLimits(**limits))
+    upload = staging.new_upload()
+    with pytest.raises(UploadTooLarge, match=limit):
+        for label in ("a", "b", "c"):
+            staging.add_clip(upload, label, [b"12", b"34"])
+    assert len(list(staging.directory(upload).glob("*.clip"))) == len(staging.clips(upload))
+
+
+@pytest.mark.parametrize("upload_id", ["..", "../..", "/etc", "", "a" * 32, "0" * 31 + "/"])
+def test_only_ids_of_ours_are_directories(staging, upload_id):
+    with pytest.raises(UploadNotFound):
+        staging.directory(upload_id)
+    staging.remove(upload_id)
+
+
+def test_removing_leaves_nothing(staging, upload):
+    staging.add_clip(upload, "dog", [b"a"])
+    staging.remove(upload)
+    assert list(staging.root.iterdir()) == []
+    staging.remove(upload)
+
+
+def test_the_sweep_takes_old_uploads_without_a_job(staging):
+    old, used, young = (staging.new_upload() for _ in range(3))
+    past = time.time() - 1000
+    for upload in (old, used):
+        os.utime(staging.directory(upload), (past, past))
+    assert staging.sweep({used}, older_than_s=500) == [old]
+    assert {path.name for path in staging.root.iterdir()} == {used, young}
+
+
+def test_two_labels_are_needed(staging, upload):
+    staging.add_clip(upload, "dog", [b"a"])
+    with pytest.raises(UploadInvalid, match="2"):
+        staging.check_labels(upload)
+
+
+def test_clips_that_do_not_decode_are_left_out(staging, upload):
+    for number, label in enumerate(["dog", "dog", "cat"]):
+        staging.add_clip(upload, label, [tone(300 + 100 * number)])
+    staging.add_clip(upload, "cat", [tone(500)[:60]], filename="broken.wav")
+    failed = staging.check_audio(upload)
+    assert [clip.filename for clip in failed] == ["broken.wav"]
+    assert failed[0].error["code"].startswith("audio_")
+    assert [label for _, label in staging.load(upload)] == ["dog", "dog", "cat"]
+
+
+def test_a_label_without_a_usable_clip_is_named(staging, upload):
+    staging.add_clip(upload, "dog", [tone(300)])
+    staging.add_clip(upload, "cat", [b"no audio"], filename="cat.txt")
+    with pytest.raises(UploadInvalid, match=r"'cat' can be used \(cat.txt\)"):
+        staging.check_audio(upload)
+
+
+def test_seconds_of_audio_are_limited_in_all(tmp_path):
+    staging = Staging(tmp_path, UploadLimits(max_upload_s=0.5))
+    upload = staging.new_upload()
+    for label in ("dog", "cat"):
+        staging.add_clip(upload, label, [tone(300)])
+    with pytest.raises(UploadTooLarge, match="max_upload_s"):
+        staging.check_audio(upload)
+
+
+def zip_of(entries):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in entries:
+            archive.writestr(name, data)
+    file.seek(0)
+    return file
+
+
+def tar_of(entries, mode):
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode=mode) as archive:
+        for name, data in entries:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    file.seek(0)
+    return file
+
+
+ARCHIVES = {
+    "zip": zip_of,
+    "tar": lambda entries: tar_of(entries, "w"),
+    "tar.gz": lambda entries: tar_of(entries, "w:gz"),
+}
+
+
+@pytest.mark.parametrize("make", ARCHIVES.values(), ids=ARCHIVES)
+def test_folders_of_an_archive_are_labels(staging, upload, make):
+    entries = [
+        ("clips/dog/1.wav", b"a"),
+        ("clips/dog/.hidden", b"x"),
+        ("__MACOSX/clips/dog/1.wav", b"x"),
+        ("clips/.DS_Store", b"x"),
+        ("clips/große katze/1.wav", b"b"),
+    ]
+    staging.add_archive(upload, make(entries))
+    assert [(path.read_bytes(), label) for path, label in staging.load(upload)] == [
+        (b"a", "dog"),
+        (b"b", "große katze"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["../dog/1.wav", "/dog/1.wav", "dog/../../1.wav", "C:/dog/1.wav", "..\\dog\\1.wav"])
+@pytest.mark.parametrize("make", ARCHIVES.values(), ids=ARCHIVES)
+def test_paths_that_lead_outside_are_refused(staging, upload, make, name):
+    with pytest.raises(ArchiveInvalid, match="outside"):
+        staging.add_archive(upload, make([(name, b"a")]))
+    assert [path.name for path in staging.root.parent.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
+def test_links_and_devices_in_a_tar_are_refused(staging, upload, kind):
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        info = tarfile.TarInfo("dog/1.wav")
+        info.type, info.linkname = kind, "/etc/passwd"
+        archive.addfile(info)
+    file.seek(0)
+    with pytest.raises(ArchiveInvalid, match="link or a device"):
+        staging.add_archive(upload, file)
+
+
+def test_links_in_a_zip_are_refused(staging, upload):
+    info = zipfile.ZipInfo("dog/1.wav")
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with pytest.raises(ArchiveInvalid, match="link"):
+        staging.add_archive(upload, zip_of([(info, b"/etc/passwd")]))
+
+
+@pytest.mark.parametrize("make", ARCHIVES.values(), ids=ARCHIVES)
+def test_files_in_no_folder_are_refused(staging, upload, make):
+    with pytest.raises(ArchiveInvalid, match="folder is its label"):
+        staging.add_archive(upload, make([("1.wav", b"a")]))
+
+
+@pytest.mark.parametrize(
+    ("name", "limits"),
+    [
+        ("max_archive_members", {"max_archive_members": 3, "max_archive_ratio": 1e6}),
+        ("max_archive_ratio", {"max_archive_ratio": 2}),
+        ("max_upload_bytes", {"max_upload_bytes": 1_000_000, "max_archive_ratio": 1e6}),
+        ("max_clip_bytes", {"max_clip_bytes": 1_000_000, "max_archive_ratio": 1e6}),
+    ],
+)
+@pytest.mark.parametrize("kind", ["zip", "tar.gz"])
+def test_archives_over_a_limit_are_refused(tmp_path, kind, name, limits):
+    staging = Staging(tmp_path, UploadLimits(**limits))
+    archive = ARCHIVES[kind]([(f"dog/{number}.wav", bytes(2_000_000)) for number in range(4)])
+    with pytest.raises(UploadTooLarge, match=name):
+        staging.add_archive(staging.new_upload(), archive)
+
+
+def test_a_long_header_of_a_tar_is_held_to_the_ratio(tmp_path):
+    staging = Staging(tmp_path, UploadLimits(max_archive_ratio=2))
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
+        info = tarfile.TarInfo("dog/1.wav")
+        info.pax_headers = {"comment": "a" * 8_000_000}
+        archive.addfile(info)
+    file.seek(0)
+    with pytest.raises(UploadTooLarge, match="max_archive_ratio"):
+        staging.add_archive(staging.new_upload(), file)
+
+
+def test_a_zip_with_a_huge_directory_is_refused_before_it_is_read(tmp_path):
+    staging = Staging(tmp_path, UploadLimits(max_archive_members=1))
+    with pytest.raises(UploadTooLarge, match="max_archive_members"):
+        staging.add_archive(staging.new_upload(), zip_of([(f"dog/{number}.wav", b"") for number in range(20)]))
+
+
+@pytest.mark.parametrize("make", ARCHIVES.values(), ids=ARCHIVES)
+def test_damaged_archives_are_named(staging, upload, make):
+    data = make([(f"dog/{number}.wav", os.urandom(5000)) for number in range(5)]).getvalue()
+    for length in range(0, len(data) - 1100, len(data) // 7):
+        with pytest.raises(ArchiveInvalid):
+            staging.add_archive(staging.new_upload(), io.BytesIO(data[:length]))
+
+
+def test_flipped_bytes_of_an_archive_never_crash(staging):
+    data = bytearray(zip_of([(f"dog/{number}.wav", b"abc" * 1000) for number in range(3)]).getvalue())
+    for position in range(0, len(data), 3):
+        flipped = bytearray(data)
+        flipped[position] ^= 0xFF
+        upload = staging.new_upload()
+        with contextlib.suppress(UploadInvalid, UploadTooLarge):
+            staging.add_archive(upload, io.BytesIO(flipped))

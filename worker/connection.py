@@ -1,0 +1,26 @@
+"""Connections to Redis that bridge a restart of the server."""
+
+from redis import Redis
+from redis.backoff import ExponentialBackoff
+from redis.exceptions import ConnectionError, TimeoutError
+from redis.retry import Retry
+
+RETRY_FIRST_S = 0.05
+RETRY_CAP_S = 1.0
+CONNECT_TIMEOUT_S = 5.0
+
+
+def connect(url: str, *, num_retries: int = 3, socket_timeout_s: float | None = 10.0) -> Redis:
+    """A client for `url` that asks again, with growing pauses, while Redis does not answer.
+
+    Three retries take half a second, which a waiting caller can bear; forty take most of a minute, which a
+    restarting server needs. Answers are bytes, as RQ wants them.
+    """
+    return Redis.from_url(
+        url,
+        retry=Retry(ExponentialBackoff(cap=RETRY_CAP_S, base=RETRY_FIRST_S), num_retries),
+        retry_on_error=[ConnectionError, TimeoutError],
+        socket_connect_timeout=CONNECT_TIMEOUT_S,
+        socket_timeout=socket_timeout_s,
+        health_check_interval=30,
+    )

