@@ -1,0 +1,77 @@
+"""`python -m service` serves; `python -m service keys add|list|revoke TENANT` manages API keys."""
+
+import argparse
+
+from adapters_store import check_tenant
+from service.keys import KeyFile
+from service.settings import ServiceSettings
+from worker.settings import describe
+
+GRACE_S = 3
+
+
+def main() -> None:
+    """Parse the command line and do what it says."""
+    parser = argparse.ArgumentParser(
+        prog="python -m service",
+        description=__doc__,
+        epilog="Settings, read from the environment once:\n" + describe(ServiceSettings),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command")
+    keys = commands.add_parser("keys", help="make, list and revoke API keys")
+    actions = keys.add_subparsers(dest="action", required=True)
+    actions.add_parser("add", help="make a key for a tenant and print it, once").add_argument("tenant")
+    actions.add_parser("list", help="show the keys' ids and tenants").add_argument("tenant", nargs="?")
+    revoke = actions.add_parser("revoke", help="remove a tenant's keys")
+    revoke.add_argument("tenant")
+    revoke.add_argument("--id", help="only the key of this id")
+    arguments = parser.parse_args()
+    settings = ServiceSettings()
+    if arguments.command == "keys":
+        manage_keys(KeyFile(settings.keys_path_or_default), arguments)
+    else:
+        serve(settings)
+
+
+def manage_keys(keys: KeyFile, arguments: argparse.Namespace) -> None:
+    """`keys add`, `keys list` and `keys revoke`."""
+    if arguments.tenant is not None:
+        check_tenant(arguments.tenant)
+    if arguments.action == "add":
+        print(keys.add(arguments.tenant))
+    elif arguments.action == "list":
+        for record in keys.records(arguments.tenant):
+            print(f"{record.id}  {record.created_at}  {record.tenant}")
+    else:
+        print(f"{keys.revoke(arguments.tenant, arguments.id)} revoked")
+
+
+def serve(settings: ServiceSettings) -> None:
+    """Load the model and answer until SIGTERM or Ctrl-C."""
+    import uvicorn
+
+    from service.app import create_app, is_loopback
+    from service.context import Context
+    from worker import logging
+
+    if not is_loopback(settings.host) and not KeyFile(settings.keys_path_or_default).has_keys():
+        raise SystemExit(
+            f"Without API keys the service binds to a loopback address only, not to {settings.host}: "
+            "make one with `python -m service keys add TENANT`."
+        )
+    logging.set_up(level=settings.log_level, format=settings.log_format)
+    app = create_app(Context.open(settings))
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+
+
+if __name__ == "__main__":
+    main()

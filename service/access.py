@@ -1,0 +1,132 @@
+"""The gate in front of every route: request id, tenant, rate, size of the body; log and metrics on the way out.
+
+It stands before the body is read, so what is refused here costs nothing.
+"""
+
+import re
+import time
+import uuid
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.keys import LOCAL_TENANT, KeyFile
+from service.metrics import Metrics
+from service.problems import ServiceError, code_of, problem
+from service.rates import TenantRates
+
+PUBLIC_PATHS = frozenset({"/", "/healthz", "/readyz", "/info", "/metrics", "/docs", "/openapi.json"})
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+log = structlog.get_logger(__name__)
+
+
+class Access:
+    """ASGI middleware; sets `earshot.request_id` and `earshot.tenant` in the scope."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        keys: KeyFile,
+        is_loopback: bool,
+        rates: TenantRates,
+        max_bytes_by_path: dict[str, int],
+        metrics: Metrics,
+    ):
+        self.app = app
+        self._keys = keys
+        self._is_loopback = is_loopback
+        self._rates = rates
+        self._max_bytes_by_path = max_bytes_by_path
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self.app(scope, receive, send)
+        headers = Headers(scope=scope)
+        given_id = headers.get("x-request-id", "")
+        scope["earshot.request_id"] = given_id if REQUEST_ID.fullmatch(given_id) else uuid.uuid4().hex
+        answer = Answer(scope, send)
+        with structlog.contextvars.bound_contextvars(request_id=scope["earshot.request_id"]):
+            try:
+                self._admit(scope, headers)
+                await self.app(scope, self._limited(scope, receive), answer)
+            except Exception as error:
+                await self._answer_error(error, scope, receive, answer)
+            finally:
+                self._report(scope, answer)
+
+    def _admit(self, scope: Scope, headers: Headers) -> None:
+        if scope["path"] not in PUBLIC_PATHS:
+            tenant = scope["earshot.tenant"] = self._tenant(headers)
+            structlog.contextvars.bind_contextvars(tenant=tenant)
+            self._rates.spend(tenant)
+        declared = headers.get("content-length", "")
+        if declared.isdecimal():
+            self._check_size(scope, int(declared))
+
+    def _tenant(self, headers: Headers) -> str:
+        if self._is_loopback and not self._keys.has_keys():
+            return LOCAL_TENANT
+        scheme, _, key = headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            key = headers.get("x-api-key", "")
+        tenant = self._keys.tenant_of(key.strip()) if key else None
+        if tenant is None:
+            what = "This API key is not known." if key else "This call needs an API key."
+            raise ServiceError("unauthenticated", f"{what} Send Authorization: Bearer KEY, or X-API-Key: KEY.")
+        return tenant
+
+    def _limited(self, scope: Scope, receive: Receive) -> Receive:
+        num_bytes = 0
+
+        async def receive_counted() -> Message:
+            nonlocal num_bytes
+            message = await receive()
+            num_bytes += len(message.get("body", b""))
+            self._check_size(scope, num_bytes)
+            return message
+
+        return receive_counted
+
+    def _check_size(self, scope: Scope, num_bytes: int) -> None:
+        path = scope["path"] if scope["path"] in self._max_bytes_by_path else "*"
+        if scope["path"].startswith("/adapters/") and scope["path"].endswith("/file"):
+            path = "/adapters/*/file"
+        name, most = self._max_bytes_by_path[path]
+        if num_bytes > most:
+            raise ServiceError("body_too_large", f"The body is larger than {name} = {most} bytes.", limit=(name, most))
+
+    async def _answer_error(self, error: Exception, scope: Scope, receive: Receive, answer: "Answer") -> None:
+        if code_of(error) == "internal_error":
+            log.error("internal_error", exc_info=error)
+        if answer.status is not None:
+            raise error
+        await problem(error, request_id=scope["earshot.request_id"])(scope, receive, answer)
+
+    def _report(self, scope: Scope, answer: "Answer") -> None:
+        route = getattr(scope.get("route"), "path", "unmatched")
+        elapsed_s = time.perf_counter() - answer.started_at
+        self._metrics.requests.labels(scope["method"], route, str(answer.status or 499)).inc()
+        self._metrics.request_s.labels(scope["method"], route).observe(elapsed_s)
+        level = log.debug if route in PUBLIC_PATHS else log.info
+        elapsed_ms = round(elapsed_s * 1e3, 1)
+        level("request", method=scope["method"], route=route, status=answer.status, elapsed_ms=elapsed_ms)
+
+
+class Answer:
+    """The sending side of a request: adds the request's id, remembers the status."""
+
+    def __init__(self, scope: Scope, send: Send):
+        self._scope = scope
+        self._send = send
+        self.status: int | None = None
+        self.started_at = time.perf_counter()
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            MutableHeaders(scope=message)["X-Request-ID"] = self._scope["earshot.request_id"]
+        await self._send(message)

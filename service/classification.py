@@ -1,0 +1,205 @@
+"""From uploaded files and a choice of adapter to scored results: resolve, decode, queue, collect."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from adapters_store import AdapterStore, Ref
+from aspl import Adapter, FrozenClap
+from aspl.errors import AsplError
+from service.adapter_cache import AdapterCache, StoredKey, ZeroShotKey
+from service.decoding import DecodedClip, Decoder
+from service.engine import Engine
+from service.metrics import Metrics
+from service.problems import ServiceError, describe
+from service.ticket import Scored, Ticket
+
+# What goes wrong with one file alone; everything else fails the request.
+FILE_ERRORS = frozenset({"engine_fault"})
+
+
+@dataclass(frozen=True)
+class NamedFile:
+    """An uploaded file and what its client calls it."""
+
+    name: str
+    content: BinaryIO
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a tenant wants to know about some files."""
+
+    tenant: str
+    files: Sequence[NamedFile]
+    adapter: str | None  # "name" or "name@3"; None for zero-shot
+    labels: tuple[str, ...]
+    template: str
+    top_k: int | None
+    wants_windows: bool
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One file's clip and its scores."""
+
+    clip: DecodedClip
+    scored: Scored
+
+
+class Classifier:
+    """Answers questions; one for the whole process."""
+
+    def __init__(
+        self,
+        *,
+        clap: FrozenClap,
+        store: AdapterStore,
+        cache: AdapterCache,
+        decoder: Decoder,
+        engine: Engine,
+        metrics: Metrics,
+        queue_timeout_s: float,
+        max_windows: int,
+    ):
+        self._clap = clap
+        self._store = store
+        self._cache = cache
+        self._decoder = decoder
+        self._engine = engine
+        self._metrics = metrics
+        self._queue_timeout_s = queue_timeout_s
+        self._max_windows = max_windows
+
+    async def answer(self, question: Question) -> dict[str, Any]:
+        """The body of the answer; raises what fails the request as a whole."""
+        started_at = time.perf_counter()
+        self._engine.queue.check_room(question.tenant)
+        clips = [asyncio.ensure_future(self._decoder.decode(file.content)) for file in question.files]
+        try:
+            ref = await self._resolve(question)
+            async with self._adapter(question, ref) as adapter:
+                outcomes = await self._hear(question, adapter, clips)
+        finally:
+            await _cancel(clips)
+        for outcome in outcomes:
+            self._metrics.clips.labels("unusable" if isinstance(outcome, Exception) else "scored").inc()
+        if len(outcomes) == 1 and isinstance(outcomes[0], Exception):
+            raise outcomes[0]
+        results = [
+            _row(file.name, outcome, adapter, question) for file, outcome in zip(question.files, outcomes, strict=True)
+        ]
+        return {
+            "adapter": ref and {"name": ref.name, "version": ref.version, "digest": ref.digest},
+            "model": {"name": self._clap.name, "fingerprint": self._clap.fingerprint},
+            "results": results,
+            "timing_ms": _timing(outcomes, (time.perf_counter() - started_at) * 1e3),
+        }
+
+    async def _resolve(self, question: Question) -> Ref | None:
+        """The version that the request means; from here on it keeps to it."""
+        if question.adapter is None:
+            return None
+        return await asyncio.to_thread(self._store.resolve, question.tenant, question.adapter)
+
+    def _adapter(self, question: Question, ref: Ref | None) -> AbstractAsyncContextManager[Adapter]:
+        if ref is not None:
+            return self._cache.use(StoredKey(ref), lambda: Adapter.from_bytes(self._store.read(ref), self._clap))
+        key = ZeroShotKey(question.tenant, question.labels, question.template)
+        return self._cache.use(key, lambda: Adapter.zero_shot(self._clap, question.labels, template=question.template))
+
+    async def _hear(
+        self, question: Question, adapter: Adapter, clips: Sequence["asyncio.Future[DecodedClip]"]
+    ) -> list[Heard | Exception]:
+        """For each file what was heard, or why that file could not be used."""
+        num_windows = 0
+        waiting: list[tuple[DecodedClip, asyncio.Future[Scored]] | Exception] = []
+        try:
+            for decoding in clips:
+                try:
+                    clip = await decoding
+                except AsplError as error:
+                    waiting.append(error)
+                    continue
+                num_windows += len(clip.windows)
+                self._check_windows(num_windows)
+                waiting.append((clip, self._submit(question, adapter, clip)))
+            return [item if isinstance(item, Exception) else await _heard(*item) for item in waiting]
+        finally:
+            # Where the request failed or its client left, nothing of it is to be encoded any more.
+            await _cancel([item[1] for item in waiting if not isinstance(item, Exception)])
+
+    def _submit(self, question: Question, adapter: Adapter, clip: DecodedClip) -> "asyncio.Future[Scored]":
+        deadline = time.monotonic() + self._queue_timeout_s
+        ticket = Ticket(question.tenant, clip.windows, adapter, deadline, wants_windows=question.wants_windows)
+        return asyncio.wrap_future(self._engine.submit(ticket))
+
+    def _check_windows(self, num_windows: int) -> None:
+        if num_windows > self._max_windows:
+            raise ServiceError(
+                "too_many_windows",
+                f"The clips make more than max_request_windows = {self._max_windows} windows of 10 s.",
+                limit=("max_request_windows", self._max_windows),
+            )
+
+
+async def _heard(clip: DecodedClip, scoring: "asyncio.Future[Scored]") -> Heard | Exception:
+    try:
+        return Heard(clip, await scoring)
+    except ServiceError as error:
+        if error.code in FILE_ERRORS:
+            return error
+        raise
+
+
+async def _cancel(futures: Sequence["asyncio.Future[Any]"]) -> None:
+    pending = [future for future in futures if not future.done()]
+    for future in pending:
+        future.cancel()
+    # Also those that have failed: their errors count as seen.
+    await asyncio.gather(*futures, return_exceptions=True)
+
+
+def _row(name: str, outcome: Heard | Exception, adapter: Adapter, question: Question) -> dict[str, Any]:
+    if isinstance(outcome, Exception):
+        return {"file": name, "error": describe(outcome)}
+    clip, scored = outcome.clip, outcome.scored
+    best = _ranked(adapter.labels, scored.clip, question.top_k)
+    row: dict[str, Any] = {
+        "file": name,
+        "duration_s": clip.duration_s,
+        **best,
+        "unknown": adapter.threshold is not None and best["score"] < adapter.threshold,
+        "silent": clip.is_silent,
+        "truncated": clip.is_truncated,
+    }
+    if question.wants_windows:
+        row["windows"] = [
+            {"start_s": start_s, "end_s": end_s, **_ranked(adapter.labels, scores, question.top_k)}
+            for (start_s, end_s), scores in zip(clip.spans_s, scored.windows, strict=True)
+        ]
+    return row
+
+
+def _ranked(labels: Sequence[str], scores: np.ndarray, top_k: int | None) -> dict[str, Any]:
+    """The best label and the `top_k` best scores; equal ones stay in the adapter's order."""
+    assert len(labels) == len(scores)
+    order = np.argsort(-scores, kind="stable")[:top_k]
+    ranked = [{"label": labels[index], "score": float(scores[index])} for index in order]
+    return {**ranked[0], "scores": ranked}
+
+
+def _timing(outcomes: Sequence[Heard | Exception], total_ms: float) -> Mapping[str, float]:
+    heard = [outcome for outcome in outcomes if isinstance(outcome, Heard)]
+    slowest = {
+        "decode": max((h.clip.decode_ms for h in heard), default=0.0),
+        "queue": max((h.scored.queue_ms for h in heard), default=0.0),
+        "encode": max((h.scored.encode_ms for h in heard), default=0.0),
+        "total": total_ms,
+    }
+    return {phase: round(ms, 2) for phase, ms in slowest.items()}

@@ -1,0 +1,144 @@
+"""What a running service consists of, made once, and how routes get at it."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Annotated, Self
+
+import torch
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader, HTTPBearer
+from redis.asyncio import Redis as AsyncRedis
+
+from adapters_store import AdapterStore, open_store
+from aspl import FrozenClap
+from service.adapter_cache import AdapterCache
+from service.classification import Classifier
+from service.decoding import Decoder
+from service.engine import Engine, measure_batch_windows
+from service.keys import KeyFile
+from service.metrics import Metrics
+from service.settings import ServiceSettings
+from service.tenant_queue import TenantQueue
+from worker.connection import connect
+from worker.queue import JobQueue
+from worker.records import JobRecords
+from worker.staging import Staging, UploadLimits
+
+EVENTS_TIMEOUT_S = 10.0  # longer than any blocking read
+CPU_BATCHES = (1, 2, 4, 8)
+CUDA_BATCHES = (8, 16, 32, 64)
+
+
+@dataclass
+class Context:
+    """The parts of the service. Nothing else holds state."""
+
+    settings: ServiceSettings
+    clap: FrozenClap
+    store: AdapterStore
+    keys: KeyFile
+    metrics: Metrics
+    cache: AdapterCache
+    decoder: Decoder
+    engine: Engine
+    classifier: Classifier
+    staging: Staging
+    records: JobRecords
+    jobs: JobQueue
+    loaders: ThreadPoolExecutor
+    uploaders: ThreadPoolExecutor
+    async_redis: AsyncRedis
+
+    @classmethod
+    def open(cls, settings: ServiceSettings, *, clap: FrozenClap | None = None) -> Self:
+        """Load the model and connect everything; `start` then begins to serve."""
+        clap = clap or load_clap(settings)
+        metrics = Metrics()
+        store = open_store(settings.store_url_or_local)
+        loaders = ThreadPoolExecutor(settings.load_threads, thread_name_prefix="load")
+        cache = AdapterCache(max_bytes=settings.cache_bytes, executor=loaders, metrics=metrics)
+        decoder = Decoder(
+            num_threads=settings.decode_threads,
+            max_waiting=settings.max_decoding,
+            max_clip_s=settings.max_clip_s,
+            metrics=metrics,
+        )
+        queue = TenantQueue(
+            max_windows=settings.max_queue_windows, max_tenant_windows=settings.max_tenant_queue_windows
+        )
+        candidates = CUDA_BATCHES if clap.device.type == "cuda" else CPU_BATCHES
+        batch_windows = settings.batch_windows or measure_batch_windows(clap, candidates)
+        engine = Engine(clap, queue, batch_windows=batch_windows, metrics=metrics)
+        classifier = Classifier(
+            clap=clap,
+            store=store,
+            cache=cache,
+            decoder=decoder,
+            engine=engine,
+            metrics=metrics,
+            queue_timeout_s=settings.queue_timeout_s,
+            max_windows=settings.max_request_windows,
+        )
+        redis = connect(settings.redis_url_or_private)
+        return cls(
+            settings=settings,
+            clap=clap,
+            store=store,
+            keys=KeyFile(settings.keys_path_or_default),
+            metrics=metrics,
+            cache=cache,
+            decoder=decoder,
+            engine=engine,
+            classifier=classifier,
+            staging=Staging(settings.data_dir, UploadLimits.of(settings)),
+            records=JobRecords(redis, ttl_s=settings.job_ttl_s),
+            jobs=JobQueue(redis, settings),
+            loaders=loaders,
+            uploaders=ThreadPoolExecutor(settings.upload_threads, thread_name_prefix="upload"),
+            async_redis=AsyncRedis.from_url(settings.redis_url_or_private, socket_timeout=EVENTS_TIMEOUT_S),
+        )
+
+    def start(self) -> None:
+        """Start the inference thread."""
+        self.engine.start()
+
+    async def stop(self) -> None:
+        """Finish what runs, end all threads and connections."""
+        self.engine.stop()
+        self.decoder.close()
+        self.loaders.shutdown(cancel_futures=True)
+        self.uploaders.shutdown(cancel_futures=True)
+        await self.async_redis.aclose()
+        self.records.redis.close()
+
+
+def load_clap(settings: ServiceSettings) -> FrozenClap:
+    """The base model on the device and in the dtype of the settings; "auto" takes CUDA and bfloat16 where they pay."""
+    device = settings.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    dtype = torch.bfloat16 if settings.dtype == "bfloat16" else torch.float32
+    if settings.dtype == "auto" and device.startswith("cuda") and torch.cuda.is_bf16_supported():
+        dtype = torch.bfloat16
+    if device == "cpu":
+        # Decoding and the event loop need a core too, but a model that idles a core costs more.
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count() or 1)
+    return FrozenClap.load(settings.model, device=device, dtype=dtype, revision=settings.model_revision)
+
+
+def _context(request: Request) -> Context:
+    return request.app.state.context
+
+
+async def _tenant(
+    request: Request,
+    bearer: Annotated[object, Security(HTTPBearer(auto_error=False, description="An API key."))],
+    header: Annotated[object, Security(APIKeyHeader(name="X-API-Key", auto_error=False))],
+) -> str:
+    # The gate in service/access.py has checked the key before the body was read; the two above are for the document.
+    return request.scope["earshot.tenant"]
+
+
+ServiceContext = Annotated[Context, Depends(_context)]
+Tenant = Annotated[str, Depends(_tenant)]

@@ -1,0 +1,59 @@
+"""Uploaded files to waveforms and windows, in a bounded pool of threads (soundfile and soxr release the GIL)."""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+
+from aspl import audio
+from service.metrics import Metrics
+from service.problems import ServiceError
+
+
+@dataclass(frozen=True)
+class DecodedClip:
+    """A clip, cut into windows of 10 s."""
+
+    windows: np.ndarray  # [W, 480000]
+    spans_s: list[tuple[float, float]]
+    duration_s: float
+    is_silent: bool
+    is_truncated: bool
+    decode_ms: float
+
+
+class Decoder:
+    """Decodes with `num_threads` threads; refuses with "overloaded" when `max_waiting` clips wait already."""
+
+    def __init__(self, *, num_threads: int, max_waiting: int, max_clip_s: float, metrics: Metrics):
+        self.max_waiting = max_waiting
+        self.max_clip_s = max_clip_s
+        self._metrics = metrics
+        self._num_waiting = 0
+        self._pool = ThreadPoolExecutor(num_threads, thread_name_prefix="decode")
+
+    async def decode(self, file: BinaryIO) -> DecodedClip:
+        """Decode one file; raises aspl's Audio errors, and `ServiceError` when too much waits."""
+        if self._num_waiting >= self.max_waiting:
+            limit = ("max_decoding", self.max_waiting)
+            raise ServiceError("overloaded", "Too many clips wait to be decoded; try again shortly.", limit=limit)
+        self._num_waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, self._decode, file)
+        finally:
+            self._num_waiting -= 1
+
+    def close(self) -> None:
+        """End the threads once they have finished what they are at."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _decode(self, file: BinaryIO) -> DecodedClip:
+        started_at = time.perf_counter()
+        clip = audio.decode(file, max_duration_s=self.max_clip_s)
+        windows, spans_s = audio.windows(clip.waveform)
+        elapsed_s = time.perf_counter() - started_at
+        self._metrics.decode_s.observe(elapsed_s)
+        return DecodedClip(windows, spans_s, clip.duration_s, clip.is_silent, clip.is_truncated, elapsed_s * 1e3)

@@ -1,0 +1,99 @@
+"""The multipart forms of the two calls that take audio, checked as far as their text goes."""
+
+import json
+from typing import Annotated, Literal
+
+from fastapi import Form, UploadFile
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.problems import ServiceError
+from service.settings import ServiceSettings
+
+DEFAULT_TEMPLATE = "This is a sound of {}."
+
+
+class ClassifyForm(BaseModel):
+    """The body of `POST /classify`."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    audio: list[UploadFile] = Field(min_length=1, description="One or more audio files.")
+    adapter: str | None = Field(None, description="`name`, or `name@3` for a version; or else give `labels`.")
+    labels: list[str] = Field([], description="For zero-shot: repeated, or one JSON array.")
+    template: str = Field(DEFAULT_TEMPLATE, description="Zero-shot: the sentence around each label, with one `{}`.")
+    top_k: int | None = Field(None, ge=1, le=2**31, description="How many scores to return; all of them if absent.")
+    windows: bool = Field(False, description="Also return the scores of each 10 s window.")
+
+
+class AdaptForm(BaseModel):
+    """The body of `POST /adapt`: `clips` with `labels`, or an `archive`."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    name: str = Field(description="The adapter's name; a name that exists gets a new version.")
+    clips: list[UploadFile] = Field([], description="Audio files.")
+    labels: list[str] = Field([], description="One a clip, in the same order; repeated, or one JSON array.")
+    archive: UploadFile | None = Field(None, description="A zip or tar with a folder for each label.")
+    method: Literal["palm", "coop", "cocoop", "zero_shot"] = "palm"
+    template: str = Field(DEFAULT_TEMPLATE, description="The sentence around each label, with one `{}`.")
+    audio_prompt: str = Field(
+        "aspl_star", description="`aspl_star`, `aspl`, `none`, or stages joined by `+`, as `spectral+structural`."
+    )
+    preset: Literal["fast", "paper"] = "fast"
+    epochs: int | None = Field(None, ge=1, le=10_000)
+    learning_rate: float | None = Field(None, gt=0, le=100)
+    batch_size: int | None = Field(None, ge=1, le=1024)
+    seed: int = Field(0, ge=0, lt=2**31)
+    description: str = Field("", max_length=1000, description="Kept with the adapter.")
+
+
+ClassifyBody = Annotated[ClassifyForm, Form(media_type="multipart/form-data")]
+AdaptBody = Annotated[AdaptForm, Form(media_type="multipart/form-data")]
+
+
+def split_labels(labels: list[str]) -> list[str]:
+    """Labels as they came repeated, or out of the one JSON array that they came in."""
+    if len(labels) != 1 or not labels[0].lstrip().startswith("["):
+        return labels
+    try:
+        parsed = json.loads(labels[0])
+    except ValueError as error:
+        raise ServiceError("labels_invalid", f"labels: not a JSON array ({error}).") from error
+    if not all(isinstance(label, str) for label in parsed):
+        raise ServiceError("labels_invalid", "labels: the JSON array must hold strings alone.")
+    return parsed
+
+
+def check_labels(labels: list[str], settings: ServiceSettings) -> tuple[str, ...]:
+    """Zero-shot labels within the limits, or a `ServiceError` that names the one that is exceeded."""
+    if len(labels) > settings.max_labels:
+        limit = ("max_labels", settings.max_labels)
+        raise ServiceError("labels_invalid", f"More than max_labels = {settings.max_labels} labels.", limit=limit)
+    for label in labels:
+        if not label.strip():
+            raise ServiceError("labels_invalid", "A label is empty.")
+        if len(label) > settings.max_label_chars:
+            limit = ("max_label_chars", settings.max_label_chars)
+            detail = f"A label is longer than max_label_chars = {settings.max_label_chars} characters."
+            raise ServiceError("labels_invalid", detail, limit=limit)
+    if len(set(labels)) < len(labels):
+        raise ServiceError("labels_invalid", "A label is given twice.")
+    return tuple(labels)
+
+
+def check_template(template: str, settings: ServiceSettings) -> str:
+    """A template with one `{}` and of bearable length."""
+    if len(template) > settings.max_template_chars:
+        limit = ("max_template_chars", settings.max_template_chars)
+        detail = f"template: longer than max_template_chars = {settings.max_template_chars} characters."
+        raise ServiceError("invalid_request", detail, limit=limit)
+    if template.count("{}") != 1 or template.replace("{}", "").count("{") or template.replace("{}", "").count("}"):
+        raise ServiceError("invalid_request", "template: exactly one {} is needed, for the label.")
+    return template
+
+
+def check_num_files(num_files: int, settings: ServiceSettings) -> None:
+    """Refuse more files than a classification may have."""
+    if num_files > settings.max_files:
+        limit = ("max_files", settings.max_files)
+        raise ServiceError("too_many_files", f"More than max_files = {settings.max_files} files.", limit=limit)

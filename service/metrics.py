@@ -1,0 +1,34 @@
+"""What Prometheus reads. One registry an application; no tenant, adapter or path parameter becomes a label."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
+
+
+class Metrics:
+    """The counters and histograms of one API process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        labels = ["method", "route", "status"]
+        self.requests = Counter("earshot_requests", "Answered requests.", labels, registry=self.registry)
+        self.request_s = Histogram(
+            "earshot_request_seconds", "Time to answer.", ["method", "route"], registry=self.registry
+        )
+        self.errors = Counter("earshot_errors", "Error answers, by code.", ["code"], registry=self.registry)
+        self.clips = Counter("earshot_clips", "Clips classified.", ["outcome"], registry=self.registry)
+        self.decode_s = Histogram("earshot_decode_seconds", "Time to decode a clip.", registry=self.registry)
+        self.queue_s = Histogram("earshot_queue_seconds", "Time a clip waited for the model.", registry=self.registry)
+        self.batch_s = Histogram("earshot_batch_seconds", "Time to encode and score a batch.", registry=self.registry)
+        self.batch_windows = Histogram(
+            "earshot_batch_windows", "Windows in a batch.", buckets=BATCH_BUCKETS, registry=self.registry
+        )
+        self.engine_faults = Counter("earshot_engine_faults", "Faults of the inference thread.", registry=self.registry)
+        self.queue_windows = Gauge("earshot_queue_windows", "Windows that wait for the model.", registry=self.registry)
+        self.cached_adapters = Gauge("earshot_cached_adapters", "Adapters in memory.", registry=self.registry)
+        self.cached_bytes = Gauge("earshot_cached_adapter_bytes", "Their size.", registry=self.registry)
+        self.adapter_loads = Counter("earshot_adapter_loads", "Adapters loaded.", ["outcome"], registry=self.registry)
+
+    def render(self) -> bytes:
+        """The text that Prometheus scrapes."""
+        return generate_latest(self.registry)

@@ -1,0 +1,136 @@
+"""`/adapters`: what the store holds of a tenant; list, promote, delete, export, import."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import JSONResponse, Response
+
+from adapters_store import AdapterNotFound, AdapterStore, Ref, check_name, parse_reference
+from aspl import Adapter
+from service.context import ServiceContext, Tenant
+from service.problems import responses
+from service.schemas import AdapterList, AdapterSummary, AdapterVersion, CurrentVersion, VersionList
+from worker.manifest import adapter_manifest
+
+FILE_MEDIA_TYPE = "application/octet-stream"
+BINARY = {FILE_MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}}
+SHOWN = ("size_bytes", "created_at", "description", "labels", "method", "audio_prompt", "template", "num_parameters")
+SHOWN += ("shots", "seed", "preset", "threshold", "temperature", "report")
+STORE_ERRORS = ("invalid_request", "adapter_name_invalid", "adapter_corrupt", "store_unavailable")
+READ = responses("adapter_not_found", *STORE_ERRORS)
+WRITE = responses("adapter_not_found", "store_full", *STORE_ERRORS)
+DELETE = responses("adapter_not_found", "store_full", "redis_unavailable", *STORE_ERRORS)
+FILE = {200: {"content": BINARY, "description": "The file."}}
+
+router = APIRouter(tags=["adapters"])
+Limit = Annotated[int, Query(ge=1, le=200)]
+
+
+@router.get("/adapters", response_model=AdapterList, responses=responses(*STORE_ERRORS))
+def adapters(
+    tenant: Tenant, context: ServiceContext, limit: Limit = 50, after: Annotated[str | None, Query()] = None
+) -> JSONResponse:
+    """The tenant's adapters in alphabetical order, used or not."""
+    names, following = context.store.names(tenant, limit=limit, after=after and check_name(after))
+    rows = [row for name in names if (row := _summary_if_there(context.store, tenant, name))]
+    return JSONResponse({"adapters": rows, "next": following})
+
+
+@router.get("/adapters/{name}", response_model=AdapterSummary, responses=READ)
+def adapter(name: str, tenant: Tenant, context: ServiceContext) -> JSONResponse:
+    """One adapter; `name@3` shows that version instead of the current one."""
+    return JSONResponse(_summary(context.store, context.store.resolve(tenant, name)))
+
+
+@router.get("/adapters/{name}/versions", response_model=VersionList, responses=READ)
+def versions(
+    name: str,
+    tenant: Tenant,
+    context: ServiceContext,
+    limit: Limit = 50,
+    after: Annotated[int, Query(ge=0, le=999_999_999)] = 0,
+) -> JSONResponse:
+    """The adapter's versions in ascending order."""
+    store = context.store
+    check_name(name)
+    current = store.resolve(tenant, name).version
+    numbers = [number for number in store.versions(tenant, name) if number > after]
+    rows = [_version(store, store.resolve(tenant, f"{name}@{number}"), current) for number in numbers[:limit]]
+    following = numbers[limit - 1] if len(numbers) > limit else None
+    return JSONResponse({"name": name, "current": current, "versions": rows, "next": following})
+
+
+@router.put("/adapters/{name}/current", response_model=AdapterSummary, responses=WRITE)
+def set_current(name: str, wanted: CurrentVersion, tenant: Tenant, context: ServiceContext) -> JSONResponse:
+    """Promote a version, or roll back to it: from now on the bare name means it."""
+    return JSONResponse(_summary(context.store, context.store.set_current(tenant, name, wanted.version)))
+
+
+@router.delete("/adapters/{name}", status_code=204, responses=DELETE)
+def delete(name: str, tenant: Tenant, context: ServiceContext) -> Response:
+    """Delete an adapter, or with `name@3` that version; requests that use it already end well."""
+    bare_name, version = parse_reference(name)
+    stopped_jobs = context.jobs.adapter_deleted(tenant, bare_name) if version is None else []
+    try:
+        context.store.delete(tenant, bare_name, version)
+    except AdapterNotFound:
+        if not stopped_jobs:  # otherwise its first version was on its way, and will not come
+            raise
+    return Response(status_code=204)
+
+
+@router.get("/adapters/{name}/file", response_class=Response, responses=FILE | READ)
+def export(name: str, tenant: Tenant, context: ServiceContext) -> Response:
+    """The adapter's safetensors file, of the current version or of `name@3`."""
+    ref = context.store.resolve(tenant, name)
+    headers = {
+        "ETag": f'"{ref.digest}"',
+        "Content-Disposition": f'attachment; filename="{ref.name}-{ref.version}.safetensors"',
+    }
+    return Response(context.store.read(ref), media_type=FILE_MEDIA_TYPE, headers=headers)
+
+
+@router.post(
+    "/adapters/{name}/file",
+    status_code=201,
+    response_model=AdapterVersion,
+    responses=responses(
+        "body_too_large", "adapter_invalid", "adapter_model_mismatch", "labels_invalid", "store_full", *STORE_ERRORS
+    ),
+    openapi_extra={"requestBody": {"required": True, "content": BINARY}},
+)
+async def import_file(name: str, request: Request, tenant: Tenant, context: ServiceContext) -> JSONResponse:
+    """Take an exported file as the adapter's next version, which becomes the current one."""
+    check_name(name)
+    data = await request.body()
+    row = await asyncio.to_thread(_import, context, tenant, name, data)
+    return JSONResponse(row, status_code=201, headers={"Location": f"/adapters/{name}@{row['version']}"})
+
+
+def _import(context: ServiceContext, tenant: str, name: str, data: bytes) -> dict[str, Any]:
+    Adapter.from_bytes(data, context.clap)
+    manifest = adapter_manifest(Adapter.read_header(data), description="imported")
+    ref = context.store.publish(tenant, name, data, manifest)
+    return _version(context.store, ref, ref.version)
+
+
+def _summary_if_there(store: AdapterStore, tenant: str, name: str) -> dict[str, Any] | None:
+    try:
+        return _summary(store, store.resolve(tenant, name))
+    except AdapterNotFound:  # deleted since it was listed
+        return None
+
+
+def _summary(store: AdapterStore, ref: Ref) -> dict[str, Any]:
+    current = store.resolve(ref.tenant, ref.name).version
+    numbers = store.versions(ref.tenant, ref.name)
+    return {"name": ref.name, "current": current, "versions": numbers, "adapter": _version(store, ref, current)}
+
+
+def _version(store: AdapterStore, ref: Ref, current: int) -> dict[str, Any]:
+    manifest: Mapping[str, Any] = store.manifest(ref)
+    model = {"name": manifest.get("base_model"), "fingerprint": manifest.get("fingerprint")}
+    shown = {name: manifest.get(name) for name in SHOWN}
+    return {"version": ref.version, "digest": ref.digest, "is_current": ref.version == current, **shown, "model": model}

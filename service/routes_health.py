@@ -1,0 +1,84 @@
+"""`GET /healthz`, `/readyz`, `/info` and `/metrics`."""
+
+import asyncio
+import importlib.metadata
+import time
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST
+from redis.exceptions import RedisError
+from starlette.responses import Response
+
+from aspl import Adapter
+from service.context import Context, ServiceContext
+from service.engine import noise_windows
+from service.problems import ServiceError, responses
+from service.schemas import Health, Info, ModelInfo
+from service.ticket import Ticket
+from worker.errors import RedisUnavailable
+
+PROBE_TENANT = "~readiness"  # no tenant can be called so
+PROBE_TIMEOUT_S = 5.0
+METRICS = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz", response_model=Health)
+async def healthz() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "ok"}
+
+
+@router.get("/readyz", response_model=Health, responses=responses("not_ready", "redis_unavailable"))
+async def readyz(context: ServiceContext) -> dict[str, str]:
+    """A real forward pass has run lately, and Redis answers."""
+    if not context.engine.is_fresh(context.settings.ready_age_s):
+        await _probe(context)
+    try:
+        await asyncio.to_thread(context.records.redis.ping)
+    except RedisError as error:
+        raise RedisUnavailable("the job queue does not answer; try again in a few seconds") from error
+    return {"status": "ok"}
+
+
+@router.get("/info", response_model=Info)
+async def info(context: ServiceContext) -> Info:
+    """The model, its licence, and the limits of this service."""
+    clap = context.clap
+    model = ModelInfo(
+        name=clap.name,
+        fingerprint=clap.fingerprint,
+        licence=clap.licence,
+        joint_width=clap.joint_width,
+        device=str(clap.device),
+        dtype=str(clap.dtype).removeprefix("torch."),
+        batch_windows=context.engine.batch_windows,
+    )
+    return Info(version=version(), model=model, limits=context.settings.limits())
+
+
+@router.get("/metrics", response_class=Response, responses=METRICS)
+async def metrics(context: ServiceContext) -> Response:
+    """Prometheus text."""
+    context.metrics.queue_windows.set(context.engine.queue.num_windows())
+    return Response(context.metrics.render(), media_type=CONTENT_TYPE_LATEST)
+
+
+def version() -> str:
+    """The release of earshot; "0" when run from a directory that was never installed."""
+    try:
+        return importlib.metadata.version("earshot")
+    except importlib.metadata.PackageNotFoundError:
+        return "0"
+
+
+async def _probe(context: Context) -> None:
+    """Send noise through the engine, as any clip; raises "not_ready" when no answer comes."""
+    adapter = await asyncio.to_thread(Adapter.zero_shot, context.clap, ["noise", "speech"])
+    deadline = time.monotonic() + PROBE_TIMEOUT_S
+    ticket = Ticket(PROBE_TENANT, noise_windows(1), adapter, deadline)
+    try:
+        await asyncio.wait_for(asyncio.wrap_future(context.engine.submit(ticket)), PROBE_TIMEOUT_S)
+    except (TimeoutError, ServiceError) as error:
+        raise ServiceError("not_ready", f"The model does not answer: {error or 'no forward pass in time'}.") from error

@@ -1,0 +1,50 @@
+"""What the API reads from the environment, beside what it shares with the worker."""
+
+from pathlib import Path
+
+from pydantic import Field
+
+from worker.settings import MIB, Settings
+
+
+class ServiceSettings(Settings):
+    """Settings of `python -m service`."""
+
+    host: str = Field("127.0.0.1", description="address to bind; without API keys only a loopback address")
+    port: int = Field(8000, ge=0, le=65535, description="port to bind")
+    keys_path: Path | None = Field(
+        None, description="file of the API keys' hashes; without one, `keys.json` in the data directory"
+    )
+
+    max_files: int = Field(64, gt=0, description="most files in one classification")
+    max_request_bytes: int = Field(128 * MIB, gt=0, description="largest body of one classification, in bytes")
+    max_request_windows: int = Field(128, gt=0, description="most 10 s windows in one classification")
+    max_adapter_bytes: int = Field(8 * MIB, gt=0, description="largest adapter file to import, in bytes")
+    max_template_chars: int = Field(200, gt=0, description="longest template, in characters")
+
+    requests_per_s: float = Field(100.0, ge=0, description="requests of one tenant to this process; 0: no limit")
+    request_burst: int = Field(200, gt=0, description="requests of one tenant that may come at once")
+
+    batch_windows: int = Field(0, ge=0, description="most windows in a batch; 0: measured at the start")
+    max_queue_windows: int = Field(256, gt=0, description="most windows that wait for the model")
+    max_tenant_queue_windows: int = Field(192, gt=0, description="most of them that one tenant may have")
+    queue_timeout_s: float = Field(30.0, gt=0, description="longest wait of a clip for the model, in seconds")
+    decode_threads: int = Field(2, gt=0, description="threads that decode audio")
+    max_decoding: int = Field(256, gt=0, description="most clips that wait for a decoding thread")
+    cache_bytes: int = Field(256 * MIB, gt=0, description="adapters kept in memory, in bytes")
+    load_threads: int = Field(2, gt=0, description="threads that load adapters")
+    upload_threads: int = Field(2, gt=0, description="threads that check the clips of adaptations")
+    ready_age_s: float = Field(30.0, gt=0, description="age in seconds at which a forward pass proves nothing")
+
+    @property
+    def keys_path_or_default(self) -> Path:
+        """Where the keys' hashes are kept."""
+        return self.keys_path or self.data_dir / "keys.json"
+
+    def limits(self) -> dict[str, float]:
+        """Every limit that a tenant can run into, by name."""
+        names = ("max_files", "max_request_bytes", "max_request_windows", "max_clip_s", "max_clip_bytes")
+        names += ("max_upload_bytes", "max_upload_s", "max_clips", "max_labels", "max_label_chars")
+        names += ("max_template_chars", "max_adapter_bytes", "requests_per_s", "request_burst")
+        names += ("tenant_queue_limit", "queue_timeout_s")
+        return {name: getattr(self, name) for name in names}

@@ -1,0 +1,71 @@
+"""The application around a small CLAP and a real Redis; one model and one Redis for the whole run."""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from starlette.testclient import TestClient
+
+from adapters_store import Ref
+from aspl import Adapter, FrozenClap
+from service.app import create_app
+from service.context import Context
+from service.settings import ServiceSettings
+from tests.small_clap import write_small_clap
+from worker import private_redis
+from worker.connection import connect
+
+
+@pytest.fixture(scope="session")
+def clap(tmp_path_factory):
+    torch.set_num_threads(1)
+    return FrozenClap.load(write_small_clap(tmp_path_factory.mktemp("clap") / "small"))
+
+
+@pytest.fixture(scope="session")
+def redis_url():
+    # A short path: a Unix socket's may not be long, and pytest's own are.
+    with tempfile.TemporaryDirectory(prefix="earshot-") as directory:
+        process, url = private_redis.start(Path(directory))
+        yield url
+        process.terminate()
+        process.wait(timeout=10)
+
+
+@pytest.fixture
+def redis(redis_url):
+    client = connect(redis_url)
+    client.flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def settings(redis, redis_url, tmp_path):
+    return ServiceSettings(redis_url=redis_url, data_dir=tmp_path, batch_windows=4)
+
+
+@pytest.fixture
+def context(settings, clap):
+    return Context.open(settings, clap=clap)
+
+
+@pytest.fixture
+def client(context):
+    """A client of the running application; `raise_server_exceptions` is off, as it is for a client over a network."""
+    with TestClient(create_app(context), raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def publish(context, clap):
+    """Put an adapter into the store, as a worker does."""
+
+    def publish_adapter(name: str, labels: list[str], *, tenant: str = "local", threshold: float | None = None) -> Ref:
+        adapter = replace(Adapter.zero_shot(clap, labels), threshold=threshold)
+        data = adapter.to_bytes()
+        return context.store.publish(tenant, name, data, Adapter.read_header(data))
+
+    return publish_adapter

@@ -1,0 +1,76 @@
+import numpy as np
+
+from tests.service.sounds import tone, wav
+
+LABELS = {"labels": ["dog", "cat", "rain"]}
+
+
+def audio(*contents):
+    return [("audio", (f"{number}.wav", content)) for number, content in enumerate(contents)]
+
+
+def test_zero_shot_answers_in_the_order_of_the_files(client):
+    answer = client.post("/classify", files=audio(tone(440), tone(2000)), data=LABELS)
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert body["adapter"] is None
+    assert [result["file"] for result in body["results"]] == ["0.wav", "1.wav"]
+    for result in body["results"]:
+        assert sorted(score["label"] for score in result["scores"]) == ["cat", "dog", "rain"]
+        assert abs(sum(score["score"] for score in result["scores"]) - 1) < 1e-5
+        assert result["label"] == result["scores"][0]["label"]
+        assert result["unknown"] is False
+    assert body["timing_ms"].keys() == {"decode", "queue", "encode", "total"}
+
+
+def test_a_bad_file_is_an_error_row_among_others_and_a_problem_alone(client):
+    together = client.post("/classify", files=audio(tone(440), b"not audio", tone(440)), data=LABELS).json()["results"]
+    assert "error" in together[1]
+    assert together[0]["scores"] == together[2]["scores"]
+    alone = client.post("/classify", files=audio(b"not audio"), data=LABELS)
+    assert alone.status_code == 415
+    assert alone.headers["content-type"] == "application/problem+json"
+    assert alone.json()["code"] == together[1]["error"]["code"] == "audio_unsupported"
+
+
+def test_windows_and_top_k(client):
+    clip = wav(np.random.default_rng(0).standard_normal(48_000 * 13) * 0.1)
+    data = {**LABELS, "windows": "true", "top_k": "2"}
+    (result,) = client.post("/classify", files=audio(clip), data=data).json()["results"]
+    assert [(row["start_s"], row["end_s"]) for row in result["windows"]] == [(0.0, 10.0), (3.0, 13.0)]
+    assert len(result["scores"]) == 2
+    assert all(len(row["scores"]) == 2 for row in result["windows"])
+
+
+def test_silence_and_truncation_are_flagged(client):
+    broken = tone(440, duration_s=2.0)[:100_000]
+    rows = client.post("/classify", files=audio(wav(np.zeros(48_000)), broken), data=LABELS).json()["results"]
+    assert [(row["silent"], row["truncated"]) for row in rows] == [(True, False), (False, True)]
+
+
+def test_an_adapter_is_used_and_named(client, publish):
+    ref = publish("animals", ["dog", "cat"])
+    body = client.post("/classify", files=audio(tone(440)), data={"adapter": "animals"}).json()
+    assert body["adapter"] == {"name": "animals", "version": 1, "digest": ref.digest}
+    assert {score["label"] for score in body["results"][0]["scores"]} == {"dog", "cat"}
+
+
+def test_a_new_version_is_used_by_the_next_request(client, publish):
+    publish("animals", ["dog", "cat"])
+    client.post("/classify", files=audio(tone(440)), data={"adapter": "animals"})
+    publish("animals", ["owl", "fox"])
+    now = client.post("/classify", files=audio(tone(440)), data={"adapter": "animals"}).json()
+    assert now["adapter"]["version"] == 2
+    before = client.post("/classify", files=audio(tone(440)), data={"adapter": "animals@1"}).json()
+    assert {score["label"] for score in before["results"][0]["scores"]} == {"dog", "cat"}
+
+
+def test_an_unsure_answer_is_unknown(client, publish):
+    publish("sure", ["dog", "cat"], threshold=1.0)
+    (row,) = client.post("/classify", files=audio(tone(440)), data={"adapter": "sure"}).json()["results"]
+    assert row["unknown"] is True
+
+
+def test_labels_may_come_as_one_json_array(client):
+    body = client.post("/classify", files=audio(tone(440)), data={"labels": '["a, b", "c"]'}).json()
+    assert {score["label"] for score in body["results"][0]["scores"]} == {"a, b", "c"}
