@@ -2,6 +2,7 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -67,6 +68,22 @@ def test_a_killed_writer_leaves_nothing_half_made_and_no_lock(tmp_path, suffix):
     assert store.versions("acme", "birds") == [1]
     assert store.current("acme", "birds") == 1
     assert store.publish("acme", "birds", b"next", {}).version == 3
+
+
+def test_writers_of_one_adapter_wait_for_each_other(tmp_path):
+    store, published = open_store(tmp_path), threading.Event()
+
+    def publish() -> None:
+        open_store(tmp_path).publish("acme", "birds", b"whole", {})
+        published.set()
+
+    with store._files.lock("acme/birds"):
+        waiting = threading.Thread(target=publish)
+        waiting.start()
+        assert not published.wait(0.2)
+        store.publish("acme", "another", b"whole", {})
+    waiting.join(timeout=10)
+    assert published.is_set()
 
 
 def test_a_writer_killed_before_the_pointer_moved_leaves_the_old_one_current(tmp_path):

@@ -27,6 +27,20 @@ def test_concurrent_processes_never_share_a_version_on_s3(s3_url):
     assert open_store(s3_url).versions("acme", "birds") == published
 
 
+def test_a_slow_writer_does_not_move_the_pointer_back(monkeypatch):
+    slow, fast = open_store("memory://slow"), open_store("memory://slow")
+    write = slow._files.write
+
+    def overtaken_write(path, data):
+        if path.endswith(".json"):
+            assert fast.publish("acme", "birds", b"second", {}).version == 2
+        write(path, data)
+
+    monkeypatch.setattr(slow._files, "write", overtaken_write)
+    assert slow.publish("acme", "birds", b"first", {}).version == 1
+    assert fast.current("acme", "birds") == 2
+
+
 def test_a_claim_on_s3_is_a_conditional_put(s3_url):
     one, other = open_store(s3_url)._files, open_store(s3_url)._files
     assert one.claim("acme/birds/versions/000001.claim")

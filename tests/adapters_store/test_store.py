@@ -283,6 +283,26 @@ def test_concurrent_threads_get_distinct_versions_and_readers_see_whole_ones(pla
     assert not faults
 
 
+def test_a_claim_is_given_once(place):
+    claims = [place()._files.claim("acme/birds/versions/000001.claim") for _ in range(3)]
+    assert claims == [True, False, False]
+
+
+def test_a_request_during_a_deletion_finds_a_whole_version(place, monkeypatch):
+    store, reader = place(), place()
+    first, second = publish(store), publish(store, data=b"newer")
+    remove, seen = store._files.remove, []
+
+    def watched_remove(path):
+        remove(path)
+        seen.append(reader.read(reader.resolve("acme", "birds")))
+
+    monkeypatch.setattr(store._files, "remove", watched_remove)
+    store.delete("acme", "birds", second.version)
+    assert seen == [DATA, DATA]
+    assert reader.resolve("acme", "birds") == first
+
+
 def test_check_leaves_nothing(store):
     store.check()
     assert store.names("acme") == ([], None)
