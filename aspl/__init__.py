@@ -4,5 +4,7 @@ from aspl.adapter import Adapter
 from aspl.audio_prompts import AudioPrompts
 from aspl.clap import FrozenClap
 from aspl.inference import classify
+from aspl.training import Progress, fit
+from aspl.training_config import TrainingConfig
 
-__all__ = ["Adapter", "AudioPrompts", "FrozenClap", "classify"]
+__all__ = ["Adapter", "AudioPrompts", "FrozenClap", "Progress", "TrainingConfig", "classify", "fit"]

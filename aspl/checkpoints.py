@@ -34,8 +34,8 @@ def load_checkpoint(
     """Load an unfused CLAP.
 
     Args:
-        source: a directory in transformers' layout, a LAION `.pt` file, or a hub name such as `laion/clap-htsat-unfused`
-            (from the hub's local cache alone where `HF_HUB_OFFLINE=1`).
+        source: a directory in transformers' layout, a LAION `.pt` file, or a hub name such as
+            `laion/clap-htsat-unfused` (from the hub's local cache alone where `HF_HUB_OFFLINE=1`).
         revision: branch, tag or commit of a hub name.
         tokenizer: directory or hub name of the tokenizer; needed beside a `.pt` file, which holds none.
 

@@ -152,10 +152,9 @@ class FrozenClap(nn.Module):
         """
         token_ids = self.tokenizer(list(texts), padding=False, truncation=False, verbose=False)["input_ids"]
         for text, ids in zip(texts, token_ids, strict=True):
-            if len(ids) + reserve > self.max_text_tokens:
-                raise LabelsInvalid(
-                    f"{text!r} takes {len(ids)} tokens; the text encoder takes {self.max_text_tokens - reserve}: shorten it"
-                )
+            limit = self.max_text_tokens - reserve
+            if len(ids) > limit:
+                raise LabelsInvalid(f"{text!r} takes {len(ids)} tokens; the text encoder takes {limit}: shorten it")
         return token_ids
 
     def embed_tokens(self, token_ids: Tensor) -> Tensor:

@@ -35,8 +35,8 @@ def read_laion_checkpoint(path: Path) -> ClapModel:
     """Load a LAION-CLAP checkpoint (laion-clap 1.1.7, `630k-audioset-best.pt` and its siblings; HTSAT-tiny and -base).
 
     Raises:
-        CheckpointInvalid: a fused or foreign checkpoint, weights missing, or a pickle that asks for anything but tensors,
-            numpy scalars and containers.
+        CheckpointInvalid: a fused or foreign checkpoint, weights missing, or a pickle that asks for anything but
+            tensors, numpy scalars and containers.
     """
     state = _state_dict(_unpickle(path), path.name)
     if any(mark in key for key in state for mark in FUSION_MARKS):
@@ -126,7 +126,7 @@ def _config(state: dict[str, Tensor]) -> ClapConfig:
 
 
 def _shape_buffers(config: ClapConfig) -> dict[str, Tensor]:
-    """Return the buffers that follow from the shapes, which no checkpoint need hold, from a model of one small layer each."""
+    """Return the buffers that follow from the shapes, which no checkpoint need hold."""
     positions = torch.arange(config.text_config.max_position_embeddings).expand((1, -1))
     window = config.audio_config.window_size
     place = torch.stack(torch.meshgrid(torch.arange(window), torch.arange(window), indexing="ij")).flatten(1)
@@ -198,6 +198,4 @@ class _RestrictedUnpickler(pickle.Unpickler):
             return ADMITTED[module, name]
         if module == "torch" and name.endswith("Storage") and isinstance(getattr(torch, name, None), type):
             return getattr(torch, name)
-        raise CheckpointInvalid(
-            f"the checkpoint asks for {module}.{name}; only tensors, numbers and containers are read"
-        )
+        raise CheckpointInvalid(f"the checkpoint asks for {module}.{name}; only tensors and numbers are read")

@@ -1,4 +1,4 @@
-"""Waveform to log-mel, batched on the device: the front end of LAION's unfused CLAP (arXiv 2211.06687, laion-clap 1.1.7)."""
+"""Waveform to log-mel, batched on the device: the front end of LAION's unfused CLAP (laion-clap 1.1.7)."""
 
 from dataclasses import asdict, dataclass
 
@@ -27,7 +27,7 @@ class FrontEnd:
 
 
 class LogMel(nn.Module):
-    """Power spectrogram (periodic Hann, centred, reflected ends) on Slaney mel bins, in dB re 1 without a range limit."""
+    """Power spectrogram (periodic Hann, centred, reflected ends) on Slaney mel bins, in dB, without a range limit."""
 
     def __init__(self, front_end: FrontEnd | None = None) -> None:
         super().__init__()

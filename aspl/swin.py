@@ -86,9 +86,9 @@ class Mlp(nn.Module):
 
 
 class SwinStage(nn.Module):
-    """One stage: `[B, T, C]` in `first_order` -> its blocks -> patch merging `[B, T / 4, 2C]` in the next stage's order.
+    """A stage of transformers' `ClapAudioStage`: its blocks on `[B, T, C]` in `first_order`, then patch merging.
 
-    `stage` is transformers' `ClapAudioStage`; `next_window` is the window of the stage that follows, None after the last.
+    Merging returns `[B, T / 4, 2C]` in the next stage's first order; the last stage has none and returns `[B, T, C]`.
     """
 
     def __init__(self, stage: nn.Module, resolution: tuple[int, int], window: int) -> None:
@@ -105,7 +105,6 @@ class SwinStage(nn.Module):
             self.register_buffer(f"gather_{index}", _gather(order, block_order), persistent=False)
             self.blocks.append(nn.ModuleList([WindowAttention(layer, resolution, window, shift), Mlp(layer)]))
             order = block_order
-        self.last_order = order
         self.merging: nn.Module | None = None
         if stage.downsample is not None:
             self.merging = PatchMerging(stage.downsample, resolution, order, window)

@@ -5,6 +5,7 @@ clip; once trained, those are all that is left of it. CoCoOp's depend on the cli
 """
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Protocol
 
 import torch
@@ -54,13 +55,15 @@ class Palm(nn.Module):
     t' = norm((1 - sigmoid(l)) t + sigmoid(l) z), with z `[K, D]` from N(0, 0.02) and l `[K]` from U(0, 1).
     """
 
-    def __init__(self, text_features: Tensor, generator: torch.Generator) -> None:
+    def __init__(self, clap: FrozenClap, labels: Sequence[str], template: str, seed: int) -> None:
         super().__init__()
-        num_classes, width = text_features.shape
-        device = text_features.device
-        self.register_buffer("text_features", text_features)
-        self.z = nn.Parameter((torch.randn(num_classes, width, generator=generator) * INITIAL_STD).to(device))
-        self.l = nn.Parameter(torch.rand(num_classes, generator=generator).to(device))
+        features = ZeroShot(clap, labels, template).features
+        self.register_buffer("text_features", features)
+        # Each class starts from its own name's numbers: the order of the classes must not matter.
+        generators = [torch.Generator().manual_seed(_seed_of(label, seed)) for label in labels]
+        z = torch.stack([torch.randn(features.shape[1], generator=generator) for generator in generators])
+        self.z = nn.Parameter((z * INITIAL_STD).to(features.device))
+        self.l = nn.Parameter(torch.cat([torch.rand(1, generator=g) for g in generators]).to(features.device))
 
     def class_features(self) -> Tensor:
         """Return the unit class features `[K, D]` under the current z and l."""
@@ -151,12 +154,16 @@ def make_text_prompt(
         LabelsInvalid: see `check_labels`.
     """
     check_labels(labels, method)
-    generator = torch.Generator().manual_seed(seed)
     if method == "zero_shot":
         return ZeroShot(clap, labels, template or DEFAULT_TEMPLATE)
     if method == "palm":
-        return Palm(ZeroShot(clap, labels, template or BARE_NAME).features, generator)
+        return Palm(clap, labels, template or BARE_NAME, seed)
+    generator = torch.Generator().manual_seed(seed)
     return (CoOp if method == "coop" else CoCoOp)(clap, labels, generator)
+
+
+def _seed_of(label: str, seed: int) -> int:
+    return int.from_bytes(sha256(f"{seed} {label}".encode()).digest()[:7], "big")
 
 
 def meta_net_width(clap: FrozenClap) -> int:
