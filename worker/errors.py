@@ -71,3 +71,17 @@ class UploadTooLarge(WorkerError):
     """The upload is over a limit, which the message names."""
 
     code = "upload_too_large"
+
+
+class TrainingStopped(WorkerError):
+    """The training stepped down because it was told to."""
+
+    code = "stopped"
+
+
+class TrainingFailed(WorkerError):
+    """The training cannot succeed, however often it is tried; `code` is that of the fault."""
+
+    def __init__(self, code: str, detail: str):
+        super().__init__(detail)
+        self.code = code

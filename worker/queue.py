@@ -8,6 +8,7 @@ killed in that instant loses nothing) only out of a single queue.
 """
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,7 @@ from rq.rate_limit import RateLimit
 from worker.errors import IdempotencyInFlight, IdempotencyMismatch, QueueFull, TenantQueueFull
 from worker.records import LIVE_KEY, PREFIX, JobRecord, JobRecords, new_job_id, translated, utc_now
 from worker.settings import Settings
+from worker.staging import Staging
 
 QUEUE_NAME = "earshot"
 JOB_FUNCTION = "worker.training_job.run"
@@ -51,6 +53,7 @@ class JobQueue:
         self.redis = redis
         self.settings = settings
         self.records = JobRecords(redis, ttl_s=settings.job_ttl_s)
+        self.staging = Staging(settings.data_dir)
 
     def submit(
         self,
@@ -108,7 +111,7 @@ class JobQueue:
             self.redis.set(self.cancel_key(job_id), "cancelled", ex=CANCEL_TTL_S)
         cancelled = self.records.update(job_id, only_in=("queued",), state="cancelled", ended_at=utc_now())
         if cancelled is not None:
-            self.withdraw(job_id)
+            self._withdraw(cancelled)
         return cancelled or self.records.get(tenant, job_id)
 
     def adapter_deleted(self, tenant: str, name: str) -> list[str]:
@@ -120,26 +123,17 @@ class JobQueue:
         for job_id in ids:
             with translated():
                 self.redis.set(self.cancel_key(job_id), "adapter_deleted", ex=CANCEL_TTL_S)
-            if self.records.update(
-                job_id, only_in=("queued",), state="failed", ended_at=utc_now(), error=adapter_deleted_error(name)
-            ):
-                self.withdraw(job_id)
+            failure = {"state": "failed", "error": adapter_deleted_error(name), "ended_at": utc_now()}
+            failed = self.records.update(job_id, only_in=("queued",), **failure)
+            if failed is not None:
+                self._withdraw(failed)
         return ids
 
     def stop_reason(self, job_id: str) -> str | None:
         """Why the job is to stop: "cancelled", "adapter_deleted", or None."""
-        reason = self.redis.get(self.cancel_key(job_id))
-        return reason.decode() if reason else None
-
-    def withdraw(self, job_id: str) -> None:
-        """Take a job that has not started out of RQ."""
         with translated():
-            try:
-                job = Job.fetch(job_id, connection=self.redis, serializer=SERIALIZER)
-                job.cancel()
-                job.delete()
-            except (NoSuchJobError, InvalidJobOperation):
-                return
+            reason = self.redis.get(self.cancel_key(job_id))
+        return reason.decode() if reason else None
 
     def depth(self, tenant: str | None = None) -> int:
         """The number of unfinished jobs, of one tenant or of all."""
@@ -188,6 +182,14 @@ class JobQueue:
     def idempotency_key(tenant: str, key: str) -> str:
         """Where the answer to the tenant's Idempotency-Key is remembered."""
         return f"{PREFIX}:tenant:{tenant}:idempotency:{key}"
+
+    def _withdraw(self, record: JobRecord) -> None:
+        """Take a job that has not started out of RQ, and remove its upload."""
+        with translated(), suppress(NoSuchJobError, InvalidJobOperation):
+            job = Job.fetch(record.id, connection=self.redis, serializer=SERIALIZER)
+            job.cancel()
+            job.delete()
+        self.staging.remove(record.upload_id)
 
     def _create(self, record: JobRecord, idempotency: Idempotency | None) -> None:
         tenant_key = self.records.live_key(record.tenant)

@@ -128,6 +128,11 @@ class JobRecords:
         with translated():
             return [_text(member) for member in self.redis.zrange(LIVE_KEY, 0, -1)]
 
+    def forget(self, job_id: str) -> None:
+        """Drop the id of a job whose record is gone from the live ones."""
+        with translated():
+            self.redis.zrem(LIVE_KEY, job_id)
+
     def live_of(self, tenant: str) -> list[JobRecord]:
         """The tenant's jobs that are still to end."""
         with translated():

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from adapters_store import open_store
+from tests.worker.processes import start_worker, wait_until
 from worker import private_redis
 from worker.connection import connect
 from worker.queue import JobQueue
@@ -44,3 +46,39 @@ def queue(redis, settings):
 @pytest.fixture
 def staging(settings):
     return Staging(settings.data_dir)
+
+
+@pytest.fixture
+def workers(settings, queue):
+    """Starts worker processes that are ready when it returns; ends those that still run after the test."""
+    started = []
+
+    def start(number=1, **overrides):
+        before = queue.num_workers()
+        new = [start_worker(settings, **overrides) for _ in range(number)]
+        started.extend(new)
+        wait_until(lambda: queue.num_workers() >= before + number)
+        return new[0] if number == 1 else new
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def submit(queue, staging):
+    """Submits a job of four clips of two labels."""
+
+    def submit(tenant="t", name="pets", **training):
+        upload = staging.new_upload()
+        for number in range(4):
+            staging.add_clip(upload, ["cat", "dog"][number % 2], [b"clip %d" % number])
+        return queue.submit(tenant, name, upload, training)
+
+    return submit
+
+
+@pytest.fixture
+def store(settings):
+    return open_store(settings.store_url_or_local)

@@ -1,0 +1,43 @@
+"""A trainer with the real protocol and a method that only counts, as slowly and as badly as the job asks for."""
+
+import json
+import os
+import signal
+import sys
+import time
+from types import SimpleNamespace
+
+from worker.errors import TrainingFailed, TrainingStopped
+from worker.trainer import main
+
+
+class Counting:
+    """Adds up its epochs; its checkpoint is what it has added so far."""
+
+    def train(self, clips, training, *, on_progress, should_cancel, checkpoint):
+        epochs, behaviour = training.get("epochs", 3), training.get("behaviour", "")
+        if behaviour == "unfit":
+            raise TrainingFailed("training_data_invalid", "two clips of each label are needed")
+        if behaviour == "bug":
+            raise ZeroDivisionError("a bug")
+        state = json.loads(checkpoint.read_text()) if checkpoint.exists() else {"epoch": 0, "sum": 0, "starts": 0}
+        state["starts"] += 1
+        while state["epoch"] < epochs:
+            if behaviour == "crash" and state["epoch"] == 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(training.get("epoch_s", 0.01))
+            if should_cancel() and behaviour != "deaf":
+                raise TrainingStopped("stopped")
+            state["epoch"] += 1
+            state["sum"] += state["epoch"] ** 2
+            partial = checkpoint.with_suffix(".partial")
+            partial.write_text(json.dumps(state))
+            partial.replace(checkpoint)
+            values = {"epoch": state["epoch"], "epochs": epochs, "loss": float("nan"), "accuracy": 0.5, "eta_s": 1.0}
+            on_progress(SimpleNamespace(phase="training", **values))
+        data = json.dumps({"sum": state["sum"], "clips": [path.read_bytes().decode() for path, _ in clips]}).encode()
+        return data, {"labels": sorted({label for _, label in clips}), "starts": state["starts"]}
+
+
+if __name__ == "__main__":
+    main(lambda settings: Counting(), int(sys.argv[1]))

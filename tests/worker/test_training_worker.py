@@ -1,0 +1,267 @@
+"""Real worker processes on a real Redis, with a stand-in for the method."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.worker.processes import is_alive, start_worker, trainer_of, wait_for_end, wait_for_epoch, wait_until
+from worker import private_redis
+from worker.connection import connect
+from worker.queue import JobQueue
+
+
+def published(store, record, version=1):
+    return json.loads(store.read(store.resolve(record.tenant, f"{record.name}@{version}")))
+
+
+def left_uploads(staging):
+    return list(staging.root.iterdir())
+
+
+def test_a_job_publishes_its_adapter(workers, submit, queue, store, staging):
+    workers()
+    record = submit(epochs=3, description="house pets")
+    end = wait_for_end(queue, record)
+    assert (end.state, end.adapter) == ("succeeded", {"name": "pets", "version": 1})
+    assert end.created_at < end.started_at < end.ended_at and end.error is None
+    assert published(store, record) == {"sum": 14, "clips": [f"clip {number}" for number in range(4)]}
+    manifest = store.manifest(store.resolve("t", "pets"))
+    assert (manifest["job"], manifest["description"], manifest["labels"]) == (record.id, "house pets", ["cat", "dog"])
+    wait_until(lambda: not left_uploads(staging))
+    states = [event.record.state for event in queue.records.events(record.id)]
+    assert states[0] == "queued" and states[-1] == "succeeded" and set(states[1:-1]) == {"running"}
+    assert end.progress == {"phase": "publishing", "epoch": 3, "epochs": 3, "loss": None, "accuracy": 0.5, "eta_s": 1.0}
+
+
+def test_the_next_job_starts_at_once(workers, submit, queue):
+    workers()
+    wait_for_end(queue, submit())
+    begin = time.monotonic()
+    wait_for_epoch(queue, submit(epochs=30, epoch_s=0.05), 1)
+    assert time.monotonic() - begin < 1
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "code"), [("unfit", "training_data_invalid"), ("bug", "internal_error")], ids=["unfit", "bug"]
+)
+def test_a_job_that_cannot_succeed_fails_once(workers, submit, queue, store, staging, behaviour, code):
+    workers()
+    end = wait_for_end(queue, submit(behaviour=behaviour))
+    assert (end.state, end.error["code"], end.attempts) == ("failed", code, 1)
+    assert store.names("t") == ([], None)
+    wait_until(lambda: not left_uploads(staging))
+    assert wait_for_end(queue, submit()).state == "succeeded"
+
+
+def test_missing_clips_are_named(workers, submit, queue, staging):
+    record = submit()
+    staging.remove(record.upload_id)
+    workers()
+    assert wait_for_end(queue, record).error["code"] == "upload_not_found"
+
+
+@pytest.mark.parametrize("behaviour", ["", "deaf"])
+def test_cancelling_ends_a_running_job(workers, submit, queue, store, staging, behaviour):
+    worker = workers()
+    record = submit(epochs=1000, epoch_s=0.05, behaviour=behaviour)
+    wait_for_epoch(queue, record, 2)
+    trainer = trainer_of(worker)
+    begin = time.monotonic()
+    queue.cancel("t", record.id)
+    end = wait_for_end(queue, record)
+    assert end.state == "cancelled" and end.error is None
+    assert time.monotonic() - begin < 5
+    assert is_alive(trainer) == (behaviour != "deaf")
+    wait_until(lambda: not left_uploads(staging))
+    assert store.names("t") == ([], None)
+    assert wait_for_end(queue, submit()).state == "succeeded"
+
+
+def test_deleting_the_adapter_fails_the_running_job(workers, submit, queue, store):
+    workers()
+    wait_for_end(queue, submit())
+    record = submit(epochs=1000, epoch_s=0.05)
+    wait_for_epoch(queue, record, 1)
+    queue.adapter_deleted("t", "pets")
+    store.delete("t", "pets")
+    end = wait_for_end(queue, record)
+    assert (end.state, end.error["code"]) == ("failed", "adapter_deleted")
+    assert store.names("t") == ([], None)
+
+
+def test_a_job_that_takes_too_long_fails(workers, submit, queue):
+    workers(JOB_TIMEOUT_S=1)
+    end = wait_for_end(queue, submit(epochs=1000, epoch_s=0.05))
+    assert (end.state, end.error["code"], end.attempts) == ("failed", "job_timeout", 1)
+
+
+def test_another_worker_takes_over_from_a_killed_one(workers, submit, queue, store):
+    first = workers()
+    record = submit(epochs=25, epoch_s=0.1)
+    wait_for_epoch(queue, record, 5)
+    trainer = trainer_of(first)
+    first.kill()
+    wait_until(lambda: not is_alive(trainer), 2)
+    workers()
+    end = wait_for_end(queue, record)
+    assert (end.state, end.attempts) == ("succeeded", 2)
+    assert published(store, record)["sum"] == sum(epoch**2 for epoch in range(26))
+    # Resumed in its second start, where a training from scratch would show one.
+    assert store.manifest(store.resolve("t", "pets"))["starts"] == 2
+    epochs = [event.record.progress["epoch"] for event in queue.records.events(record.id, limit=1000)]
+    assert epochs == sorted(epochs)
+
+
+def test_a_job_that_kills_its_trainer_fails_after_two_retries(workers, submit, queue, staging):
+    worker = workers()
+    record = submit(behaviour="crash")
+    end = wait_for_end(queue, record)
+    assert (end.state, end.error["code"], end.attempts) == ("failed", "worker_lost", 3)
+    assert "memory" in end.error["detail"]
+    assert worker.poll() is None
+    wait_until(lambda: not left_uploads(staging))
+    assert wait_for_end(queue, submit()).state == "succeeded"
+
+
+def test_a_job_whose_workers_die_fails_after_two_retries(workers, submit, queue):
+    record = submit(epochs=1000, epoch_s=0.05)
+    for attempt in range(3):
+        worker = workers()
+        wait_until(lambda attempt=attempt: queue.records.find(record.id).attempts == attempt + 1)
+        wait_for_epoch(queue, record, 1)
+        worker.kill()
+    workers()
+    end = wait_for_end(queue, record)
+    assert (end.state, end.error["code"], end.attempts) == ("failed", "worker_lost", 3)
+
+
+@pytest.mark.parametrize("behaviour", ["", "deaf"])
+def test_a_stopped_worker_gives_its_job_back(workers, submit, queue, store, behaviour):
+    first = workers()
+    record = submit(epochs=80, epoch_s=0.1, behaviour=behaviour)
+    wait_for_epoch(queue, record, 3)
+    trainer = trainer_of(first)
+    begin = time.monotonic()
+    first.send_signal(signal.SIGTERM)
+    assert first.wait(timeout=5) == 0
+    assert time.monotonic() - begin < 5
+    assert not is_alive(trainer)
+    waiting = queue.records.find(record.id)
+    assert (waiting.state, waiting.attempts, waiting.progress["phase"]) == ("queued", 0, "training")
+    workers()
+    end = wait_for_end(queue, record)
+    assert (end.state, end.attempts) == ("succeeded", 1)
+    assert published(store, record)["sum"] == sum(epoch**2 for epoch in range(81))
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_an_idle_worker_stops_at_once(workers, queue, signum):
+    worker = workers()
+    trainer = trainer_of(worker)
+    begin = time.monotonic()
+    worker.send_signal(signum)
+    assert worker.wait(timeout=5) == 0
+    assert time.monotonic() - begin < 2
+    assert not is_alive(trainer)
+    assert queue.num_workers() == 0
+
+
+def test_tenants_take_turns(workers, submit, queue):
+    many = [submit(tenant="many", name=f"a{number}", epochs=1, epoch_s=0.02) for number in range(50)]
+    one = submit(tenant="one", epochs=1)
+    workers()
+    end = wait_for_end(queue, one)
+    ended_before = [record for record in many if (queue.records.find(record.id).ended_at or "z") < end.ended_at]
+    assert len(ended_before) <= 2
+    assert all(wait_for_end(queue, record, 40).state == "succeeded" for record in many)
+
+
+def test_two_workers_train_two_tenants_at_once(workers, submit, queue):
+    workers(2)
+    records = [submit(tenant=tenant, epochs=100, epoch_s=0.05) for tenant in ("a", "b")]
+    for record in records:
+        wait_for_epoch(queue, record, 1)
+    assert all(queue.records.find(record.id).state == "running" for record in records)
+
+
+@pytest.mark.parametrize("has_pointer", [True, False], ids=["published", "pointer missing"])
+def test_a_retry_after_the_publication_publishes_nothing_more(workers, submit, queue, store, settings, has_pointer):
+    record = submit(epochs=3)
+    # As a worker leaves it that is killed between the publication and the end of the record.
+    store.publish("t", "pets", b"{}", {"job": record.id})
+    queue.records.update(record.id, state="running", attempts=1)
+    if not has_pointer:
+        (settings.data_dir / "adapters" / "t" / "pets" / "current").unlink()
+    workers()
+    end = wait_for_end(queue, record)
+    assert (end.state, end.adapter) == ("succeeded", {"name": "pets", "version": 1})
+    assert store.versions("t", "pets") == [1] and store.current("t", "pets") == 1
+
+
+def test_a_store_that_cannot_be_written_fails_the_job(workers, submit, queue, settings):
+    (settings.data_dir / "adapters").write_text("not a directory")
+    workers(PUBLISH_TIMEOUT_S=0.5)
+    end = wait_for_end(queue, submit(epochs=1))
+    assert (end.state, end.error["code"]) == ("failed", "store_unavailable")
+
+
+def test_the_worker_never_imports_torch():
+    code = "import sys, worker.__main__, worker.training_job; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_logs_hold_ids_and_no_labels(workers, submit, queue, settings):
+    worker = workers(LOG_LEVEL="info")
+    wait_for_end(queue, submit(tenant="tenant-7", name="alarms"))
+    worker.terminate()
+    _, stderr = worker.communicate(timeout=10)
+    lines = [json.loads(line) for line in stderr.splitlines()]
+    started = next(line for line in lines if line["event"] == "job started")
+    assert (started["tenant"], started["adapter"]) == ("tenant-7", "alarms") and started["job"]
+    assert "cat" not in stderr and "dog" not in stderr
+
+
+def test_help_lists_every_setting():
+    shown = subprocess.run([sys.executable, "-m", "worker", "--help"], capture_output=True, text=True)
+    assert shown.returncode == 0
+    assert "EARSHOT_HEARTBEAT_TTL_S" in shown.stdout and "[30]" in shown.stdout
+
+
+def test_an_unusable_setting_is_named():
+    shown = subprocess.run(
+        [sys.executable, "-m", "worker"], capture_output=True, text=True, env={"EARSHOT_MAX_RETRIES": "-1"}
+    )
+    assert shown.returncode == 2
+    assert "max_retries" in shown.stderr
+
+
+def test_a_job_outlives_a_restart_of_redis(settings, tmp_path_factory):
+    data_dir = tmp_path_factory.mktemp("r")
+    server, url = private_redis.start(data_dir)
+    own = settings.model_copy(update={"redis_url": url, "data_dir": data_dir})
+    queue = JobQueue(connect(url), own)
+    worker = start_worker(own)
+    try:
+        wait_until(queue.num_workers)
+        upload = queue.staging.new_upload()
+        queue.staging.add_clip(upload, "cat", [b"a"])
+        record = queue.submit("t", "pets", upload, {"epochs": 40, "epoch_s": 0.1})
+        wait_for_epoch(queue, record, 3)
+        server.send_signal(signal.SIGTERM)
+        server.wait()
+        time.sleep(1)
+        server, _ = private_redis.start(data_dir)
+        end = wait_for_end(queue, record)
+        assert (end.state, end.attempts) == ("succeeded", 1)
+        upload = queue.staging.new_upload()
+        queue.staging.add_clip(upload, "cat", [b"a"])
+        assert wait_for_end(queue, queue.submit("t", "pets", upload, {})).state == "succeeded"
+    finally:
+        worker.kill()
+        worker.communicate()
+        server.terminate()
+        server.wait()

@@ -1,0 +1,92 @@
+"""`python -m worker`: train adapters for every tenant until told to stop."""
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+
+import structlog
+from pydantic import ValidationError
+from redis import Redis
+from redis.exceptions import RedisError
+from rq.exceptions import StopRequested
+
+from worker import logging
+from worker.connection import connect
+from worker.settings import WorkerSettings, describe
+from worker.trainer_process import TRAINER_COMMAND, TrainerDied, TrainerProcess
+from worker.training_worker import Shutdown, TrainingWorker
+
+# With pauses of at most a second: as long as a Redis needs to restart, and less than a job's heartbeat lives.
+REDIS_RETRIES = 12
+RESTART_S = 1.0
+READY_TIMEOUT_S = 600.0
+
+log = structlog.get_logger()
+
+
+def main(trainer_command: Sequence[str] = TRAINER_COMMAND) -> int:
+    """Parse the arguments, load the model, take jobs; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m worker",
+        description="Trains adapters: takes jobs from Redis, any number of workers beside each other.",
+        epilog="settings, by environment:\n" + describe(WorkerSettings),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.parse_args()
+    try:
+        settings = WorkerSettings()
+    except ValidationError as error:
+        print(f"a setting cannot be used:\n{error}", file=sys.stderr)
+        return 2
+    logging.set_up(level=settings.log_level, format=settings.log_format)
+    trainer = TrainerProcess(trainer_command)
+    try:
+        return _serve(settings, trainer)
+    finally:
+        trainer.kill()
+
+
+def _serve(settings: WorkerSettings, trainer: TrainerProcess) -> int:
+    trainer.start()
+    if not _is_ready(trainer):
+        return 1
+    shutdown = Shutdown()
+    shutdown.install()
+    redis = connect(settings.redis_url_or_private, num_retries=REDIS_RETRIES)
+    while not shutdown.is_requested:
+        try:
+            _take_jobs(redis, settings, trainer, shutdown)
+        except StopRequested:
+            break
+    log.info("worker stopped")
+    return 0
+
+
+def _take_jobs(redis: Redis, settings: WorkerSettings, trainer: TrainerProcess, shutdown: Shutdown) -> None:
+    try:
+        worker = TrainingWorker(redis, settings, trainer, shutdown)
+        log.info("worker ready", worker=worker.name, trainer_pid=trainer.pid)
+        worker.serve()
+    except RedisError as error:
+        log.warning("redis does not answer", error=type(error).__name__)
+    if not shutdown.is_requested:
+        # RQ ends its loop on errors that it does not expect, such as a Redis that is away for long.
+        log.warning("the worker starts over")
+        time.sleep(RESTART_S)
+
+
+def _is_ready(trainer: TrainerProcess) -> bool:
+    try:
+        message = trainer.receive(timeout_s=READY_TIMEOUT_S)
+    except TrainerDied as error:
+        log.error("the trainer did not start", exit_code=error.exit_code)
+        return False
+    if message is None or message["event"] != "ready":
+        log.error("the trainer did not start", **(message or {}))
+        return False
+    return True
+
+
+if __name__ == "__main__":
+    sys.exit(main())

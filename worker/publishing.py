@@ -1,0 +1,69 @@
+"""One adapter into the store for one job, however often the job is taken up again."""
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+from adapters_store import AdapterStore, Ref, open_store
+from adapters_store.errors import AdapterNotFound, StoreUnavailable
+
+FIRST_WAIT_S = 0.2
+LONGEST_WAIT_S = 5.0
+# Clocks of two machines may differ by as much.
+CLOCK_MARGIN = timedelta(hours=1)
+
+Answer = TypeVar("Answer")
+
+
+def open_writable(url: str, timeout_s: float) -> AdapterStore:
+    """The store at `url`, once it has shown that it can be written; asked again for `timeout_s` seconds."""
+
+    def opened() -> AdapterStore:
+        store = open_store(url)
+        store.check()
+        return store
+
+    return _asked_again(opened, timeout_s)
+
+
+def publish(
+    store: AdapterStore, tenant: str, name: str, data: bytes, manifest: dict[str, Any], timeout_s: float
+) -> Ref:
+    """Publish the next version; a store that does not answer is asked again for `timeout_s` seconds."""
+    return _asked_again(lambda: store.publish(tenant, name, data, manifest), timeout_s)
+
+
+def find_published(store: AdapterStore, tenant: str, name: str, *, job_id: str, since: str) -> Ref | None:
+    """The version that an earlier attempt of the job published, made current if that attempt did not get so far.
+
+    Args:
+        since: when the job was created, in ISO 8601: older versions are not looked at.
+    """
+    oldest = datetime.fromisoformat(since) - CLOCK_MARGIN
+    for version in reversed(store.versions(tenant, name)):
+        try:
+            ref = store.resolve(tenant, f"{name}@{version}")
+            manifest = store.manifest(ref)
+        except AdapterNotFound:
+            continue
+        if manifest.get("job") == job_id:
+            current = store.current(tenant, name)
+            if current is None or current < version:
+                store.set_current(tenant, name, version)
+            return ref
+        if datetime.fromisoformat(manifest["created_at"]) < oldest:
+            return None
+    return None
+
+
+def _asked_again(ask: Callable[[], Answer], timeout_s: float) -> Answer:
+    deadline, wait_s = time.monotonic() + timeout_s, FIRST_WAIT_S
+    while True:
+        try:
+            return ask()
+        except StoreUnavailable:
+            if time.monotonic() + wait_s > deadline:
+                raise
+        time.sleep(wait_s)
+        wait_s = min(2 * wait_s, LONGEST_WAIT_S)

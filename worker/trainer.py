@@ -1,0 +1,148 @@
+"""The trainer: holds CLAP, trains one job after the other, and does what the worker at the other end says.
+
+It knows nothing of Redis. Commands: `train`, `publish` (the answer to `trained`), `stop`. Events: `ready`, `progress`,
+`trained`, and one that ends a job: `published`, `stopped`, `failed`. When the worker is gone, so is the trainer.
+"""
+
+import math
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+
+from adapters_store.errors import StoreError
+from worker import logging
+from worker.channel import Channel, ChannelClosed
+from worker.errors import TrainingFailed, TrainingStopped, WorkerError
+from worker.manifest import adapter_manifest
+from worker.publishing import find_published, open_writable, publish
+from worker.settings import WorkerSettings
+from worker.staging import Staging
+
+log = structlog.get_logger()
+
+
+class Method(Protocol):
+    """What trains; see worker.method.ClapMethod."""
+
+    def train(
+        self,
+        clips: list[tuple[Path, str]],
+        training: dict[str, Any],
+        *,
+        on_progress: Callable[[Any], None],
+        should_cancel: Callable[[], bool],
+        checkpoint: Path,
+    ) -> tuple[bytes, dict[str, Any]]: ...
+
+
+class Trainer:
+    """Serves the commands that come over one channel."""
+
+    def __init__(self, channel: Channel, method: Method, settings: WorkerSettings):
+        self.channel = channel
+        self.method = method
+        self.settings = settings
+        self.staging = Staging(settings.data_dir)
+        self._commands: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._stop = threading.Event()
+
+    def serve(self) -> None:
+        """Train what is asked for until the worker goes."""
+        threading.Thread(target=self._listen, daemon=True).start()
+        self.channel.send({"event": "ready"})
+        while True:
+            command = self._commands.get()
+            if command["command"] == "train":
+                self.channel.send(self._outcome(command["job"]))
+
+    def _outcome(self, job: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return self._train(job)
+        except TrainingStopped:
+            return {"event": "stopped"}
+        except (StoreError, WorkerError) as error:
+            return {"event": "failed", "code": error.code, "detail": str(error)}
+        except ChannelClosed:
+            raise
+        except Exception:
+            log.exception("the training failed", job=job["id"])
+            return {"event": "failed", "code": "internal_error", "detail": "the training failed for a reason of ours"}
+
+    def _train(self, job: dict[str, Any]) -> dict[str, Any]:
+        tenant, name, training = job["tenant"], job["name"], job["training"]
+        # Before the training, which would be for nothing where the store cannot be written.
+        store = open_writable(self.settings.store_url_or_local, self.settings.publish_timeout_s)
+        if job["attempts"] > 1:
+            earlier = find_published(store, tenant, name, job_id=job["id"], since=job["created_at"])
+            if earlier is not None:
+                return {"event": "published", "version": earlier.version}
+        data, header = self.method.train(
+            self.staging.load(job["upload_id"]),
+            training,
+            on_progress=self._report,
+            should_cancel=self._stop.is_set,
+            checkpoint=self.staging.checkpoint(job["upload_id"]),
+        )
+        self.channel.send({"event": "trained"})
+        self._wait_for_leave()
+        manifest = adapter_manifest(header, job_id=job["id"], description=training.get("description") or "")
+        ref = publish(store, tenant, name, data, manifest, self.settings.publish_timeout_s)
+        return {"event": "published", "version": ref.version}
+
+    def _report(self, progress: Any) -> None:
+        names = ("phase", "epoch", "epochs", "loss", "accuracy", "eta_s")
+        values = {name: _jsonable(getattr(progress, name)) for name in names}
+        self.channel.send({"event": "progress", "progress": values})
+
+    def _wait_for_leave(self) -> None:
+        """Wait until the worker, which knows of cancels and of deletions, lets the adapter be published."""
+        while self._commands.get()["command"] != "publish":
+            if self._stop.is_set():
+                raise TrainingStopped("stopped before the adapter was published")
+
+    def _listen(self) -> None:
+        # A thread of its own, so that a worker's death ends the trainer in the middle of a step too.
+        while True:
+            try:
+                command = self.channel.receive()
+            except ChannelClosed:
+                os._exit(0)
+            if command["command"] == "train":
+                self._stop.clear()
+            elif command["command"] == "stop":
+                self._stop.set()
+            self._commands.put(command)
+
+
+def _jsonable(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def main(load_method: Callable[[WorkerSettings], Method], descriptor: int) -> None:
+    """Load the method and serve the worker at the other end of the socket `descriptor`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    settings = WorkerSettings()
+    logging.set_up(level=settings.log_level, format=settings.log_format)
+    channel = Channel.from_descriptor(descriptor)
+    try:
+        method = load_method(settings)
+    except TrainingFailed as error:
+        channel.send({"event": "unusable", "code": error.code, "detail": str(error)})
+        sys.exit(1)
+    try:
+        Trainer(channel, method, settings).serve()
+    except ChannelClosed:
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    from worker.method import ClapMethod
+
+    main(ClapMethod.load, int(sys.argv[1]))

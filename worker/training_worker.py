@@ -1,0 +1,145 @@
+"""The RQ worker: takes one job at a time and leaves the training to its trainer process.
+
+It runs the job's function in its own process, with no fork in between: from the queue to the warm trainer is one
+message. RQ's workers that do so send no heartbeat during a job; this one does, from the job's own loop.
+"""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+
+import structlog
+from redis import Redis
+from rq import Queue, SimpleWorker, worker_registration
+from rq.exceptions import StopRequested
+from rq.job import Job
+from rq.registry import clean_registries
+from rq.utils import now
+
+from worker.queue import QUEUE_NAME, SERIALIZER, JobQueue
+from worker.reconciling import reconcile
+from worker.records import PREFIX, translated
+from worker.settings import WorkerSettings
+from worker.staging import Staging
+from worker.trainer_process import TrainerProcess
+from worker.training_job import SURROUNDINGS, Surroundings
+
+MAINTENANCE_KEY = f"{PREFIX}:maintenance"
+WORKER_TTL_S = 60
+# Above the trainer's own grace, below the five seconds in which a stopped worker is gone.
+EXIT_AFTER_S = 4.5
+
+log = structlog.get_logger()
+
+
+class Shutdown:
+    """The request to end, from SIGTERM or SIGINT: steps down what runs, and exits in any case soon after."""
+
+    def __init__(self) -> None:
+        self.is_requested = False
+        self.interrupt: Callable[[], None] | None = None
+
+    def install(self) -> None:
+        """Listen to the signals; call it from the main thread."""
+        for signum in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(signum, self._request)
+
+    def _request(self, *_: object) -> None:
+        if not self.is_requested:
+            self.is_requested = True
+            # A Redis that does not answer, or a store, must not hold the process: RQ's heartbeat gives the job back.
+            watchdog = threading.Timer(EXIT_AFTER_S, os._exit, args=(1,))
+            watchdog.daemon = True
+            watchdog.start()
+        if self.interrupt is not None:
+            self.interrupt()
+
+
+class TrainingWorker(SimpleWorker):
+    """An RQ worker of the one queue, with one trainer."""
+
+    def __init__(self, redis: Redis, settings: WorkerSettings, trainer: TrainerProcess, shutdown: Shutdown):
+        super().__init__(
+            [Queue(QUEUE_NAME, connection=redis, serializer=SERIALIZER)],
+            connection=redis,
+            serializer=SERIALIZER,
+            maintenance_interval=settings.maintenance_interval_s,
+            worker_ttl=WORKER_TTL_S,
+        )
+        self.settings = settings
+        self.trainer = trainer
+        self.shutdown = shutdown
+        self.staging = Staging(settings.data_dir)
+        self.job_queue = JobQueue(redis, settings)
+        self._is_busy = False
+
+    @property
+    def dequeue_timeout(self) -> int:
+        """How long to wait for a job, in seconds: RQ does its maintenance only between two waits."""
+        return self.maintenance_interval
+
+    def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
+        """The silence after which another worker may take the job, in seconds."""
+        return self.settings.heartbeat_ttl_s
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Run the job here, with the trainer and a heartbeat at hand."""
+        self._is_busy = True
+        try:
+            execution = self.prepare_execution(job)
+
+            def heartbeat() -> None:
+                with translated():
+                    self.maintain_heartbeats(job, execution)
+
+            SURROUNDINGS.set(
+                Surroundings(
+                    queue=self.job_queue,
+                    staging=self.staging,
+                    trainer=self.trainer,
+                    settings=self.settings,
+                    heartbeat=heartbeat,
+                    is_stopping=lambda: self.shutdown.is_requested,
+                )
+            )
+            self.perform_job(job, queue, execution)
+            self.set_state("idle")
+        finally:
+            self._is_busy = False
+        self._stop_requested = self.shutdown.is_requested
+
+    def clean_registries(self) -> None:
+        """Take back the jobs of dead workers, and put right what RQ and our records disagree on.
+
+        One worker at a time, under a lock that ends by itself within two intervals; RQ's own would stand for a quarter
+        of an hour if its holder were killed.
+        """
+        interval_s = self.settings.maintenance_interval_s
+        if self.connection.set(MAINTENANCE_KEY, self.name, nx=True, ex=2 * interval_s):
+            for queue in self.queues:
+                clean_registries(queue)
+                worker_registration.clean_worker_registry(queue)
+                queue.intermediate_queue.cleanup(self, queue)
+            reconcile(self.job_queue, self.staging, upload_ttl_s=self.settings.upload_ttl_s)
+            self.connection.delete(MAINTENANCE_KEY)
+        self.last_cleaned_at = now()
+
+    def serve(self) -> None:
+        """Take jobs until the shutdown is requested, or RQ gives up."""
+        self.shutdown.interrupt = self._interrupt
+        try:
+            self.work(logging_level="WARNING")
+        finally:
+            self.shutdown.interrupt = None
+
+    def subscribe(self) -> None:
+        """Take no commands over pub/sub: a cancel has its own key, and the extra thread would delay the exit."""
+
+    def _install_signal_handlers(self) -> None:
+        """Leave the signals to Shutdown: RQ's handlers would wait for the end of the job."""
+
+    def _interrupt(self) -> None:
+        # A job steps down by itself; a wait for the next one has to be broken off.
+        if not self._is_busy:
+            raise StopRequested
