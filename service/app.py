@@ -45,9 +45,11 @@ def create_app(context: Context) -> FastAPI:
     app.state.context = context
     for error in (HTTPException, RequestValidationError, AsplError, StoreError, WorkerError):
         app.add_exception_handler(error, problems.handle)
-    for module in (routes_classify, routes_adapt, routes_jobs, routes_adapters, routes_health, page):
-        app.include_router(module.router)
     settings = context.settings
+    # Staging names the limit that an upload exceeds; the form parser only has to stop what goes far beyond.
+    form_limits = {"max_files": 2 * settings.max_clips, "max_fields": 2 * settings.max_clips + 100}
+    for module in (routes_classify, routes_adapt, routes_jobs, routes_adapters, routes_health, page):
+        app.include_router(module.router, form_limits=form_limits)
     app.add_middleware(
         Access,
         keys=context.keys,

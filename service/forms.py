@@ -35,7 +35,7 @@ class AdaptForm(BaseModel):
     labels: list[str] = Field([], description="One a clip, in the same order; repeated, or one JSON array.")
     archive: UploadFile | None = Field(None, description="A zip or tar with a folder for each label.")
     method: Literal["palm", "coop", "cocoop", "zero_shot"] = "palm"
-    template: str = Field(DEFAULT_TEMPLATE, description="The sentence around each label, with one `{}`.")
+    template: str | None = Field(None, description="The sentence around each label, with one `{}`.")
     audio_prompt: str = Field(
         "aspl_star", description="`aspl_star`, `aspl`, `none`, or stages joined by `+`, as `spectral+structural`."
     )

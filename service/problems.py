@@ -45,7 +45,6 @@ KINDS: Mapping[str, Kind] = {
     "adapter_invalid": Kind(422, "The bytes are not an adapter file of format 1."),
     "audio_prompt_invalid": Kind(422, "There is no audio prompt 'loud'."),
     "training_config_invalid": Kind(422, "learning_rate must be above 0."),
-    "training_data_invalid": Kind(422, "At least 2 labels are needed, got 1."),
     "upload_invalid": Kind(422, "3 clips came with 2 labels; each clip needs one."),
     "label_invalid": Kind(422, "A label is longer than max_label_chars = 200."),
     "archive_invalid": Kind(422, "The archive is neither a zip nor a tar."),

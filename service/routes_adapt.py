@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header
 from starlette.responses import JSONResponse
 
 from adapters_store import check_name
-from aspl.training_config import TrainingConfig
+from aspl import TrainingConfig
 from service.context import Context, ServiceContext, Tenant
 from service.forms import AdaptBody, AdaptForm, check_template, split_labels
 from service.problems import ServiceError, responses
@@ -102,7 +102,8 @@ class Submission:
 
 def _training(form: AdaptForm, context: Context) -> dict[str, Any]:
     """The training as the job is told of it, checked by the method itself."""
-    check_template(form.template, context.settings)
+    if form.template is not None:
+        check_template(form.template, context.settings)
     given = {name: getattr(form, name) for name in CONFIG_FIELDS}
     config = {name: value for name, value in given.items() if value is not None}
     TrainingConfig(**config)

@@ -1,5 +1,6 @@
 """`python -m service.run`: Redis, a worker and the API on one machine, until Ctrl-C ends all three."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -121,10 +122,8 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def _end(process: subprocess.Popen, deadline: float) -> None:
-    try:
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(max(0.0, deadline - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        pass
     try:
         # Its session, for whatever it may have started itself.
         os.killpg(process.pid, signal.SIGKILL)

@@ -1,11 +1,14 @@
 """The application around a small CLAP and a real Redis; one model and one Redis for the whole run."""
 
 import tempfile
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+import uvicorn
 from starlette.testclient import TestClient
 
 from adapters_store import Ref
@@ -69,3 +72,17 @@ def publish(context, clap):
         return context.store.publish(tenant, name, data, Adapter.read_header(data))
 
     return publish_adapter
+
+
+@pytest.fixture
+def address(context):
+    """The application behind a real socket, for what a client in the same process cannot show."""
+    config = uvicorn.Config(create_app(context), host="127.0.0.1", port=0, log_config=None, access_log=False)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, name="server")
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()

@@ -1,0 +1,77 @@
+import pytest
+from starlette.testclient import TestClient
+
+from service.app import create_app, is_loopback
+from service.keys import KeyFile
+from tests.service.sounds import tone
+
+
+def test_keys_name_tenants_and_are_not_kept(tmp_path):
+    keys = KeyFile(tmp_path / "keys.json")
+    assert not keys.has_keys()
+    acme, other = keys.add("acme"), keys.add("other")
+    assert (keys.tenant_of(acme), keys.tenant_of(other), keys.tenant_of("esk_nonsense")) == ("acme", "other", None)
+    stored = (tmp_path / "keys.json").read_text()
+    assert acme not in stored
+    assert acme.rpartition("_")[2] not in stored
+    assert (tmp_path / "keys.json").stat().st_mode & 0o077 == 0
+
+
+def test_a_revoked_key_is_refused_at_once(tmp_path):
+    keys = KeyFile(tmp_path / "keys.json")
+    key = keys.add("acme")
+    kept = keys.add("acme")
+    elsewhere = KeyFile(tmp_path / "keys.json")
+    assert elsewhere.tenant_of(key) == "acme"
+    assert keys.revoke("acme", keys.records("acme")[0].id) == 1
+    assert (elsewhere.tenant_of(key), elsewhere.tenant_of(kept)) == (None, "acme")
+
+
+@pytest.mark.parametrize("header", ["Authorization", "X-API-Key"])
+def test_a_key_opens_its_tenants_adapters_alone(context, client, publish, header):
+    publish("animals", ["dog", "cat"], tenant="acme")
+    publish("animals", ["owl", "fox"], tenant="other")
+    key = context.keys.add("acme")
+    headers = {header: f"Bearer {key}" if header == "Authorization" else key}
+    files = [("audio", ("a.wav", tone(440)))]
+    answer = client.post("/classify", files=files, data={"adapter": "animals"}, headers=headers).json()
+    assert {score["label"] for score in answer["results"][0]["scores"]} == {"dog", "cat"}
+    assert client.post("/classify", files=files, data={"adapter": "animals"}).status_code == 401
+
+
+def test_with_keys_made_the_local_tenant_is_gone(context, client):
+    assert client.get("/adapters").status_code == 200
+    context.keys.add("acme")
+    assert client.get("/adapters").status_code == 401
+    assert client.get("/healthz").status_code == 200
+
+
+def test_beyond_loopback_no_key_is_no_entry(context, settings):
+    context.settings = settings.model_copy(update={"host": "0.0.0.0"})
+    with TestClient(create_app(context)) as client:
+        assert client.get("/adapters").status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False), ("a.b", False)]
+)
+def test_is_loopback(host, expected):
+    assert is_loopback(host) is expected
+
+
+def test_a_body_is_cut_off_whether_its_length_is_declared_or_not(client, context):
+    too_much = context.settings.max_adapter_bytes + 1
+
+    def chunks():
+        for _ in range(too_much // 65536 + 1):
+            yield b"x" * 65536
+
+    for content in (b"x" * too_much, chunks()):
+        answer = client.post("/adapters/animals/file", content=content)
+        assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+        assert answer.json()["limit"] == {"name": "max_adapter_bytes", "value": too_much - 1}
+
+
+def test_a_clients_request_id_comes_back(client):
+    assert client.get("/healthz", headers={"X-Request-ID": "abc-1"}).headers["X-Request-ID"] == "abc-1"
+    assert client.get("/healthz", headers={"X-Request-ID": "a b"}).headers["X-Request-ID"] != "a b"

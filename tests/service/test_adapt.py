@@ -1,0 +1,66 @@
+import io
+import zipfile
+
+import pytest
+
+from tests.service.sounds import tone
+
+CLIPS = [("clips", ("a.wav", tone(440))), ("clips", ("b.wav", tone(900)))]
+TRAINING = {"name": "animals", "labels": ["dog", "cat"]}
+
+
+def adapt(client, *, files=CLIPS, key=None, **data):
+    return client.post("/adapt", files=files, data=TRAINING | data, headers={"Idempotency-Key": key} if key else None)
+
+
+def staged(context):
+    return list((context.settings.data_dir / "staging").glob("*"))
+
+
+def test_a_job_is_queued_and_found(client, context):
+    answer = adapt(client, epochs="3", description="ours")
+    assert answer.status_code == 202
+    job = answer.json()
+    assert (job["state"], job["error"], job["started_at"]) == ("queued", None, None)
+    assert client.get(answer.headers["location"]).json() == job
+    record = context.records.get("local", job["id"])
+    assert record.training["epochs"] == 3
+    assert record.training["description"] == "ours"
+    assert [label for _, label in context.staging.load(record.upload_id)] == ["dog", "cat"]
+
+
+def test_an_archive_has_a_folder_for_each_label(client, context):
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("sounds/dog/a.wav", tone(440))
+        archive.writestr("sounds/cat/b.wav", tone(900))
+    job = adapt(client, files=[("archive", ("clips.zip", file.getvalue()))], labels=[]).json()
+    record = context.records.get("local", job["id"])
+    assert {label for _, label in context.staging.load(record.upload_id)} == {"dog", "cat"}
+
+
+def test_what_is_refused_leaves_nothing_behind(client, context):
+    answer = adapt(client, files=[CLIPS[0], ("clips", ("b.wav", b"no sound"))])
+    assert (answer.status_code, answer.json()["code"]) == (422, "upload_invalid")
+    assert staged(context) == []
+    assert client.get("/jobs").json() == {"jobs": [], "next": None}
+
+
+def test_a_replay_gets_the_first_answer(client, context):
+    first = adapt(client, key="once")
+    context.records.update(first.json()["id"], state="running", started_at="2026-01-01T00:00:00Z")
+    again = adapt(client, key="once")
+    assert (again.status_code, again.json()) == (202, first.json())
+    assert again.headers["location"] == first.headers["location"]
+    assert len(client.get("/jobs").json()["jobs"]) == len(staged(context)) == 1
+
+
+@pytest.mark.parametrize("data", [{"seed": "1"}, {"labels": ["cat", "dog"]}, {"name": "others"}])
+def test_a_replay_with_another_body_is_refused(client, data):
+    adapt(client, key="once")
+    assert adapt(client, key="once", **data).json()["code"] == "idempotency_mismatch"
+
+
+def test_a_refused_request_gives_its_key_back(client):
+    assert adapt(client, key="once", labels=["dog"]).status_code == 422
+    assert adapt(client, key="once").status_code == 202
