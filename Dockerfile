@@ -1,0 +1,59 @@
+# One image for the API and the worker; the command says which: `service` (default) or `worker`.
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+# hadolint ignore=DL3006
+FROM ${PYTHON_IMAGE} AS build
+# Empty: the default build of torch for this platform, on Linux with CUDA. Set it to PyTorch's index of CPU wheels for
+# an image that is several gigabytes smaller.
+ARG TORCH_INDEX_URL=""
+ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+RUN python -m venv /opt/venv
+WORKDIR /app
+COPY requirements/torch.txt requirements/
+RUN /opt/venv/bin/pip install --requirement requirements/torch.txt ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"}
+COPY requirements/runtime.txt requirements/
+RUN /opt/venv/bin/pip install --no-deps --require-hashes --requirement requirements/runtime.txt
+COPY . .
+# Editable: the code stays in /app, the venv learns name and version. Then goes what only a compiler or a test needs.
+RUN /opt/venv/bin/pip install --no-deps --editable . \
+    && /opt/venv/bin/pip uninstall --yes pip setuptools \
+    && rm -rf /opt/venv/lib/python3.11/site-packages/torch/include /opt/venv/lib/python3.11/site-packages/torch/share \
+    && find /opt/venv -type d -name tests -prune -exec rm -rf {} + \
+    && find /opt/venv /app -type d -name __pycache__ -prune -exec rm -rf {} + \
+    && python -m compileall -q -j 0 /app /opt/venv/lib/python3.11/site-packages/torch /opt/venv/lib/python3.11/site-packages/transformers/utils
+
+# hadolint ignore=DL3006
+FROM ${PYTHON_IMAGE}
+ARG VERSION=0.1.0
+LABEL org.opencontainers.image.title="earshot" \
+      org.opencontainers.image.description="Few-shot audio classification: one frozen CLAP, an adapter for every tenant" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.licenses="Apache-2.0"
+# Debian keeps one version of a package in a release: a pinned one would be gone after its next security fix.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends tini \
+    && rm -rf /var/lib/apt/lists/* \
+    && groupadd --gid 10001 earshot \
+    && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin earshot \
+    && install --directory --owner earshot --group earshot /data /adapters /keys /cache
+COPY --from=build /opt/venv /opt/venv
+COPY --from=build /app /app
+WORKDIR /app
+# Writable are /data (uploads), /adapters (the store), /keys (hashes of API keys), /cache (models of a hub) and /tmp;
+# the rest may be mounted read-only.
+ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    EARSHOT_HOST=0.0.0.0 \
+    EARSHOT_DATA_DIR=/data \
+    EARSHOT_STORE_URL=/adapters \
+    EARSHOT_KEYS_PATH=/keys/keys.json \
+    HF_HOME=/cache \
+    HF_HUB_DISABLE_TELEMETRY=1
+USER 10001:10001
+EXPOSE 8000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=10s --timeout=8s --start-period=120s --retries=3 CMD ["python", "deploy/healthcheck.py", "service"]
+ENTRYPOINT ["/usr/bin/tini", "--", "python", "-m"]
+CMD ["service"]
