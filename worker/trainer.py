@@ -45,17 +45,21 @@ class Method(Protocol):
 class Trainer:
     """Serves the commands that come over one channel."""
 
-    def __init__(self, channel: Channel, method: Method, settings: WorkerSettings):
+    def __init__(self, channel: Channel, settings: WorkerSettings):
         self.channel = channel
-        self.method = method
         self.settings = settings
         self.staging = Staging(settings.data_dir)
+        self.method: Method | None = None
         self._commands: queue.Queue[dict[str, Any]] = queue.Queue()
         self._stop = threading.Event()
 
-    def serve(self) -> None:
-        """Train what is asked for until the worker goes."""
+    def serve(self, load_method: Callable[[WorkerSettings], Method]) -> None:
+        """Load the method, then train what is asked for until the worker goes.
+
+        Raises TrainingFailed where the method cannot be loaded, and ChannelClosed.
+        """
         threading.Thread(target=self._listen, daemon=True).start()
+        self.method = load_method(self.settings)
         self.channel.send({"event": "ready"})
         while True:
             command = self._commands.get()
@@ -108,7 +112,7 @@ class Trainer:
                 raise TrainingStopped("stopped before the adapter was published")
 
     def _listen(self) -> None:
-        # A thread of its own, so that a worker's death ends the trainer in the middle of a step too.
+        # A thread of its own, so that a worker's death ends the trainer in the middle of a load or a step too.
         while True:
             try:
                 command = self.channel.receive()
@@ -132,12 +136,10 @@ def main(load_method: Callable[[WorkerSettings], Method], descriptor: int) -> No
     logging.set_up(level=settings.log_level, format=settings.log_format)
     channel = Channel.from_descriptor(descriptor)
     try:
-        method = load_method(settings)
+        Trainer(channel, settings).serve(load_method)
     except TrainingFailed as error:
         channel.send({"event": "unusable", "code": error.code, "detail": str(error)})
         sys.exit(1)
-    try:
-        Trainer(channel, method, settings).serve()
     except ChannelClosed:
         sys.exit(0)
 

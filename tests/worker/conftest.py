@@ -53,11 +53,11 @@ def workers(settings, queue):
     """Starts worker processes that are ready when it returns; ends those that still run after the test."""
     started = []
 
-    def start(number=1, **overrides):
+    def start(number=1, *, timeout_s=30.0, **overrides):
         before = queue.num_workers()
         new = [start_worker(settings, **overrides) for _ in range(number)]
         started.extend(new)
-        wait_until(lambda: queue.num_workers() >= before + number)
+        wait_until(lambda: queue.num_workers() >= before + number, timeout_s)
         return new[0] if number == 1 else new
 
     yield start

@@ -1,0 +1,82 @@
+"""The worker with the real method on a small CLAP of random weights."""
+
+import os
+import signal
+import time
+
+import pytest
+from rq import Worker
+from safetensors.torch import load
+
+from tests.small_clap import write_small_clap
+from tests.worker.processes import wait_for_end, wait_for_epoch, wait_until
+from tests.worker.sounds import tone
+
+TRAINING = {"preset": "paper", "audio_prompt": "spectral", "epochs": 8, "batch_size": 4, "seed": 3}
+
+
+@pytest.fixture(scope="module")
+def small_clap(tmp_path_factory):
+    return write_small_clap(tmp_path_factory.mktemp("clap"))
+
+
+@pytest.fixture
+def real_workers(workers, small_clap):
+    def start(number=1):
+        return workers(number, timeout_s=90, module="worker", MODEL=small_clap, HEARTBEAT_TTL_S=5)
+
+    return start
+
+
+@pytest.fixture
+def submit_tones(queue, staging):
+    def submit(name, **training):
+        upload = staging.new_upload()
+        for number in range(4):
+            label = ("low", "high")[number % 2]
+            staging.add_clip(upload, label, [tone(200 + 1500 * (number % 2) + 20 * number, seed=number)])
+        return queue.submit("t", name, upload, training)
+
+    return submit
+
+
+def worker_of(redis, record):
+    """The process id of the worker that runs the job."""
+    running = {worker.get_current_job_id(): worker.pid for worker in Worker.all(redis, serializer="json")}
+    return running[record.id]
+
+
+@pytest.mark.slow
+def test_a_killed_training_resumes_to_an_equal_adapter(real_workers, submit_tones, queue, redis, store):
+    real_workers(2)
+    whole = submit_tones("whole", **TRAINING)
+    assert wait_for_end(queue, whole, 60).state == "succeeded"
+    cut = submit_tones("cut", **TRAINING)
+    reached = wait_for_epoch(queue, cut, 2, 60).progress
+    killed_at = time.monotonic()
+    os.kill(worker_of(redis, cut), signal.SIGKILL)
+    resumed = wait_until(lambda: queue.records.find(cut.id).attempts == 2, 60)
+    assert resumed and time.monotonic() - killed_at < 30
+    end = wait_for_end(queue, cut, 60)
+    assert end.state == "succeeded"
+    assert reached["phase"] != "publishing"
+    adapters = [load(store.read(store.resolve("t", name))) for name in ("whole", "cut")]
+    assert adapters[0].keys() == adapters[1].keys()
+    assert all(adapters[0][name].equal(adapters[1][name]) for name in adapters[0])
+
+
+@pytest.mark.slow
+def test_a_warm_trainer_starts_the_next_training_within_two_seconds(real_workers, submit_tones, queue, store):
+    real_workers()
+    assert wait_for_end(queue, submit_tones("first", audio_prompt="none", epochs=2), 60).state == "succeeded"
+    begin = time.monotonic()
+    second = submit_tones("second", audio_prompt="none", epochs=1000)
+    wait_for_epoch(queue, second, 1)
+    assert time.monotonic() - begin < 2
+    queue.cancel("t", second.id)
+    assert wait_for_end(queue, second).state == "cancelled"
+    unfit = submit_tones("third", method="none such")
+    assert wait_for_end(queue, unfit).error["code"] == "training_config_invalid"
+    manifest = store.manifest(store.resolve("t", "first"))
+    assert manifest["labels"] == ["low", "high"] and manifest["shots"] == {"low": 3, "high": 3}
+    assert manifest["report"] and manifest["fingerprint"]
