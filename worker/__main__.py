@@ -83,7 +83,8 @@ def _is_ready(trainer: TrainerProcess) -> bool:
         log.error("the trainer did not start", exit_code=error.exit_code)
         return False
     if message is None or message["event"] != "ready":
-        log.error("the trainer did not start", **(message or {}))
+        reason = message or {"code": "timeout", "detail": f"not ready within {READY_TIMEOUT_S:g} seconds"}
+        log.error("the trainer did not start", code=reason["code"], detail=reason["detail"])
         return False
     return True
 

@@ -15,8 +15,7 @@ from typing import Any
 from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import WatchError
-from rq import Queue, Retry
-from rq import Worker as RQWorker
+from rq import Queue, Retry, worker_registration
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job
 from rq.rate_limit import RateLimit
@@ -44,6 +43,14 @@ class Idempotency:
 
     key: str
     digest: str
+
+
+@dataclass(frozen=True)
+class ReadyWorker:
+    """A worker process that takes jobs."""
+
+    hostname: str
+    pid: int
 
 
 class JobQueue:
@@ -142,10 +149,19 @@ class JobQueue:
                 return self.redis.zcard(LIVE_KEY)
             return self.redis.scard(self.records.live_key(tenant))
 
-    def num_workers(self) -> int:
-        """The number of workers that are ready for jobs."""
+    def workers(self) -> list[ReadyWorker]:
+        """The workers that are ready for jobs, or at one; one that was killed is listed for some two minutes more."""
+        found = []
         with translated():
-            return RQWorker.count(queue=Queue(QUEUE_NAME, connection=self.redis, serializer=SERIALIZER))
+            for key in worker_registration.get_keys(Queue(QUEUE_NAME, connection=self.redis, serializer=SERIALIZER)):
+                hostname, pid = self.redis.hmget(key, "hostname", "pid")
+                if pid is not None:
+                    found.append(ReadyWorker(hostname.decode(), int(pid)))
+        return found
+
+    def num_workers(self) -> int:
+        """The number of workers that are ready for jobs, or at one."""
+        return len(self.workers())
 
     def claim(self, tenant: str, key: str, digest: str | None = None) -> JobRecord | None:
         """Reserve an Idempotency-Key, before the body is read and again when its digest is known.

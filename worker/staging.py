@@ -10,7 +10,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -56,12 +56,27 @@ class StagedClip:
     error: dict[str, str] | None = None
 
 
+@dataclass
+class _Tally:
+    """What an upload under way holds so far, so that its manifest is not read again for every clip."""
+
+    num_clips: int = 0
+    size_bytes: int = 0
+    labels: set[str] = field(default_factory=set)
+
+    def add(self, clip: StagedClip) -> None:
+        self.num_clips += 1
+        self.size_bytes += clip.size_bytes
+        self.labels.add(clip.label)
+
+
 class Staging:
-    """The uploads of one data directory."""
+    """The uploads of one data directory; one thread at a time adds to an upload."""
 
     def __init__(self, data_dir: Path, limits: UploadLimits | None = None):
         self.root = data_dir / "staging"
         self.limits = limits or UploadLimits()
+        self._tallies: dict[str, _Tally] = {}
 
     def new_upload(self) -> str:
         """Make an empty upload and return its id."""
@@ -82,20 +97,17 @@ class Staging:
         Raises LabelInvalid, UploadTooLarge (naming the limit), UploadNotFound.
         """
         label = self.check_label(label)
-        clips = self.clips(upload_id)
-        if len(clips) >= self.limits.max_clips:
+        tally = self._tally(upload_id)
+        if tally.num_clips >= self.limits.max_clips:
             raise UploadTooLarge(f"more than {self.limits.max_clips} clips (max_clips)")
-        if (
-            label not in {clip.label for clip in clips}
-            and len({clip.label for clip in clips}) >= self.limits.max_labels
-        ):
+        if label not in tally.labels and len(tally.labels) >= self.limits.max_labels:
             raise UploadTooLarge(f"more than {self.limits.max_labels} labels (max_labels)")
-        number = len(clips)
-        remaining_bytes = self.limits.max_upload_bytes - sum(clip.size_bytes for clip in clips)
-        size_bytes, sha256 = self._write(self._clip_path(upload_id, number), _pieces(chunks), remaining_bytes)
-        clip = StagedClip(number, label, filename[:200], size_bytes, sha256)
+        path = self._clip_path(upload_id, tally.num_clips)
+        size_bytes, sha256 = self._write(path, _pieces(chunks), self.limits.max_upload_bytes - tally.size_bytes)
+        clip = StagedClip(tally.num_clips, label, filename[:200], size_bytes, sha256)
         with (self.directory(upload_id) / MANIFEST).open("a", encoding="utf-8") as manifest:
             manifest.write(json.dumps(asdict(clip)) + "\n")
+        tally.add(clip)
         return clip
 
     def add_archive(self, upload_id: str, archive: Path | BinaryIO) -> list[StagedClip]:
@@ -134,6 +146,7 @@ class Staging:
 
     def check_labels(self, upload_id: str) -> None:
         """Raise UploadInvalid unless the upload holds clips of at least two labels."""
+        self._tallies.pop(upload_id, None)
         labels = {clip.label for clip in self.clips(upload_id)}
         if len(labels) < MIN_LABELS:
             raise UploadInvalid(f"clips of at least {MIN_LABELS} different labels are needed, not {len(labels)}")
@@ -178,6 +191,7 @@ class Staging:
 
     def remove(self, upload_id: str) -> None:
         """Remove an upload with all its files, if it is there."""
+        self._tallies.pop(upload_id, None)
         if UPLOAD_ID.fullmatch(upload_id):
             shutil.rmtree(self.root / upload_id, ignore_errors=True)
 
@@ -191,6 +205,14 @@ class Staging:
                 self.remove(directory.name)
                 removed.append(directory.name)
         return removed
+
+    def _tally(self, upload_id: str) -> _Tally:
+        if upload_id not in self._tallies:
+            tally = _Tally()
+            for clip in self.clips(upload_id):
+                tally.add(clip)
+            self._tallies[upload_id] = tally
+        return self._tallies[upload_id]
 
     def _decoded(self, upload_id: str) -> Iterator[StagedClip]:
         # Imported here because `import aspl` imports torch, which the worker's parent process must not.

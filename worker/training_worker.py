@@ -59,6 +59,9 @@ class Shutdown:
 class TrainingWorker(SimpleWorker):
     """An RQ worker of the one queue, with one trainer."""
 
+    # RQ's pauses grow to a minute, which is long after Redis is back.
+    max_connection_wait_time = 2.0
+
     def __init__(self, redis: Redis, settings: WorkerSettings, trainer: TrainerProcess, shutdown: Shutdown):
         super().__init__(
             [Queue(QUEUE_NAME, connection=redis, serializer=SERIALIZER)],

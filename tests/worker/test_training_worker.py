@@ -265,3 +265,63 @@ def test_a_job_outlives_a_restart_of_redis(settings, tmp_path_factory):
         worker.communicate()
         server.terminate()
         server.wait()
+
+
+def test_a_worker_stops_in_time_without_redis(settings, tmp_path_factory):
+    data_dir = tmp_path_factory.mktemp("r")
+    server, url = private_redis.start(data_dir)
+    own = settings.model_copy(update={"redis_url": url, "data_dir": data_dir})
+    queue = JobQueue(connect(url), own)
+    worker = start_worker(own)
+    try:
+        wait_until(queue.num_workers)
+        upload = queue.staging.new_upload()
+        queue.staging.add_clip(upload, "cat", [b"a"])
+        wait_for_epoch(queue, queue.submit("t", "pets", upload, {"epochs": 1000, "epoch_s": 0.1}), 1)
+        trainer = trainer_of(worker)
+        server.terminate()
+        server.wait()
+        worker.terminate()
+        worker.wait(timeout=5.5)
+        wait_until(lambda: not is_alive(trainer), 1)
+    finally:
+        worker.kill()
+        worker.communicate()
+        server.kill()
+        server.wait()
+
+
+def test_a_worker_waits_for_redis_to_come_up(settings, tmp_path_factory):
+    data_dir = tmp_path_factory.mktemp("r")
+    own = settings.model_copy(update={"redis_url": private_redis.socket_url(data_dir), "data_dir": data_dir})
+    worker = start_worker(own)
+    time.sleep(3)
+    server, url = private_redis.start(data_dir)
+    try:
+        queue = JobQueue(connect(url), own)
+        wait_until(lambda: [ready.pid for ready in queue.workers()] == [worker.pid], 30)
+    finally:
+        worker.kill()
+        worker.communicate()
+        server.kill()
+        server.wait()
+
+
+def test_a_worker_without_its_model_says_so_and_ends(settings):
+    worker = start_worker(settings, MODEL="missing")
+    _, stderr = worker.communicate(timeout=30)
+    assert worker.returncode == 1
+    assert "checkpoint_not_found" in stderr
+
+
+def test_nothing_but_records_is_left_in_redis(workers, submit, queue, redis):
+    workers()
+    for _ in range(3):
+        record = submit()
+        wait_for_end(queue, record)
+    kept = (b"rq:workers", b"rq:worker:", b"rq:queues", b"earshot:tenant:t:jobs", b"rq:finished:")
+
+    def left():
+        return [key for key in redis.scan_iter() if redis.ttl(key) == -1 and not key.startswith(kept)]
+
+    wait_until(lambda: not left())
