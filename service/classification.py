@@ -80,9 +80,9 @@ class Classifier:
         """The body of the answer; raises what fails the request as a whole."""
         started_at = time.perf_counter()
         self._engine.queue.check_room(question.tenant)
+        ref = await self._resolve(question)
         clips = [asyncio.ensure_future(self._decoder.decode(file.content)) for file in question.files]
         try:
-            ref = await self._resolve(question)
             async with self._adapter(question, ref) as adapter:
                 outcomes = await self._hear(question, adapter, clips)
         finally:

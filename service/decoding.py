@@ -41,9 +41,13 @@ class Decoder:
             limit = ("max_decoding", self.max_waiting)
             raise ServiceError("overloaded", "Too many clips wait to be decoded; try again shortly.", limit=limit)
         self._num_waiting += 1
+        decoding = self._pool.submit(self._decode, file)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, self._decode, file)
+            return await asyncio.wrap_future(decoding)
         finally:
+            # Cancelled in mid-decoding: the file must stay open until the thread has let go of it.
+            if not decoding.cancel():
+                await asyncio.wait([asyncio.wrap_future(decoding)])
             self._num_waiting -= 1
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import structlog
 import torch
 import uvicorn
 from starlette.testclient import TestClient
@@ -19,6 +20,15 @@ from service.settings import ServiceSettings
 from tests.small_clap import write_small_clap
 from worker import private_redis
 from worker.connection import connect
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet_logs():
+    """Logs are rendered, so that a fault in them shows, and thrown away."""
+    renderers = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    structlog.configure(processors=renderers, logger_factory=structlog.ReturnLoggerFactory())
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

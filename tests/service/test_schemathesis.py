@@ -1,4 +1,4 @@
-"""Requests made from the OpenAPI document, right and wrong ones: no 500, and no answer that the document does not name."""
+"""Requests made from the OpenAPI document, right and wrong: no 500, and no answer that the document does not name."""
 
 import contextlib
 
