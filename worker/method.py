@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+from transformers.utils.logging import disable_progress_bar
 
 from aspl import Adapter, FrozenClap, TrainingConfig, fit
 from aspl.audio import decode
@@ -48,6 +49,7 @@ class ClapMethod:
     @classmethod
     def load(cls, settings: Settings) -> "ClapMethod":
         """Load the model that the settings name, in float32: training in less loses what it is to learn."""
+        disable_progress_bar()  # a bar among the logs is no log
         device = settings.device
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -133,6 +133,7 @@ def main(load_method: Callable[[WorkerSettings], Method], descriptor: int) -> No
     """Load the method and serve the worker at the other end of the socket `descriptor`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     settings = WorkerSettings()
+    os.nice(settings.trainer_nice)
     logging.set_up(level=settings.log_level, format=settings.log_format)
     channel = Channel.from_descriptor(descriptor)
     try:

@@ -54,10 +54,10 @@ def workers(settings, queue):
     started = []
 
     def start(number=1, *, timeout_s=30.0, **overrides):
-        before = queue.num_workers()
         new = [start_worker(settings, **overrides) for _ in range(number)]
         started.extend(new)
-        wait_until(lambda: queue.num_workers() >= before + number, timeout_s)
+        pids = {process.pid for process in new}
+        wait_until(lambda: pids <= {ready.pid for ready in queue.workers()}, timeout_s)
         return new[0] if number == 1 else new
 
     yield start

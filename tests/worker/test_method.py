@@ -78,5 +78,5 @@ def test_a_warm_trainer_starts_the_next_training_within_two_seconds(real_workers
     unfit = submit_tones("third", method="none such")
     assert wait_for_end(queue, unfit).error["code"] == "training_config_invalid"
     manifest = store.manifest(store.resolve("t", "first"))
-    assert manifest["labels"] == ["low", "high"] and manifest["shots"] == {"low": 3, "high": 3}
+    assert manifest["labels"] == ["low", "high"] and manifest["shots"] == {"low": 2, "high": 2}
     assert manifest["report"] and manifest["fingerprint"]

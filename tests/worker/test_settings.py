@@ -28,6 +28,13 @@ def test_nonsense_is_refused(monkeypatch):
         Settings()
 
 
+def test_a_dead_workers_job_is_taken_up_within_two_minutes():
+    settings = WorkerSettings()
+    # Silence, then at worst two waits for a job between two searches.
+    assert settings.heartbeat_ttl_s + 2 * settings.maintenance_interval_s < 120
+    assert settings.heartbeat_s < settings.heartbeat_ttl_s / 3
+
+
 def test_every_setting_is_described():
     text = describe(WorkerSettings)
     for name in WorkerSettings.model_fields:

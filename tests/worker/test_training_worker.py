@@ -188,6 +188,22 @@ def test_two_workers_train_two_tenants_at_once(workers, submit, queue):
     assert all(queue.records.find(record.id).state == "running" for record in records)
 
 
+def test_a_long_job_stays_with_its_worker(workers, submit, queue):
+    workers(2)
+    end = wait_for_end(queue, submit(epochs=60, epoch_s=0.1))
+    assert (end.state, end.attempts) == ("succeeded", 1)
+
+
+def test_an_attempt_that_was_replaced_publishes_nothing(workers, submit, queue, store):
+    worker = workers()
+    record = submit(epochs=40, epoch_s=0.1)
+    wait_for_epoch(queue, record, 2)
+    queue.records.update(record.id, attempts=2)
+    time.sleep(5)
+    assert (queue.records.find(record.id).state, store.names("t")) == ("running", ([], None))
+    assert worker.poll() is None
+
+
 @pytest.mark.parametrize("has_pointer", [True, False], ids=["published", "pointer missing"])
 def test_a_retry_after_the_publication_publishes_nothing_more(workers, submit, queue, store, settings, has_pointer):
     record = submit(epochs=3)
