@@ -12,15 +12,14 @@ WORKDIR /app
 COPY requirements/torch.txt requirements/
 RUN /opt/venv/bin/pip install --requirement requirements/torch.txt ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"}
 COPY requirements/runtime.txt requirements/
-RUN /opt/venv/bin/pip install --no-deps --require-hashes --requirement requirements/runtime.txt
+RUN /opt/venv/bin/pip install --no-deps --requirement requirements/runtime.txt
 COPY . .
 # Editable: the code stays in /app, the venv learns name and version. Then goes what only a compiler or a test needs.
 RUN /opt/venv/bin/pip install --no-deps --editable . \
     && /opt/venv/bin/pip uninstall --yes pip setuptools \
     && rm -rf /opt/venv/lib/python3.11/site-packages/torch/include /opt/venv/lib/python3.11/site-packages/torch/share \
     && find /opt/venv -type d -name tests -prune -exec rm -rf {} + \
-    && find /opt/venv /app -type d -name __pycache__ -prune -exec rm -rf {} + \
-    && python -m compileall -q -j 0 /app /opt/venv/lib/python3.11/site-packages/torch /opt/venv/lib/python3.11/site-packages/transformers/utils
+    && python -m compileall -q /app
 
 # hadolint ignore=DL3006
 FROM ${PYTHON_IMAGE}

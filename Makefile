@@ -1,0 +1,43 @@
+# Each target does its own set-up first. TORCH_INDEX_URL chooses another index for torch, such as PyTorch's CPU builds.
+PYTHON ?= python3.11
+TORCH_INDEX_URL ?=
+BIN := .venv/bin
+
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+.PHONY: setup run test lint parity bench image-check
+setup: .venv/ready-runtime
+
+run: setup
+	$(BIN)/python -m service.run
+
+test: .venv/ready-dev
+	$(BIN)/python -m pytest
+
+lint: .venv/ready-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+parity: .venv-parity/ready
+	.venv-parity/bin/python -m pytest tests/parity -q -s
+
+bench: .venv/ready-dev .venv-parity/ready
+	.venv-parity/bin/python -m benchmarks.encode
+	$(BIN)/python -m benchmarks.method
+
+# torch goes first and on its own: asked for by another package, pip would take a build of several gigabytes.
+.venv/ready-runtime: requirements/torch.txt requirements/runtime.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)) --requirement requirements/torch.txt
+	$(BIN)/pip install --quiet --requirement requirements/runtime.txt
+	touch $@
+
+.venv/ready-dev: .venv/ready-runtime requirements/dev.txt
+	$(BIN)/pip install --quiet --requirement requirements/dev.txt
+	touch $@
+
+.venv-parity/ready: requirements/torch.txt requirements/parity.txt
+	$(PYTHON) -m venv .venv-parity
+	.venv-parity/bin/pip install --quiet $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)) --requirement requirements/torch.txt
+	.venv-parity/bin/pip install --quiet --no-deps --requirement requirements/parity.txt
+	touch $@

@@ -1,0 +1,148 @@
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load, save
+
+from aspl import Adapter, FrozenClap, TrainingConfig, classify, fit
+from aspl.errors import AdapterInvalid, AdapterMismatch
+from tests.small_clap import write_small_clap
+
+IN_ANOTHER_PROCESS = """
+import sys, numpy as np, torch
+torch.set_num_threads(1)
+from aspl import Adapter, FrozenClap
+clap = FrozenClap.load(sys.argv[1])
+adapter = Adapter.from_bytes(open(sys.argv[2], "rb").read(), clap)
+log_mel = torch.from_numpy(np.load(sys.argv[3]))
+with torch.inference_mode():
+    np.save(sys.argv[4], adapter.logits(clap.encode_audio(log_mel, adapter.prompts)).numpy())
+"""
+
+
+@pytest.fixture(scope="module", params=["palm", "coop", "cocoop", "zero_shot"])
+def adapter(request, clap, clips):
+    config = TrainingConfig(method=request.param, audio_prompt="aspl_star", preset="paper", epochs=1)
+    return fit(clap, *clips, config=config)
+
+
+@pytest.fixture(scope="module")
+def file(clap):
+    return Adapter.zero_shot(clap, ["dog", "猫", "rain"]).to_bytes()
+
+
+def test_saved_here_and_loaded_in_another_process_it_says_the_same(
+    clap, small_clap_directory, adapter, log_mel, tmp_path
+):
+    (tmp_path / "adapter").write_bytes(adapter.to_bytes())
+    np.save(tmp_path / "log_mel.npy", log_mel.numpy())
+    paths = [
+        str(path)
+        for path in (small_clap_directory, tmp_path / "adapter", tmp_path / "log_mel.npy", tmp_path / "out.npy")
+    ]
+    subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", IN_ANOTHER_PROCESS, *paths],
+        check=True,
+        env={**os.environ, "PYTHONPATH": "."},
+    )
+    with torch.inference_mode():
+        expected = adapter.logits(clap.encode_audio(log_mel, adapter.prompts)).numpy()
+    assert np.array_equal(np.load(tmp_path / "out.npy"), expected)
+
+
+def test_the_file_keeps_every_fact(clap, adapter):
+    assert Adapter.from_bytes(adapter.to_bytes(), clap).info == adapter.info
+    assert Adapter.read_header(adapter.to_bytes())["fingerprint"] == clap.fingerprint
+
+
+def test_a_static_adapter_loads_without_the_text_encoder(clap, file, monkeypatch):
+    def refuse(*_args, **_settings):
+        raise AssertionError("the text encoder ran")
+
+    monkeypatch.setattr(FrozenClap, "encode_token_embeddings", refuse)
+    assert Adapter.from_bytes(file, clap).labels == ("dog", "猫", "rain")
+
+
+def test_another_base_model_is_refused(file, tmp_path):
+    with pytest.raises(AdapterMismatch, match="was trained on small-clap"):
+        Adapter.from_bytes(file, FrozenClap.load(write_small_clap(tmp_path, seed=1)))
+
+
+def test_sizes_stay_in_bounds(clap):
+    adapter = Adapter.zero_shot(clap, [f"label {index}" for index in range(100)])
+    assert len(adapter.to_bytes()) < 2**20
+    assert Adapter.zero_shot(clap, [f"label {index}" for index in range(10)]).size_bytes <= 64 * 1024
+
+
+def edited(file: bytes, *, tensors=None, facts=None, drop=()) -> bytes:
+    """Return the file with some of its tensors and facts replaced."""
+    size = int.from_bytes(file[:8], "little")
+    header = json.loads(file[8 : 8 + size])["__metadata__"]
+    adapter = {**json.loads(header["adapter"]), **(facts or {})}
+    kept = {**load(file), **(tensors or {})}
+    for name in drop:
+        adapter.pop(name, None)
+        kept.pop(name, None)
+    return save(kept, metadata={"format": header["format"], "adapter": json.dumps(adapter)})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"drop": ["labels"]},
+        {"drop": ["class_features"], "tensors": {"other": torch.zeros(1)}},
+        {"facts": {"labels": ["dog"]}},
+        {"facts": {"labels": ["dog", "dog", "cat"]}},
+        {"facts": {"labels": ["dog", "cat"]}},
+        {"facts": {"labels": "dog"}},
+        {"facts": {"method": "magic"}},
+        {"facts": {"method": "cocoop"}},
+        {"facts": {"audio_prompt": "loud"}},
+        {"facts": {"audio_prompt": "spectral"}},
+        {"facts": {"temperature": 0}},
+        {"facts": {"temperature": float("nan")}},
+        {"facts": {"logit_scale": "14"}},
+        {"facts": {"threshold": 2}},
+        {"facts": {"shots": {"dog": -1}}},
+        {"facts": {"format_version": 2}},
+        {"facts": {"surprise": 1}},
+        {"tensors": {"class_features": torch.full((3, 48), float("nan"))}},
+        {"tensors": {"class_features": torch.ones(3, 48)}},
+        {"tensors": {"class_features": torch.zeros(3, 48, dtype=torch.float64)}},
+        {"tensors": {"class_features": torch.zeros(3, 47)}},
+        {"tensors": {"token.gamma": torch.ones(16)}},
+    ],
+    ids=str,
+)
+def test_files_that_cannot_be_right_are_refused(clap, file, change):
+    with pytest.raises(AdapterInvalid):
+        Adapter.from_bytes(edited(file, **change), clap)
+
+
+def test_the_edit_itself_is_not_what_is_refused(clap, file):
+    assert Adapter.from_bytes(edited(file), clap).labels == ("dog", "猫", "rain")
+
+
+@pytest.mark.parametrize("data", [b"", b"12345678", b"\xff" * 64, b"PK\x03\x04" * 20, save({"x": torch.zeros(1)})])
+def test_other_files_are_refused(clap, data):
+    with pytest.raises(AdapterInvalid):
+        Adapter.from_bytes(data, clap)
+
+
+def test_a_file_cut_short_anywhere_is_refused(clap, file):
+    for size in range(0, len(file), 37):
+        with pytest.raises(AdapterInvalid):
+            Adapter.from_bytes(file[:size], clap)
+
+
+def test_zero_shot_scores_are_those_of_the_model_itself(clap, clips):
+    labels = ["a dog", "rain", "a clock"]
+    scores = classify(clap, clips[0][:2], [Adapter.zero_shot(clap, labels)] * 2)
+    texts = clap.encode_text([f"This is a sound of {label}." for label in labels])
+    waveforms = torch.from_numpy(np.stack([np.tile(clip, 10) for clip in clips[0][:2]]))
+    expected = (clap.encode_audio(clap.log_mel(waveforms)) @ texts.T * clap.logit_scale).softmax(-1)
+    assert np.allclose([list(row.values()) for row in scores], expected, atol=1e-5)

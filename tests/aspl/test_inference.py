@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+import torch
+
+from aspl import Adapter, TrainingConfig, classify, fit
+from aspl.inference import encode_windows, pool, score
+
+
+@pytest.fixture(scope="module")
+def adapters(clap, clips):
+    """Adapters that differ in method, audio prompt and number of classes."""
+    waveforms, labels = clips
+    paper = {"preset": "paper", "epochs": 1, "learning_rate": 0.5}
+    return [
+        fit(clap, waveforms, labels, config=TrainingConfig(method="palm", audio_prompt="aspl_star", **paper)),
+        fit(clap, waveforms, labels, config=TrainingConfig(method="cocoop", audio_prompt="spectral", **paper)),
+        fit(clap, waveforms[3:], labels[3:], config=TrainingConfig(method="coop", audio_prompt="aspl", **paper)),
+        Adapter.zero_shot(clap, [f"label {index}" for index in range(20)]),
+    ]
+
+
+def test_a_mixed_batch_says_what_each_adapter_says_alone(clap, clips, adapters):
+    rows = [adapters[index % 4] for index in range(9)]
+    mixed = classify(clap, clips[0], rows)
+    alone = [classify(clap, [clip], [adapter])[0] for clip, adapter in zip(clips[0], rows, strict=True)]
+    for together, single in zip(mixed, alone, strict=True):
+        assert together.keys() == single.keys()
+        assert np.allclose(list(together.values()), list(single.values()), atol=1e-4)
+    assert mixed[0] != mixed[4]
+
+
+@torch.inference_mode()
+def test_embeddings_and_logits_of_a_mixed_batch_stay_within_bounds(clap, clips, adapters):
+    windows = np.stack([np.tile(clip, 10) for clip in clips[0][:4]])
+    mixed = encode_windows(clap, windows, [adapter.prompts for adapter in adapters])
+    for row, adapter in enumerate(adapters):
+        alone = encode_windows(clap, windows[row : row + 1], [adapter.prompts])
+        assert torch.allclose(mixed[row], alone[0], atol=1e-5)
+        assert torch.allclose(adapter.logits(mixed[row : row + 1]), adapter.logits(alone), atol=1e-3)
+
+
+def test_a_batch_may_be_encoded_in_parts(clap, clips, adapters):
+    windows = np.stack([np.tile(clip, 10) for clip in clips[0][:4]])
+    prompts = [adapter.prompts for adapter in adapters]
+    parts = encode_windows(clap, windows, prompts, batch_size=3)
+    assert torch.allclose(parts, encode_windows(clap, windows, prompts), atol=1e-5)
+
+
+def test_rows_of_cocoop_share_their_text_passes(clap, adapters, monkeypatch):
+    calls = []
+    encode = type(clap).encode_token_embeddings
+    monkeypatch.setattr(
+        type(clap), "encode_token_embeddings", lambda *args, **kw: calls.append(len(args[1])) or encode(*args, **kw)
+    )
+    embeddings = torch.nn.functional.normalize(torch.randn(4, clap.joint_width), dim=-1)
+    score(clap, embeddings, [adapters[1], adapters[0], adapters[1], adapters[1]])
+    assert calls == [3 * 3]
+
+
+def test_a_clip_is_the_normalised_mean_of_its_windows():
+    rows = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    assert torch.allclose(pool(rows), torch.tensor([0.5**0.5, 0.5**0.5]))
+
+
+def test_the_same_clip_gives_the_same_scores(clap, clips, adapters):
+    assert classify(clap, clips[0][:1], adapters[:1]) == classify(clap, clips[0][:1], adapters[:1])
+
+
+def test_lengths_must_agree(clap, clips, adapters):
+    with pytest.raises(ValueError, match="9 clips and 4 adapters"):
+        classify(clap, clips[0], adapters)
+    assert classify(clap, [], []) == []
