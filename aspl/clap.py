@@ -12,7 +12,7 @@ from aspl.audio_prompts import AudioPrompts
 from aspl.checkpoints import Checkpoint, load_checkpoint
 from aspl.errors import LabelsInvalid
 from aspl.log_mel import FrontEnd, LogMel
-from aspl.swin import SwinStage
+from aspl.swin import PatchEmbedding, SwinStage
 
 # B clips, N samples, T frames or tokens, M mel bins, C channels, E pooled width, D joint width, K texts, L text tokens,
 # d text width
@@ -54,12 +54,11 @@ class FrozenClap(nn.Module):
         self.register_buffer("batch_norm_mean", encoder.batch_norm.running_mean.clone())
         self.register_buffer("batch_norm_std", (encoder.batch_norm.running_var + encoder.batch_norm.eps).sqrt())
         self._image_side: int = config.spec_size
-        self.patch_embed = encoder.patch_embed
         self.swin = nn.ModuleList(
             SwinStage(stage, resolution, config.window_size)
             for stage, resolution in zip(encoder.layers, encoder.input_resolutions, strict=True)
         )
-        self.register_buffer("_first_order", self.swin[0].first_order, persistent=False)
+        self.patch_embedding = PatchEmbedding(encoder.patch_embed, self.swin[0].first_order)
         self.norm = encoder.norm
         self.audio_projection = model.audio_projection
 
@@ -80,7 +79,7 @@ class FrozenClap(nn.Module):
         with torch.no_grad():
             clap = cls(load_checkpoint(source, revision=revision, tokenizer=tokenizer))
         clap.requires_grad_(False).eval()
-        for part in (clap.patch_embed, clap.swin, clap.norm, clap.audio_projection):
+        for part in (clap.patch_embedding, clap.swin, clap.norm, clap.audio_projection):
             part.to(dtype)
         return clap.to(device)
 
@@ -114,10 +113,10 @@ class FrozenClap(nn.Module):
         x = log_mel if prompts.spectral is None else prompts.spectral(log_mel)
         x = self.batch_norm(x.transpose(1, 3)).transpose(1, 3)  # [B, 1, T, M], running statistics
         x = self._fold(x)  # [B, 1, 256, 256]
-        x = self.patch_embed(x.to(self.dtype), None)  # [B, T, C], row-major
+        x = self.patch_embedding(x.to(self.dtype))  # [B, T, C] in window order
         if prompts.token is not None:
             x = prompts.token(x)
-        return self.swin[0](x.index_select(1, self._first_order))
+        return self.swin[0](x)
 
     def audio_tail(self, tokens: Tensor, prompts: AudioPrompts) -> Tensor:
         """Run the structural prompt and everything after it: tokens `[B, T / 4, 2C]` -> pooled `[B, E]`."""

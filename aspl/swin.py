@@ -27,6 +27,27 @@ def inverse(order: Tensor) -> Tensor:
     return torch.empty_like(order).scatter_(0, order, torch.arange(len(order)))
 
 
+class PatchEmbedding(nn.Module):
+    """Embed each 4 x 4 patch of the image `[B, 1, 256, 256]` -> `[B, T, C]` in `order`.
+
+    The convolution's patches do not overlap, so it is one product; a GPU does not round that to TF32 unasked.
+    """
+
+    def __init__(self, patch_embed: nn.Module, order: Tensor) -> None:
+        super().__init__()
+        self.side: int = patch_embed.proj.kernel_size[0]
+        self.register_buffer("weight", patch_embed.proj.weight.flatten(1))  # [C, 16]
+        self.register_buffer("bias", patch_embed.proj.bias)
+        self.register_buffer("order", order, persistent=False)
+        self.norm = patch_embed.norm
+
+    def forward(self, image: Tensor) -> Tensor:
+        num_clips, _, height, width = image.shape
+        patches = image.view(num_clips, height // self.side, self.side, width // self.side, self.side)
+        patches = patches.transpose(2, 3).reshape(num_clips, -1, self.side**2)  # [B, T, 16], row-major
+        return self.norm(F.linear(patches.index_select(1, self.order), self.weight, self.bias))
+
+
 class WindowAttention(nn.Module):
     """Attention within windows on tokens in window order, its layer norm included."""
 
