@@ -141,4 +141,7 @@ def _mix_down(samples: np.ndarray) -> np.ndarray:
     if not peak <= MAX_AMPLITUDE:
         found = "NaN" if np.isnan(peak) else "infinite" if np.isinf(peak) else f"{peak:.3g}"
         raise AudioInvalid(f"The audio has samples that cannot be used ({found}); full scale is 1.")
-    return samples.mean(axis=1, dtype=np.float64).astype(np.float32)
+    mono = samples[:, 0].copy()
+    for channel in samples.T[1:]:  # many times faster than a mean over an axis of two
+        mono += channel
+    return mono / np.float32(samples.shape[1])

@@ -14,6 +14,8 @@ from aspl.errors import AudioNotAudio, AudioUndecodable
 
 # An error loses the block that it falls into, and libsndfile allows 1,024 channels: blocks are short.
 BLOCK_FRAMES = 4_096
+# What a block handed on holds at least, but for the last: each costs the caller a fixed time.
+JOINED_SAMPLES = 2**18
 
 
 class Block(NamedTuple):
@@ -21,6 +23,10 @@ class Block(NamedTuple):
 
     samples: np.ndarray
     rate_hz: int
+
+    @property
+    def num_channels(self) -> int:
+        return self.samples.shape[1]
 
 
 class DecodingStopped(Exception):
@@ -57,17 +63,40 @@ def blocks(stream: BinaryIO, container: Container) -> Iterator[Block]:
     Raises DecodingStopped where the data end or break before the end that the file gives, AudioUndecodable where no
     decoder opens it, and AudioNotAudio where the container holds no audio track.
     """
-    if not container.is_libsndfile:
-        yield from _libav_blocks(stream, container)
-        return
-    stream.seek(0)
+    held: list[Block] = []
+    num_held = 0
     try:
-        file = _ForwardFile(_CStream(stream))
-    except soundfile.LibsndfileError:
-        yield from _libav_blocks(stream, container)
-        return
-    with file:
-        yield from _libsndfile_blocks(file)
+        for block in _short_blocks(stream, container):
+            is_alike = held and held[0].rate_hz == block.rate_hz and held[0].num_channels == block.num_channels
+            if held and (not is_alike or num_held >= JOINED_SAMPLES):
+                yield _join(held)
+                held, num_held = [], 0
+            held.append(block)
+            num_held += block.samples.size
+    except DecodingStopped:
+        if held:
+            yield _join(held)
+        raise
+    if held:
+        yield _join(held)
+
+
+def _join(held: list[Block]) -> Block:
+    return Block(np.concatenate([block.samples for block in held]), held[0].rate_hz)
+
+
+def _short_blocks(stream: BinaryIO, container: Container) -> Iterator[Block]:
+    if container.is_libsndfile:
+        stream.seek(0)
+        try:
+            file = _ForwardFile(_CStream(stream))
+        except soundfile.LibsndfileError:
+            pass  # an unusual codec, perhaps
+        else:
+            with file:
+                yield from _libsndfile_blocks(file)
+            return
+    yield from _libav_blocks(stream, container)
 
 
 def _libsndfile_blocks(file: soundfile.SoundFile) -> Iterator[Block]:
@@ -102,7 +131,7 @@ def _libav_blocks(stream: BinaryIO, container: Container) -> Iterator[Block]:
                 setup = (frame.format.name, frame.layout.name, frame.sample_rate)
                 if convert is None or convert[0] != setup:
                     convert = (setup, av.AudioResampler(format="fltp"))
-                for plane in convert[1].resample(frame):
-                    yield Block(plane.to_ndarray().T, frame.sample_rate)
+                for part in [frame] if frame.format.name == "fltp" else convert[1].resample(frame):
+                    yield Block(part.to_ndarray().T, frame.sample_rate)
         except (av.FFmpegError, ValueError) as error:
             raise DecodingStopped(getattr(error, "strerror", None) or str(error)) from error

@@ -29,7 +29,7 @@ pytestmark = [
 NUM_SAMPLES = 480_000
 LOUD_RANGE_DB = 60
 LOUD_ATOL_DB, QUIET_ATOL_DB = 1e-3, 0.1
-EMBEDDING_ATOL = 1e-4
+EMBEDDING_ATOL = 5e-6  # 1e-4 would let a bicubic stretch with the wrong corners pass
 TRANSFORMERS_ATOL = 1e-5
 LAION_TEXT_TOKENS = 77
 TEXTS = ["dog", "This is a sound of rain.", "sea waves and a crying baby, a clock ticking far away", "é 日本語 🐕"]
@@ -105,7 +105,7 @@ def check(models: Models, what: str, difference: Tensor, allowed: float) -> None
 def check_spread(embeddings: Tensor) -> None:
     """Embeddings that are all alike would agree whatever the inputs."""
     distances = torch.pdist(embeddings)
-    assert distances.median() > 1_000 * EMBEDDING_ATOL and distances.min() > 10 * EMBEDDING_ATOL
+    assert distances.median() > 0.1 and distances.min() > 1e-3
 
 
 def test_laion_clap_takes_its_own_checkpoint_back(models, tmp_path):
