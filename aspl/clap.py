@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from aspl.audio_prompts import AudioPrompts
 from aspl.checkpoints import Checkpoint, load_checkpoint
-from aspl.errors import LabelsInvalid
+from aspl.errors import DeviceUnavailable, LabelsInvalid
 from aspl.log_mel import FrontEnd, LogMel
 from aspl.swin import PatchEmbedding, SwinStage
 
@@ -75,7 +75,12 @@ class FrozenClap(nn.Module):
         """Load a checkpoint (see `aspl.checkpoints.load_checkpoint`) onto `device` in `dtype`, float32 or bfloat16.
 
         The log-mel, the spectral prompt and batch norm stay in float32 whatever `dtype` is.
+
+        Raises:
+            CheckpointNotFound, CheckpointInvalid: what the checkpoint is not.
+            DeviceUnavailable: a device that is not here, or another `dtype`.
         """
+        _check_device(torch.device(device), dtype)
         with torch.no_grad():
             clap = cls(load_checkpoint(source, revision=revision, tokenizer=tokenizer))
         clap.requires_grad_(False).eval()
@@ -180,3 +185,12 @@ class FrozenClap(nn.Module):
         folds = side // x.shape[3]
         x = F.interpolate(x, (side * folds, x.shape[3]), mode="bicubic", align_corners=True)
         return x.reshape(len(x), folds, side, -1).transpose(2, 3).reshape(len(x), 1, side, side)
+
+
+def _check_device(device: torch.device, dtype: torch.dtype) -> None:
+    if device.type not in ("cpu", "cuda"):
+        raise DeviceUnavailable(f"no device {device}: take cpu or cuda")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise DeviceUnavailable(f"no device {device} here: torch {torch.__version__} sees {torch.cuda.device_count()}")
+    if dtype not in (torch.float32, torch.bfloat16):
+        raise DeviceUnavailable(f"the model runs in float32 or bfloat16, not in {dtype}")

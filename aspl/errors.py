@@ -43,6 +43,12 @@ class CheckpointInvalid(AsplError):
     code = "checkpoint_invalid"
 
 
+class DeviceUnavailable(AsplError):
+    """A device that this machine does not have, or a type of number that the model does not run in."""
+
+    code = "device_unavailable"
+
+
 class LabelsInvalid(AsplError):
     """The list of labels cannot be used: too few, too many, doubled, empty or too long for the text encoder."""
 

@@ -3,7 +3,7 @@ import torch
 from transformers import ClapModel
 
 from aspl import FrozenClap
-from aspl.errors import LabelsInvalid
+from aspl.errors import DeviceUnavailable, LabelsInvalid
 
 TEXTS = ["a dog", "rain on a roof of tin, with wind around the house", "海の音"]
 
@@ -61,3 +61,11 @@ def test_bfloat16_is_close_and_keeps_the_log_mel_in_float32(small_clap_directory
 def test_a_text_that_does_not_fit_is_refused_by_name(clap):
     with pytest.raises(LabelsInvalid, match="bark bark"):
         clap.encode_text(["fine", "bark " * 100])
+
+
+@pytest.mark.parametrize(
+    "settings", [{"device": "cuda:99"}, {"device": "meta"}, {"dtype": torch.float16}, {"dtype": torch.float64}]
+)
+def test_devices_and_types_that_are_not_here_are_refused(small_clap_directory, settings):
+    with pytest.raises(DeviceUnavailable):
+        FrozenClap.load(small_clap_directory, **settings)

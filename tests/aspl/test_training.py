@@ -168,6 +168,24 @@ def test_a_device_too_small_for_a_clip_is_said(clap, clips, monkeypatch):
         fit(clap, *clips, config=QUICK)
 
 
+def test_fast_hears_at_most_a_tenth_of_what_paper_hears(clap, clips, monkeypatch):
+    heard = []
+
+    def cheap_head(self, log_mel, prompts):
+        heard.append(len(log_mel))
+        return prompts.spectral(log_mel) if prompts.spectral is not None else log_mel
+
+    monkeypatch.setattr(type(clap), "audio_head", cheap_head)
+    monkeypatch.setattr(type(clap), "audio_tail", lambda self, tokens, prompts: tokens.mean((1, 2)).repeat(1, 2))
+    passes = {}
+    for preset in ("fast", "paper"):
+        heard.clear()
+        fit(clap, *clips, config=TrainingConfig(preset=preset))
+        passes[preset] = sum(heard)
+    assert passes["paper"] >= 9 * 100
+    assert passes["fast"] <= passes["paper"] / 10
+
+
 def test_one_shot_trains_without_an_audio_prompt_and_says_that_nothing_was_validated(clap, clips):
     waveforms, labels = clips
     adapter = fit(clap, waveforms[::3], labels[::3], config=TrainingConfig(audio_prompt="aspl_star"))
