@@ -1,6 +1,7 @@
 """`python -m service.run`: Redis, a worker and the API on one machine, until Ctrl-C ends all three."""
 
 import contextlib
+import ctypes
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 from types import FrameType
 
 from service.settings import ServiceSettings
@@ -19,6 +21,7 @@ POLL_S = 0.1
 # Together under 5 s: first those that use Redis, then Redis itself.
 GRACE_S = 4.0
 REDIS_GRACE_S = 0.7
+PR_SET_CHILD_SUBREAPER = 36  # <linux/prctl.h>
 
 
 class Stopped(Exception):
@@ -78,6 +81,7 @@ class Stack:
         if self._redis is not None:
             self._redis.terminate()
             _end(self._redis, time.monotonic() + REDIS_GRACE_S)
+        _kill_orphans()
 
     def _is_api_ready(self) -> bool:
         try:
@@ -99,6 +103,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     stack = Stack(ServiceSettings())
+    _adopt_orphans()
     try:
         stack.start()
         stack.wait_until_ready()
@@ -119,6 +124,20 @@ def main() -> int:
 
 def _stop(number: int, frame: FrameType | None) -> None:
     raise Stopped
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of whatever a killed child leaves behind, where the system knows how (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _kill_orphans() -> None:
+    children = Path(f"/proc/self/task/{os.getpid()}/children")
+    for pid in children.read_text().split() if children.exists() else ():
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(int(pid), signal.SIGKILL)
+            os.waitpid(int(pid), 0)
 
 
 def _end(process: subprocess.Popen, deadline: float) -> None:
