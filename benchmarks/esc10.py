@@ -1,0 +1,170 @@
+"""What the audio prompts bring on ESC-10: `python -m benchmarks.esc10 FOLDER`.
+
+Five folds, the shots drawn from the other four, every method with every audio prompt on identical clips, and
+batch-norm statistics re-estimated on the tenant's clips (AdaBN) as the rival to beat; once on the clips as they are and
+once with all of them behind one fixed poor microphone. Each result is appended to a file as it comes; a run that was
+cut off goes on.
+"""
+
+import argparse
+import copy
+import csv
+import json
+import statistics
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+import scipy.signal
+import scipy.stats
+import torch
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from aspl import FrozenClap, TrainingConfig, classify, fit
+from aspl.audio import SAMPLE_RATE_HZ, decode, windows
+from aspl.audio_parameters import recentred
+from aspl.audio_prompts import Affine
+
+RESULTS = Path(__file__).parent / "results" / "esc10.jsonl"
+METHODS = ["zero_shot", "coop", "cocoop", "palm"]
+AUDIO_PROMPTS = ["none", "spectral", "token", "structural", "aspl", "aspl_star", "adabn"]
+FOLDS = [1, 2, 3, 4, 5]
+# The poor microphone: gains in dB at these frequencies, straight between them on a logarithmic axis.
+MICROPHONE_HZ = [20, 100, 300, 800, 2000, 4000, 7000, 12000, 24000]
+MICROPHONE_DB = [-30, -20, 5, 20, 0, 15, -15, -30, -30]
+
+
+def microphone() -> np.ndarray:
+    """Return the poor microphone's impulse response, linear phase, at 48 kHz."""
+    grid_hz = np.linspace(0, SAMPLE_RATE_HZ / 2, 513)
+    gain_db = np.interp(np.log(np.maximum(grid_hz, 1)), np.log(MICROPHONE_HZ), MICROPHONE_DB)
+    return scipy.signal.firwin2(1025, grid_hz, 10 ** (gain_db / 20), fs=SAMPLE_RATE_HZ)
+
+
+def load_clips(folder: Path, *, is_filtered: bool) -> list[tuple[np.ndarray, str, int]]:
+    """Return waveform, label and fold of every clip of the set."""
+    impulse = microphone()
+    clips = []
+    with open(folder / "clips.csv", encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            waveform = decode((folder / "audio" / row["file"]).read_bytes()).waveform
+            if is_filtered:
+                waveform = scipy.signal.fftconvolve(waveform, impulse, mode="same").astype(np.float32)
+            clips.append((waveform, row["label"], int(row["fold"])))
+    return clips
+
+
+def draw(clips: list[tuple[np.ndarray, str, int]], *, fold: int, shots: int, seed: int) -> tuple[list[int], list[int]]:
+    """Return the clips to train on, `shots` a label from outside the fold, and those to test on, all of the fold."""
+    generator = np.random.default_rng([seed, fold])
+    pool = defaultdict(list)
+    for index, (_, label, its_fold) in enumerate(clips):
+        if its_fold != fold:
+            pool[label].append(index)
+    train = [int(i) for members in pool.values() for i in generator.permutation(members)[:shots]]
+    return train, [index for index, clip in enumerate(clips) if clip[2] == fold]
+
+
+def with_adabn(clap: FrozenClap, waveforms: list[np.ndarray]) -> FrozenClap:
+    """Return the model with its batch-norm statistics re-estimated on these clips (arXiv 1603.04779)."""
+    log_mels = torch.cat([clap.log_mel(torch.from_numpy(windows(waveform)[0])) for waveform in waveforms])
+    adapted = copy.deepcopy(clap)
+    spectrum: Affine = recentred(clap, log_mels)
+    std = clap.batch_norm_std / spectrum.gamma
+    adapted.batch_norm.running_mean.copy_((clap.batch_norm_mean - spectrum.beta) / spectrum.gamma)
+    adapted.batch_norm.running_var.copy_(std.square() - clap.batch_norm.eps)
+    return adapted
+
+
+def accuracy(
+    clap: FrozenClap, clips: list, train: list[int], test: list[int], config: TrainingConfig, adabn: bool
+) -> dict:
+    waveforms, labels = [clips[i][0] for i in train], [clips[i][1] for i in train]
+    model = with_adabn(clap, waveforms) if adabn else clap
+    adapter = fit(model, waveforms, labels, config=config)
+    scores = classify(model, [clips[i][0] for i in test], [adapter] * len(test))
+    hits = [max(row, key=row.get) == clips[i][1] for row, i in zip(scores, test, strict=True)]
+    return {
+        "accuracy": statistics.mean(hits),
+        "validation": adapter.report["accuracy"],
+        "kept": adapter.audio_prompt,
+    }
+
+
+def interval(differences: list[float]) -> tuple[float, float]:
+    """Return mean and half-width of the 95 % t-interval of paired differences, in points."""
+    mean = 100 * statistics.mean(differences)
+    if len(differences) < 2:
+        return mean, float("nan")
+    error = 100 * statistics.stdev(differences) / len(differences) ** 0.5
+    return mean, float(scipy.stats.t.ppf(0.975, len(differences) - 1) * error)
+
+
+def show(rows: list[dict]) -> None:
+    table = Table("clips", "method", "audio prompt", "runs", "accuracy, %", "against none, points", "kept")
+    cells: dict[tuple, dict] = defaultdict(dict)
+    for row in rows:
+        cells[row["is_filtered"], row["method"], row["audio_prompt"]][row["fold"], row["seed"]] = row
+    for (is_filtered, method, prompt), runs in sorted(cells.items()):
+        values = [100 * run["accuracy"] for run in runs.values()]
+        deviation = statistics.stdev(values) if len(values) > 1 else float("nan")
+        plain = cells.get((is_filtered, method, "none"), {})
+        paired = [run["accuracy"] - plain[key]["accuracy"] for key, run in runs.items() if key in plain]
+        difference = "{:+.1f} +- {:.1f}".format(*interval(paired)) if paired and prompt != "none" else ""
+        kept = sum(run["kept"] != "none" for run in runs.values())
+        name = "microphone" if is_filtered else "clean"
+        table.add_row(
+            name,
+            method,
+            prompt,
+            str(len(runs)),
+            f"{statistics.mean(values):.1f} +- {deviation:.1f}",
+            difference,
+            str(kept),
+        )
+    Console(width=120).print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="ESC-10: clips.csv and audio/")
+    parser.add_argument("--model", default="models/tiny-clap")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
+    parser.add_argument("--audio-prompts", nargs="+", choices=AUDIO_PROMPTS, default=AUDIO_PROMPTS)
+    parser.add_argument("--folds", nargs="+", type=int, choices=FOLDS, default=FOLDS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--shots", type=int, default=16)
+    parser.add_argument("--preset", default="fast")
+    parser.add_argument("--microphone", action="store_true", help="put every clip behind the poor microphone")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    clap = FrozenClap.load(arguments.model, device=arguments.device)
+    arguments.results.parent.mkdir(parents=True, exist_ok=True)
+    lines = arguments.results.read_text().splitlines() if arguments.results.exists() else []
+    rows = [row for row in map(json.loads, lines) if row["model"] == clap.fingerprint]
+    runs = [
+        {"model": clap.fingerprint, "preset": arguments.preset, "shots": arguments.shots, "fold": fold, "seed": seed}
+        | {"method": method, "audio_prompt": prompt, "is_filtered": arguments.microphone}
+        for fold in arguments.folds
+        for seed in arguments.seeds
+        for method in arguments.methods
+        for prompt in arguments.audio_prompts
+    ]
+    clips = load_clips(arguments.folder, is_filtered=arguments.microphone)
+    done = [{name: row[name] for name in runs[0]} for row in rows]
+    for run in track([run for run in runs if run not in done], description="fits"):
+        train, test = draw(clips, fold=run["fold"], shots=run["shots"], seed=run["seed"])
+        is_adabn = run["audio_prompt"] == "adabn"
+        prompt = "none" if is_adabn else run["audio_prompt"]
+        config = TrainingConfig(method=run["method"], audio_prompt=prompt, preset=run["preset"], seed=run["seed"])
+        rows.append(run | accuracy(clap, clips, train, test, config, is_adabn))
+        with open(arguments.results, "a", encoding="utf-8") as file:
+            file.write(json.dumps(rows[-1]) + "\n")
+    show(rows)
+
+
+if __name__ == "__main__":
+    main()
