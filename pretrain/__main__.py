@@ -27,6 +27,7 @@ SettingOption = Annotated[Setting, typer.Option(help="tiny: a minute or two, lea
 CLIPS = {Setting.tiny: 64, Setting.full: 12_800}
 HELD_OUT = {Setting.tiny: 32, Setting.full: 512}
 STEPS = {Setting.tiny: 4, Setting.full: 4000}
+ALIGNING_STEPS = {Setting.tiny: 3, Setting.full: 600}
 
 
 @app.command()
@@ -59,10 +60,13 @@ def train(
 
     Goes on from the last checkpoint in DATA/run; delete that folder to start again.
     """
+    from pretrain.alignment import finish
     from pretrain.train import Schedule, Trainer
 
     schedule = Schedule(steps=steps or STEPS[setting], max_minutes=max_minutes, seed=seed, threads=threads)
-    Trainer(data, data / "run", schedule).train()
+    trainer = Trainer(data, data / "run", schedule)
+    trainer.train()
+    finish(trainer, steps=ALIGNING_STEPS[setting])
 
 
 @app.command()

@@ -41,15 +41,15 @@ def augment(log_mel: Tensor, generator: torch.Generator) -> Tensor:
     x = _shift_bins(log_mel, generator)
     curve = F.interpolate(normal(num_clips, 1, 7), mel_bins, mode="linear", align_corners=True)
     x = torch.clamp_min(x + curve * uniform(0, 7) + uniform(-18, 8), FLOOR_DB)
-    # Digital silence stays so in half of the clips: real recordings have both.
-    tilt = torch.linspace(0, 1, mel_bins) * uniform(-30, 5) + F.interpolate(
-        normal(num_clips, 1, 5) * 3, mel_bins, mode="linear", align_corners=True
-    )
-    ripple = 4.0 * normal(*x.shape)
-    floor = torch.where(uniform(0, 1) < 0.5, uniform(-95, -45) + tilt + ripple, FLOOR_DB)
-    x = _add_power(x, floor)
-    other = torch.roll(x, 1, 0) + torch.where(uniform(0, 1) < 0.35, uniform(-32, -8), -200.0)
-    x = _add_power(x, other)
+    level = x.flatten(1).quantile(0.95, dim=1)[:, None, None]
+    other, other_level = x.roll(1, 0), level.roll(1, 0)
+    is_mixed = uniform(0, 1) < 0.35
+    x = _add_power(x, torch.where(is_mixed, other + level - other_level - uniform(8, 30), FLOOR_DB))
+    # Digital silence stays so in most clips: real recordings have both.
+    wave = F.interpolate(3 * normal(num_clips, 1, 5), mel_bins, mode="linear", align_corners=True)
+    tilt = torch.linspace(0, 1, mel_bins) * uniform(-30, 5) + wave
+    floor = level - uniform(18, 75) + tilt + 4.0 * normal(*x.shape)
+    x = _add_power(x, torch.where(uniform(0, 1) < 0.4, floor, FLOOR_DB)).clamp_min(FLOOR_DB)
     return _mask(x, generator)
 
 

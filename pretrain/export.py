@@ -7,14 +7,19 @@ import torch
 from transformers import ClapFeatureExtractor, ClapModel, ClapProcessor
 
 from pretrain.model import small_clap
+from pretrain.train import ALIGNED
 from pretrain.vocabulary import train_tokenizer
 
 LICENCE = "apache-2.0"
 
 
-def load_averaged(work: Path) -> ClapModel:
-    """Return the model of the averaged weights in a training's last checkpoint."""
-    state = torch.load(work / "checkpoint.pt", weights_only=True)["ema"]
+def load_trained(work: Path) -> ClapModel:
+    """Return the aligned model of a finished training, or else the averaged weights of its last checkpoint."""
+    if (work / ALIGNED).exists():
+        state = torch.load(work / ALIGNED, weights_only=True)
+    else:
+        ema = torch.load(work / "checkpoint.pt", weights_only=True)["ema"]
+        state = {name.removeprefix("0."): value for name, value in ema.items() if name.startswith("0.")}
     model = small_clap(state["text_model.embeddings.word_embeddings.weight"].shape[0])
     model.load_state_dict(state)
     return model.eval()
@@ -27,7 +32,7 @@ def export(work: Path, directory: Path, *, seed: int = 0) -> None:
     """
     directory.mkdir(parents=True, exist_ok=True)
     tokenizer = train_tokenizer(directory, seed=seed)
-    model = load_averaged(work)
+    model = load_trained(work)
     model.half().save_pretrained(directory)
     extractor = ClapFeatureExtractor(
         feature_size=64,

@@ -1,6 +1,8 @@
-"""Training: symmetric InfoNCE with several positives, and two auxiliary heads on the pooled features."""
+"""The first phase: the audio encoder learns family, attributes and plain statistics of each clip; no text yet."""
 
+import copy
 import json
+import math
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -10,20 +12,19 @@ import torch
 import torch.nn.functional as F
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
-from transformers import ClapModel, PreTrainedTokenizerBase
+from transformers import ClapModel
 
 from pretrain.augmentation import augment, cut
-from pretrain.captions import caption
 from pretrain.dataset import ATTRIBUTES, NUM_FAMILIES, Clips, attributes
 from pretrain.encoder import CHUNK_FRAMES, fold_frames, pool_chunks
-from pretrain.families import FAMILIES
 from pretrain.model import set_batch_norm, small_clap
+from pretrain.statistics import statistics
 from pretrain.vocabulary import train_tokenizer
 
-TEMPLATE = "This is a sound of {}."
-HIGHEST_LOGIT_SCALE = 60.0
+MEL_BINS = 64
+ALIGNED = "aligned.pt"
 
-# B clips, K texts, D joint width, E pooled width
+# B clips, T frames, M mel bins, E pooled width
 
 
 @dataclass(frozen=True)
@@ -33,32 +34,43 @@ class Schedule:
     Attributes:
         steps: optimiser steps in all.
         max_minutes: if set, the learning rate falls with whichever of steps and minutes is further on.
-        absent_families: texts of families that are not in the batch, as further negatives.
         two_chunks_from, four_chunks_from: share of the training after which clips are cut to two and four chunks.
     """
 
     steps: int = 4000
     max_minutes: float | None = None
     batch_clips: int = 32
-    absent_families: int = 24
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 2e-3
     weight_decay: float = 0.05
-    warmup_steps: int = 80
-    ema_decay: float = 0.998
-    two_chunks_from: float = 0.82
+    warmup_steps: int = 40
+    ema_decay: float = 0.99
+    two_chunks_from: float = 1.01
     four_chunks_from: float = 1.01
-    save_every_s: float = 360.0
+    save_every_s: float = 420.0
     seed: int = 0
     threads: int = 2
 
 
 class Heads(nn.Module):
-    """Family and attributes straight from the pooled features, so that few-shot probes find them there."""
+    """Family, attributes and plain statistics straight from the pooled features, so that few-shot probes find them."""
 
     def __init__(self, pooled_width: int) -> None:
         super().__init__()
         self.family = nn.Linear(pooled_width, NUM_FAMILIES)
         self.attributes = nn.Linear(pooled_width, len(ATTRIBUTES))
+        self.statistics = nn.Linear(pooled_width, 3 * MEL_BINS + 48)
+        self.register_buffer("statistics_mean", torch.zeros(3 * MEL_BINS + 48))
+        self.register_buffer("statistics_std", torch.ones(3 * MEL_BINS + 48))
+
+    def set_statistics(self, log_mel: Tensor) -> None:
+        """Take the scale of the statistics from log-mels `[B, T, M]`."""
+        found = statistics(log_mel)
+        self.statistics_mean.copy_(found.mean(0))
+        self.statistics_std.copy_(found.std(0))
+
+    def statistics_loss(self, pooled: Tensor, log_mel: Tensor) -> Tensor:
+        """Return the mean squared error of the statistics told from pooled features, 1 for telling their mean."""
+        return F.mse_loss(self.statistics(pooled), (statistics(log_mel) - self.statistics_mean) / self.statistics_std)
 
 
 class Trainer:
@@ -83,8 +95,10 @@ class Trainer:
             self._resume()
         else:
             rows = self.rng.choice(len(self.clips), min(256, len(self.clips)), replace=False)
-            set_batch_norm(self.model, augment(self.clips.take(rows)[0], self.generator))
-            self.ema = {name: value.clone() for name, value in self.model.state_dict().items()}
+            log_mel = augment(cut(self.clips.take(rows)[0], CHUNK_FRAMES, self.generator), self.generator)
+            set_batch_norm(self.model, log_mel)
+            self.heads.set_statistics(log_mel)
+            self.ema = {name: value.clone() for name, value in self.trained.state_dict().items()}
 
     def train(self) -> None:
         """Train to the end of the schedule, saving now and then."""
@@ -118,7 +132,7 @@ class Trainer:
         schedule = self.schedule
         if self.step % 100 == 0:
             self.clips.refresh()
-        rate = schedule.learning_rate * (0.02 + 0.98 * 0.5 * (1 + np.cos(np.pi * self.share)))
+        rate = schedule.learning_rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * self.share)))
         loss = self._loss()
         self.trained.zero_grad(set_to_none=True)
         loss.backward()
@@ -127,9 +141,8 @@ class Trainer:
             group["lr"] = rate * min(1.0, (self.step + 1) / schedule.warmup_steps)
         self.optimizer.step()
         with torch.no_grad():
-            self.model.logit_scale_a.clamp_(max=float(np.log(HIGHEST_LOGIT_SCALE)))
             decay = min(schedule.ema_decay, (1 + self.step) / (10 + self.step))
-            for name, value in self.model.state_dict().items():
+            for name, value in self.trained.state_dict().items():
                 if value.is_floating_point():
                     self.ema[name].lerp_(value, 1 - decay)
         return loss.item()
@@ -137,48 +150,36 @@ class Trainer:
     def _chunks(self) -> int:
         if self.share >= self.schedule.four_chunks_from:
             return 4
-        return 2 if self.share >= self.schedule.two_chunks_from or self.rng.uniform() < 0.1 else 1
+        return 2 if self.share >= self.schedule.two_chunks_from else 1
 
     def _loss(self) -> Tensor:
         rows = self.rng.integers(len(self.clips), size=self.schedule.batch_clips)
         log_mel, family, words = self.clips.take(rows)
         features = augment(cut(log_mel, self._chunks() * CHUNK_FRAMES, self.generator), self.generator)
         pooled = pool_chunks(self.model.audio_model.audio_encoder, features)
-        audio = F.normalize(self.model.audio_projection(pooled), dim=-1)  # [B, D]
-        texts = [caption(self.rng, FAMILIES[k], heard) for k, heard in zip(family.tolist(), words, strict=True)]
-        heard_families = set(family.tolist())
-        absent = self.rng.permutation([k for k in range(NUM_FAMILIES) if k not in heard_families])
-        absent = absent[: self.schedule.absent_families]
-        texts += [caption(self.rng, FAMILIES[k], ()) for k in absent]
-        text = encode_texts(self.model, self.tokenizer, texts)  # [B + absent, D]
-        logits = self.model.logit_scale_a.exp() * audio @ text.T
-        described = attributes(words)
-        positive = (family[:, None] == family) * (0.5 + (described @ described.T) + 1.5 * torch.eye(len(family)))
         return (
-            _soft_cross_entropy(logits, F.pad(positive, (0, len(absent))))
-            + 0.5 * _soft_cross_entropy(logits[:, : len(family)].T, positive.T)
-            + F.cross_entropy(self.heads.family(pooled), family, label_smoothing=0.05)
-            + F.binary_cross_entropy_with_logits(self.heads.attributes(pooled), described)
+            F.cross_entropy(self.heads.family(pooled), family, label_smoothing=0.05)
+            + F.binary_cross_entropy_with_logits(self.heads.attributes(pooled), attributes(words))
+            + self.heads.statistics_loss(pooled, features)
         )
 
     def held_out_accuracy(self, limit: int = 256) -> float:
-        """Return the zero-shot accuracy of the averaged weights over held-out clips, all families being candidates."""
-        model = self.averaged()
+        """Return the accuracy of the averaged weights and family head over whole held-out clips."""
+        model, heads = self.averaged()
         rows = np.linspace(0, len(self.held_out) - 1, min(limit, len(self.held_out))).astype(int)
         correct = 0
         with torch.no_grad():
-            names = encode_texts(model, self.tokenizer, [TEMPLATE.format(family.names[0]) for family in FAMILIES])
             for part in np.array_split(rows, -(-len(rows) // 16)):
                 log_mel, family, _ = self.held_out.take(part)
                 pooled = pool_chunks(model.audio_model.audio_encoder, fold_frames(log_mel))
-                correct += int((model.audio_projection(pooled) @ names.T).argmax(1).eq(family).sum())
+                correct += int(heads.family(pooled).argmax(1).eq(family).sum())
         return correct / len(rows)
 
-    def averaged(self) -> ClapModel:
-        """Return a model of the averaged weights, for use."""
-        model = small_clap(len(self.tokenizer))
-        model.load_state_dict(self.ema)
-        return model.eval()
+    def averaged(self) -> tuple[ClapModel, Heads]:
+        """Return a model and heads of the averaged weights, for use."""
+        averaged = copy.deepcopy(self.trained)
+        averaged.load_state_dict(self.ema)
+        return averaged[0].eval(), averaged[1].eval()
 
     @property
     def _path(self) -> Path:
@@ -217,18 +218,6 @@ class Trainer:
             state["minutes"],
             state["history"],
         )
-
-
-def encode_texts(model: ClapModel, tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> Tensor:
-    """Return embeddings `[K, D]` of unit norm."""
-    tokens = tokenizer(texts, padding=True, truncation=True, return_tensors="pt")
-    pooled = model.text_model(input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]).pooler_output
-    return F.normalize(model.text_projection(pooled), dim=-1)
-
-
-def _soft_cross_entropy(logits: Tensor, positive: Tensor) -> Tensor:
-    """Cross-entropy against targets in proportion to `positive`, row by row."""
-    return -(F.log_softmax(logits, 1) * (positive / positive.sum(1, keepdim=True))).sum(1).mean()
 
 
 def _groups(module: nn.Module, weight_decay: float) -> list[dict]:
