@@ -86,7 +86,7 @@ class WorkerSettings(Settings):
         3.5, gt=0, description="time for a job to step down after SIGTERM before it is killed"
     )
     trainer_nice: int = Field(
-        5, ge=0, le=19, description="how far the training stands back behind an API on the same cores"
+        0, ge=0, le=19, description="how far the training stands back behind an API on the same cores"
     )
     publish_timeout_s: float = Field(30.0, gt=0, description="how long a store that does not answer is asked again")
 
