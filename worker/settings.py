@@ -83,7 +83,7 @@ class WorkerSettings(Settings):
     )
     cancel_grace_s: float = Field(3.0, gt=0, description="time for a cancelled job to step down before it is killed")
     shutdown_grace_s: float = Field(
-        3.5, gt=0, description="time for a job to step down after SIGTERM before it is killed"
+        3.0, gt=0, description="time for a job to step down after SIGTERM before it is killed"
     )
     trainer_nice: int = Field(
         0, ge=0, le=19, description="how far the training stands back behind an API on the same cores"
