@@ -50,17 +50,18 @@ class BuildahStack:
         subprocess.run([*command, str(ROOT)], check=True, env=os.environ | ENVIRONMENT)
 
     def size_bytes(self) -> int:
-        """What the image weighs, uncompressed."""
-        images = json.loads(_buildah("images", "--json", self.image).stdout)
+        """What the image weighs, uncompressed; prints where the bytes go."""
         container = _buildah("from", "--pull-never", self.image).stdout.strip()
         try:
-            mounted = _buildah("mount", container).stdout.strip()
-            print(subprocess.run(["du", "-xm", "-d", "3", mounted], capture_output=True, text=True).stdout, flush=True)
-            total = subprocess.run(["du", "-xsb", mounted], capture_output=True, text=True, check=True).stdout
+            root = Path(_buildah("mount", container).stdout.strip())
+            packages = next(root.glob("opt/venv/lib/python3*/site-packages"))
+            sizes = {f"{path.relative_to(root)}": _size_bytes(path) for path in (root / "opt/venv", root / "app")}
+            sizes |= {path.name: size for path in packages.iterdir() if (size := _size_bytes(path)) > 20 * 2**20}
+            for name, size in sorted(sizes.items(), key=lambda item: -item[1]):
+                print(f"{size / 2**20:7.0f} MiB  {name}", flush=True)
+            return _size_bytes(root)
         finally:
             _buildah("rm", container)
-        assert images
-        return int(total.split()[0])
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess:
         """Run the image once with the API's volumes, as `docker compose run --rm api`."""
@@ -109,7 +110,7 @@ class BuildahStack:
         container = f"earshot-check-{name}"
         _buildah("from", "--pull-never", f"--name={container}", self.image)
         config = json.loads(_buildah("inspect", "--type=image", self.image).stdout)["Docker"]["config"]
-        environment = service.environment | {"EARSHOT_PORT": str(self.port)}
+        environment = service.environment | {"EARSHOT_PORT": str(self.port), "TINI_SUBREAPER": "1"}
         redis_url = environment["EARSHOT_REDIS_URL"].replace("redis:6379", f"127.0.0.1:{self._redis_port}")
         environment["EARSHOT_REDIS_URL"] = redis_url
         flags = [f"--env={key}={value}" for key, value in environment.items()]
@@ -154,6 +155,10 @@ def _pip_paths() -> list[str]:
     candidates = ["/etc/pip.conf", str(home / ".config/pip/pip.conf"), str(home / ".pip/pip.conf")]
     candidates += [os.environ.get("PIP_CERT", ""), *os.environ.get("PIP_FIND_LINKS", "").split()]
     return [path for path in candidates if path and Path(path).exists()]
+
+
+def _size_bytes(path: Path) -> int:
+    return int(subprocess.run(["du", "-xsb", path], capture_output=True, text=True, check=True).stdout.split()[0])
 
 
 def _free_port() -> int:

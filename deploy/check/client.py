@@ -32,11 +32,12 @@ class Tenant:
             assert time.monotonic() < deadline, f"not ready after {timeout_s} s"
             time.sleep(0.2)
 
-    def adapt(self, name: str, *, epochs: int, num_shots: int = 4) -> str:
+    def adapt(self, name: str, *, audio_prompt: str, num_shots: int, epochs: int) -> str:
         """Send clips of two sounds; returns the job's id."""
         clips = [(label, sound(label, seed)) for label in LABELS for seed in range(num_shots)]
         files = [("clips", (f"{number}.wav", data, "audio/wav")) for number, (_, data) in enumerate(clips)]
-        fields = {"name": name, "labels": [label for label, _ in clips], "epochs": str(epochs)}
+        fields = {"name": name, "audio_prompt": audio_prompt, "epochs": str(epochs)}
+        fields["labels"] = [label for label, _ in clips]
         answer = self._client.post("/adapt", data=fields, files=files)
         assert answer.status_code == 202, answer.text
         return answer.json()["id"]
