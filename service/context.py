@@ -9,6 +9,7 @@ import torch
 from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 from redis.asyncio import Redis as AsyncRedis
+from transformers.utils.logging import disable_progress_bar
 
 from adapters_store import AdapterStore, open_store
 from aspl import FrozenClap
@@ -115,6 +116,7 @@ class Context:
 
 def load_clap(settings: ServiceSettings) -> FrozenClap:
     """The base model on the device and in the dtype of the settings; "auto" takes CUDA and bfloat16 where they pay."""
+    disable_progress_bar()  # a bar among the logs is no log
     device = settings.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
