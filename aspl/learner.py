@@ -61,7 +61,7 @@ class Learner:
         if self.recipe.optimizer == "sgd":
             self.optimizer: torch.optim.Optimizer = torch.optim.SGD(self.groups, lr=recipe.text_rate, momentum=0.9)
         else:
-            self.optimizer = torch.optim.AdamW(self.groups, lr=recipe.text_rate, weight_decay=0.0)
+            self.optimizer = torch.optim.AdamW(self.groups, lr=recipe.text_rate, weight_decay=0.0, fused=True)
 
     def _groups(self) -> list[dict]:
         """Give each prompt its own group: its learning rate, its pull to the identity, its gradient clip."""
@@ -90,14 +90,18 @@ class Learner:
         for step in range(steps):
             self._anneal((self.next_epoch + step / steps) / self.num_epochs)
             batch = order[step * self.recipe.batch_size : (step + 1) * self.recipe.batch_size]
-            # One window a clip and step: all of a long clip's are heard in time, and no clip weighs more than another.
-            windows = [int(generator.choice(self.features.windows_of(clip))) for clip in batch]
-            step_loss, step_hits = self._step(batch, windows)
+            step_loss, step_hits = self._step(batch, self._draw_windows(batch, generator))
             loss, hits = loss + step_loss * len(batch), hits + step_hits
         if not math.isfinite(loss):
             raise TrainingDiverged("the loss is no longer a finite number: lower the learning rate")
         self.next_epoch += 1
         return Epoch(self.next_epoch, loss / len(order), hits / len(order))
+
+    def _draw_windows(self, batch: np.ndarray, generator: np.random.Generator) -> list[int]:
+        """Draw a window a clip: in time all of a long clip's are heard, and no clip weighs more than another."""
+        if self.audio is None:
+            return []  # the text prompt trains on embeddings, which are of whole clips
+        return [int(generator.choice(self.features.windows_of(clip))) for clip in batch]
 
     def _anneal(self, progress: float) -> None:
         factor = 0.5 * (1 + math.cos(math.pi * progress)) if self.recipe.is_annealed else 1.0
