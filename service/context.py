@@ -126,7 +126,9 @@ def load_clap(settings: ServiceSettings) -> FrozenClap:
     if device == "cpu":
         # Decoding and the event loop need a core too, but a model that idles a core costs more.
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", 0)) or os.cpu_count() or 1)
-    return FrozenClap.load(settings.model, device=device, dtype=dtype, revision=settings.model_revision)
+    return FrozenClap.load(
+        settings.model, device, dtype, revision=settings.model_revision, tokenizer=settings.tokenizer
+    )
 
 
 def _context(request: Request) -> Context:

@@ -54,7 +54,9 @@ class ClapMethod:
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         with _translated():
-            clap = FrozenClap.load(settings.model, device=device, dtype=torch.float32, revision=settings.model_revision)
+            clap = FrozenClap.load(
+                settings.model, device, revision=settings.model_revision, tokenizer=settings.tokenizer
+            )
         return cls(clap, max_clip_s=settings.max_clip_s)
 
     def train(

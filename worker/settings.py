@@ -28,6 +28,7 @@ class Settings(BaseSettings):
 
     model: str = Field("models/tiny-clap", description="CLAP: a directory, a hub name or a LAION .pt file")
     model_revision: str | None = Field(None, description="revision of a hub name")
+    tokenizer: str | None = Field(None, description="directory or hub name of the tokenizer, beside a LAION .pt file")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     dtype: str = Field("auto", description="auto, float32 or bfloat16, of the inference; training is in float32")
 
