@@ -15,6 +15,8 @@ from typing import Any
 from worker.channel import Channel, ChannelClosed
 
 TRAINER_COMMAND = (sys.executable, "-m", "worker.trainer")
+# Threads of OpenMP spin while they wait for each other; where the API has the same cores, that takes ten times as long.
+WAIT_POLICY = "PASSIVE"
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -51,7 +53,7 @@ class TrainerProcess:
             pass_fds=[theirs.fileno()],
             # Out of the terminal's reach: on Ctrl-C the worker decides when the trainer stops.
             start_new_session=True,
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+            env={"OMP_WAIT_POLICY": WAIT_POLICY} | os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
         )
         theirs.close()
         self._channel = Channel(ours)
