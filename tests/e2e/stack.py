@@ -64,9 +64,7 @@ class Stack:
 
     def start_api(self) -> Process:
         """Start an API on a free port; `wait_until_ready` tells when it answers."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         process = self._start("service", EARSHOT_PORT=str(port))
         process.address = f"http://127.0.0.1:{port}"
         self.apis.append(process)
@@ -108,6 +106,13 @@ class Stack:
         threading.Thread(target=process.listen, daemon=True).start()
         self.processes.append(process)
         return process
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def wait_for(condition: Callable[[], bool], timeout_s: float, process: Process | None = None) -> None:
