@@ -1,6 +1,7 @@
 """`python -m service` serves; `python -m service keys add|list|revoke TENANT` manages API keys."""
 
 import argparse
+import os
 
 from adapters_store import check_tenant
 from service.keys import KeyFile
@@ -49,6 +50,8 @@ def manage_keys(keys: KeyFile, arguments: argparse.Namespace) -> None:
 
 def serve(settings: ServiceSettings) -> None:
     """Load the model and answer until SIGTERM or Ctrl-C."""
+    # Before torch is loaded: threads of OpenMP that wait for each other must not spin on the cores that decode.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import uvicorn
 
     from service.app import create_app, is_loopback

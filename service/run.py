@@ -93,7 +93,8 @@ class Stack:
     def _is_worker_ready(self) -> bool:
         redis = connect(self._environment.get("EARSHOT_REDIS_URL") or self._settings.redis_url_or_private)
         try:
-            return JobQueue(redis, self._settings).num_workers() > 0
+            ready = JobQueue(redis, self._settings).workers()  # those of an earlier run may still be listed
+            return self._children["worker"].pid in {worker.pid for worker in ready}
         finally:
             redis.close()
 
