@@ -88,7 +88,7 @@ def align(model: ClapModel, tokenizer: PreTrainedTokenizerBase, heard: Heard, *,
     noise = FEATURE_NOISE * heard.pooled.std(0)
     for step in track(range(steps), description="aligning"):
         for group in optimizer.param_groups:
-            group["lr"] = 1e-3 * min(1.0, (step + 1) / 30) * 0.5 * (1 + math.cos(math.pi * step / steps))
+            group["lr"] = 1.5e-3 * min(1.0, (step + 1) / 15) * 0.5 * (1 + math.cos(math.pi * step / steps))
         rows = torch.randint(len(heard.family), (FIT_BATCH,), generator=generator)
         family = heard.family[rows]
         pooled = heard.pooled[rows] + noise * torch.randn(FIT_BATCH, len(noise), generator=generator)

@@ -65,7 +65,7 @@ def read_recordings(clap: FrozenClap, folder: Path) -> Recordings:
 
 def zero_shot(clap: FrozenClap, recordings: Recordings) -> tuple[float, dict[str, float]]:
     """Return the accuracy over all clips and by label, the labels' names in the usual template being the classes."""
-    labels = sorted(set(recordings.labels))
+    labels = sorted(set(recordings.labels.tolist()))
     adapter = Adapter.zero_shot(clap, labels)
     right = _answers(clap, recordings, adapter, np.arange(len(recordings.labels))) == recordings.labels
     return float(right.mean()), {label: float(right[recordings.labels == label].mean()) for label in labels}
@@ -112,7 +112,7 @@ def draw_shots(recordings: Recordings, shots: int, draws: int) -> Iterator[tuple
             rng = np.random.default_rng([int(fold), draw])
             others = [
                 np.flatnonzero((recordings.labels == each) & (recordings.folds != fold))
-                for each in sorted(set(recordings.labels))
+                for each in sorted(set(recordings.labels.tolist()))
             ]
             train = np.concatenate([rng.choice(rows, min(shots, len(rows)), replace=False) for rows in others])
             yield train, np.flatnonzero(recordings.folds == fold), draw
