@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from worker.settings import WorkerSettings
+
+MANIFESTS = Path(__file__).parents[2] / "deploy/k8s"
+
+
+def document(name: str) -> dict:
+    return yaml.safe_load((MANIFESTS / name).read_text())
+
+
+def test_the_manifests_are_valid():
+    lint_manifests = pytest.importorskip("deploy.lint_manifests", reason="kubernetes-validate is not installed")
+    faults = {}
+    for path in MANIFESTS.glob("*.yaml"):
+        if path.name != "kustomization.yaml":
+            for one in yaml.safe_load_all(path.read_text()):
+                faults[f"{path.name} {one['kind']}"] = lint_manifests.fault_of(one)
+    assert len(faults) >= 10
+    assert {name: fault for name, fault in faults.items() if fault} == {}
+
+
+def test_a_misspelt_field_is_a_fault():
+    lint_manifests = pytest.importorskip("deploy.lint_manifests", reason="kubernetes-validate is not installed")
+    for name, key in (("worker-scaled-object.yaml", "maxReplicas"), ("api-deployment.yaml", "replica")):
+        wrong = document(name)
+        wrong["spec"][key] = 3
+        assert lint_manifests.fault_of(wrong)
+
+
+def test_every_manifest_is_applied():
+    listed = document("kustomization.yaml")["resources"]
+    assert sorted(listed) == sorted(path.name for path in MANIFESTS.glob("*.yaml") if path.name != "kustomization.yaml")
+
+
+@pytest.mark.parametrize("name", ["api-deployment.yaml", "worker-deployment.yaml"])
+def test_pods_are_confined_and_have_time_to_step_down(name):
+    pod = document(name)["spec"]["template"]["spec"]
+    assert pod["securityContext"]["runAsNonRoot"]
+    assert pod["terminationGracePeriodSeconds"] > 2 * WorkerSettings.model_fields["shutdown_grace_s"].default
+    for container in pod["containers"]:
+        assert container["securityContext"]["readOnlyRootFilesystem"]
+        assert not container["securityContext"]["allowPrivilegeEscalation"]
