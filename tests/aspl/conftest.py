@@ -2,25 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from aspl import FrozenClap
-from tests.small_clap import write_small_clap
-
 LABELS = ["low hum", "whistle", "hiss"]
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread():
-    torch.set_num_threads(1)  # the small model gains nothing from more, and sums come out in one order
-
-
-@pytest.fixture(scope="session")
-def small_clap_directory(tmp_path_factory):
-    return write_small_clap(tmp_path_factory.mktemp("models") / "small-clap")
-
-
-@pytest.fixture(scope="session")
-def clap(small_clap_directory) -> FrozenClap:
-    return FrozenClap.load(small_clap_directory)
 
 
 @pytest.fixture(scope="session")

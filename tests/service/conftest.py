@@ -1,25 +1,19 @@
 """The application around a small CLAP and a real Redis; one model and one Redis for the whole run."""
 
-import tempfile
 import threading
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import structlog
-import torch
 import uvicorn
 from starlette.testclient import TestClient
 
 from adapters_store import Ref
-from aspl import Adapter, FrozenClap
+from aspl import Adapter
 from service.app import create_app
 from service.context import Context
 from service.settings import ServiceSettings
-from tests.small_clap import write_small_clap
-from worker import private_redis
-from worker.connection import connect
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -29,30 +23,6 @@ def quiet_logs():
     structlog.configure(processors=renderers, logger_factory=structlog.ReturnLoggerFactory())
     yield
     structlog.reset_defaults()
-
-
-@pytest.fixture(scope="session")
-def clap(tmp_path_factory):
-    torch.set_num_threads(1)
-    return FrozenClap.load(write_small_clap(tmp_path_factory.mktemp("clap") / "small"))
-
-
-@pytest.fixture(scope="session")
-def redis_url():
-    # A short path: a Unix socket's may not be long, and pytest's own are.
-    with tempfile.TemporaryDirectory(prefix="earshot-") as directory:
-        process, url = private_redis.start(Path(directory))
-        yield url
-        process.terminate()
-        process.wait(timeout=10)
-
-
-@pytest.fixture
-def redis(redis_url):
-    client = connect(redis_url)
-    client.flushall()
-    yield client
-    client.close()
 
 
 @pytest.fixture
