@@ -141,7 +141,7 @@ def measure(stack: Stack, clap: FrozenClap, clips: Sequence[bytes], num_rounds: 
     """All figures, from one run."""
     address, store = stack.apis[0].address, open_store(stack.directory / "adapters")
     data = Adapter.zero_shot(clap, LABELS).to_bytes()
-    names = [f"adapter-{number}" for number in range(2 * NUM_COLD)]
+    names = [f"adapter-{number}" for number in range(NUM_CLIENTS + NUM_COLD)]
     for name in names:
         store.publish(TENANT, name, data, Adapter.read_header(data))
     batch_windows = measure_batch_windows(clap, (1, 2, 4, 8))
