@@ -5,7 +5,10 @@ BIN := .venv/bin
 
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: setup run test lint parity bench image-check
+LOCK := --quiet --no-annotate --no-header --no-emit-index-url --no-emit-find-links --strip-extras --unsafe-package torch \
+	--constraint requirements/torch.txt
+
+.PHONY: setup run test lint parity bench image-check lock
 setup: .venv/ready-runtime
 
 run: setup
@@ -17,13 +20,25 @@ test: .venv/ready-dev
 lint: .venv/ready-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml docker-compose.gpu.yml
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/python -m deploy.lint_manifests
 
 parity: .venv-parity/ready
-	.venv-parity/bin/python -m pytest tests/parity -q -s
+	.venv-parity/bin/python -m pytest tests/parity -q -s --confcutdir=tests/parity
 
 bench: .venv/ready-dev .venv-parity/ready
 	.venv-parity/bin/python -m benchmarks.encode
 	$(BIN)/python -m benchmarks.method
+	$(BIN)/python -m benchmarks.serving
+
+image-check: .venv/ready-dev
+	$(BIN)/python -m deploy.check
+
+# Resolve the locked requirements anew.
+lock: .venv/ready-dev
+	$(BIN)/pip-compile $(LOCK) --all-extras --output-file requirements/dev.txt pyproject.toml
+	$(BIN)/pip-compile $(LOCK) --extra local --extra s3 --constraint requirements/dev.txt --output-file requirements/runtime.txt pyproject.toml
 
 # torch goes first and on its own: asked for by another package, pip would take a build of several gigabytes.
 .venv/ready-runtime: requirements/torch.txt requirements/runtime.txt

@@ -3,6 +3,7 @@
 import asyncio
 import importlib.metadata
 import time
+from contextlib import suppress
 
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -62,6 +63,12 @@ async def info(context: ServiceContext) -> Info:
 async def metrics(context: ServiceContext) -> Response:
     """Prometheus text."""
     context.metrics.queue_windows.set(context.engine.queue.num_windows())
+    # Without Redis the other figures are still wanted, and the last known number of jobs is better than none.
+    with suppress(RedisUnavailable):
+        num_unfinished = await asyncio.to_thread(context.records.num_unfinished)
+        for state, num_jobs in num_unfinished.items():
+            context.metrics.jobs.labels(state).set(num_jobs)
+        context.metrics.unfinished_jobs.set(sum(num_unfinished.values()))
     return Response(context.metrics.render(), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -128,6 +128,14 @@ class JobRecords:
         with translated():
             return [_text(member) for member in self.redis.zrange(LIVE_KEY, 0, -1)]
 
+    def num_unfinished(self) -> dict[str, int]:
+        """How many jobs of all tenants are queued, and how many running."""
+        with translated(), self.redis.pipeline(transaction=False) as pipeline:
+            for job_id in self.live_ids():
+                pipeline.hget(self.record_key(job_id), "state")
+            states = [json.loads(state) for state in pipeline.execute() if state is not None]
+        return {state: states.count(state) for state in LIVE_STATES}
+
     def forget(self, job_id: str) -> None:
         """Drop the id of a job whose record is gone from the live ones."""
         with translated():

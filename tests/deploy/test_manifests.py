@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from service.metrics import Metrics
 from worker.settings import WorkerSettings
 
 MANIFESTS = Path(__file__).parents[2] / "deploy/k8s"
@@ -34,6 +35,11 @@ def test_a_misspelt_field_is_a_fault():
 def test_every_manifest_is_applied():
     listed = document("kustomization.yaml")["resources"]
     assert sorted(listed) == sorted(path.name for path in MANIFESTS.glob("*.yaml") if path.name != "kustomization.yaml")
+
+
+def test_the_workers_scale_on_a_metric_that_the_service_has():
+    trigger = document("worker-scaled-object.yaml")["spec"]["triggers"][0]
+    assert trigger["metadata"]["valueLocation"] in {family.name for family in Metrics().registry.collect()}
 
 
 @pytest.mark.parametrize("name", ["api-deployment.yaml", "worker-deployment.yaml"])

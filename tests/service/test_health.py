@@ -23,3 +23,14 @@ def test_metrics_count_without_naming_tenants_or_adapters(client, publish):
     assert 'route="/adapters/{name}"' in text
     assert "earshot_cached_adapters 1.0" in text
     assert "animals" not in text
+
+
+def test_metrics_tell_how_many_jobs_are_to_end(client, context):
+    assert "earshot_unfinished_jobs 0.0" in client.get("/metrics").text
+    for name in ("one", "two"):
+        context.jobs.submit("acme", name, "upload", {})
+    context.records.update(context.records.live_ids()[0], state="running")
+    text = client.get("/metrics").text
+    assert "earshot_unfinished_jobs 2.0" in text
+    assert 'earshot_jobs{state="queued"} 1.0' in text
+    assert 'earshot_jobs{state="running"} 1.0' in text
