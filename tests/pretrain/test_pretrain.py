@@ -50,7 +50,7 @@ def test_generate_keeps_what_is_there(made: tuple[Path, Path]) -> None:
 @pytest.mark.slow
 def test_train_goes_on_from_its_checkpoint(made: tuple[Path, Path]) -> None:
     data, _ = made
-    run("train", "--data", data, "--steps", "5", "--threads", "1")
+    run("train", "--data", data, "--setting", "tiny", "--steps", "5", "--threads", "1")
     history = json.loads((data / "run" / "history.json").read_text())["history"]
     assert [entry["step"] for entry in history] == [4, 5]
 
