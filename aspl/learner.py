@@ -132,20 +132,21 @@ class Learner:
         for start in range(0, len(batch), size):
             self.tick()
             part = slice(start, start + size)
-            cosines = self.text.cosines(self._hear(batch[part], windows[part]))
-            truth = self.classes[torch.as_tensor(batch[part])]
+            clips = torch.from_numpy(batch[part])
+            cosines = self.text.cosines(self._hear(clips, windows[part]))
+            truth = self.classes[clips]
             loss = F.cross_entropy(cosines * self.logit_scale, truth, reduction="sum") / len(batch)
             loss.backward()
             total += float(loss.detach())
             hits += int((cosines.detach().argmax(1) == truth).sum())
         return total, hits
 
-    def _hear(self, clips: np.ndarray, windows: list[int]) -> Tensor:
+    def _hear(self, clips: Tensor, windows: list[int]) -> Tensor:
         if self.audio is not None:
             return self.features.encode(windows, self.audio.prompts())
         if self.embeddings is not None:
-            return self.embeddings[torch.as_tensor(clips)]
-        return self.features.embed(clips, self.prompts, tick=self.tick)
+            return self.embeddings[clips]
+        return self.features.embed(clips.tolist(), self.prompts, tick=self.tick)
 
     def state(self) -> dict[str, Tensor]:
         """Return everything that the next epoch depends on."""
