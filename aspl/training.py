@@ -137,11 +137,11 @@ class _Fit:
         self.features = ClipFeatures(self.clap, self.waveforms, tick=self._tick)
         self.classes = torch.from_numpy(self.truth).to(self.clap.device)
         everything = range(len(self.truth))
+        if self.stages == ("structural",):
+            self.features.keep_tokens(tick=self._tick)
         self.base: Tensor | None = None
         if self.config.cache_embeddings:
             self.base = self.features.embed(everything, AudioPrompts(), tick=self._tick)
-        if self.stages == ("structural",):
-            self.features.keep_tokens(tick=self._tick)
         self._spend(len(self.truth))
         self._report("listen", 1, 1)
         held_out = self._validate()
