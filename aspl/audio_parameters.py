@@ -6,7 +6,9 @@ from torch import Tensor, nn
 from aspl.audio_prompts import Affine, AudioPrompts, parse_kind
 from aspl.clap import FrozenClap
 
-# M mel bins, C channels of a stage
+# M mel bins, C channels of a stage, F frames that sound
+
+SILENCE_DB = -90.0  # a frame with every mel bin below is digital silence, 10 dB above the log-mel's floor
 
 
 class AudioParameters(nn.Module):
@@ -54,12 +56,16 @@ def recentred(clap: FrozenClap, log_mels: Tensor) -> Affine:
     """Return the spectral affine that brings these clips' mean and deviation per mel bin to the running statistics.
 
     It undoes a fixed curve over the mel bins, a microphone's or a room's, without training. Feeding its output to batch
-    norm in evaluation mode equals batch-norm statistics re-estimated on the clips (AdaBN, arXiv 1603.04779).
+    norm in evaluation mode equals batch-norm statistics re-estimated on the clips (AdaBN, arXiv 1603.04779). Digital
+    silence does not count: padding passed through no microphone, and how much there is says nothing of one.
 
     Args:
         log_mels: `[n, 1, T, M]` in dB.
     """
-    mean = log_mels.mean((0, 1, 2)).to(clap.device)
-    std = log_mels.var((0, 1, 2), correction=0).add(clap.batch_norm.eps).sqrt().to(clap.device)
+    frames = log_mels.flatten(0, 2)
+    sounding = frames[frames.amax(1) > SILENCE_DB].to(clap.device)  # [F, M]
+    if not len(sounding):
+        return Affine(torch.ones_like(clap.batch_norm_mean), torch.zeros_like(clap.batch_norm_mean))
+    mean, std = sounding.mean(0), sounding.var(0, correction=0).add(clap.batch_norm.eps).sqrt()
     gamma = clap.batch_norm_std / std
     return Affine(gamma, clap.batch_norm_mean - gamma * mean)

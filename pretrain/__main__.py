@@ -24,10 +24,10 @@ class Setting(StrEnum):
 
 
 SettingOption = Annotated[Setting, typer.Option(help="tiny: a minute or two, learns next to nothing; full: hours.")]
-CLIPS = {Setting.tiny: 64, Setting.full: 12_800}
+CLIPS = {Setting.tiny: 64, Setting.full: 31_488}
 HELD_OUT = {Setting.tiny: 32, Setting.full: 512}
-STEPS = {Setting.tiny: 4, Setting.full: 4000}
-ALIGNING_STEPS = {Setting.tiny: 3, Setting.full: 600}
+STEPS = {Setting.tiny: 4, Setting.full: 9000}
+ALIGNING_STEPS = {Setting.tiny: 3, Setting.full: 1500}
 
 
 @app.command()
@@ -54,6 +54,9 @@ def train(
         float | None, typer.Option(help="End by this time, the learning rate falling with it.")
     ] = None,
     threads: Annotated[int, typer.Option(min=1)] = 2,
+    bfloat16: Annotated[
+        bool, typer.Option(help="Twice as fast where the CPU has AVX-512 BF16, slow elsewhere.")
+    ] = False,
     seed: int = 0,
 ) -> None:
     """Train on the finished shards of DATA, also those finished meanwhile: 0.6 s of one core a step.
@@ -63,7 +66,9 @@ def train(
     from pretrain.alignment import finish
     from pretrain.train import Schedule, Trainer
 
-    schedule = Schedule(steps=steps or STEPS[setting], max_minutes=max_minutes, seed=seed, threads=threads)
+    schedule = Schedule(
+        steps=steps or STEPS[setting], max_minutes=max_minutes, seed=seed, threads=threads, is_bfloat16=bfloat16
+    )
     trainer = Trainer(data, data / "run", schedule)
     trainer.train()
     finish(trainer, steps=ALIGNING_STEPS[setting])

@@ -41,7 +41,7 @@ def augment(log_mel: Tensor, generator: torch.Generator) -> Tensor:
     x = _shift_bins(log_mel, generator)
     curve = F.interpolate(normal(num_clips, 1, 7), mel_bins, mode="linear", align_corners=True)
     x = torch.clamp_min(x + curve * uniform(0, 7) + uniform(-18, 8), FLOOR_DB)
-    level = x.flatten(1).quantile(0.95, dim=1)[:, None, None]
+    level = x[:, ::8].flatten(1).quantile(0.95, dim=1)[:, None, None]  # of every eighth frame: sorting all is slow
     other, other_level = x.roll(1, 0), level.roll(1, 0)
     is_mixed = uniform(0, 1) < 0.35
     x = _add_power(x, torch.where(is_mixed, other + level - other_level - uniform(8, 30), FLOOR_DB))

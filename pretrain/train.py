@@ -35,20 +35,22 @@ class Schedule:
         steps: optimiser steps in all.
         max_minutes: if set, the learning rate falls with whichever of steps and minutes is further on.
         two_chunks_from, four_chunks_from: share of the training after which clips are cut to two and four chunks.
+        is_bfloat16: whether the encoder's products are in bfloat16; half the time where the CPU has AVX-512 BF16.
     """
 
-    steps: int = 4000
+    steps: int = 9000
     max_minutes: float | None = None
-    batch_clips: int = 32
+    batch_clips: int = 64
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
-    warmup_steps: int = 40
-    ema_decay: float = 0.99
-    two_chunks_from: float = 1.01
+    warmup_steps: int = 200
+    ema_decay: float = 0.998
+    two_chunks_from: float = 0.85
     four_chunks_from: float = 1.01
     save_every_s: float = 420.0
     seed: int = 0
     threads: int = 2
+    is_bfloat16: bool = False
 
 
 class Heads(nn.Module):
@@ -86,7 +88,9 @@ class Trainer:
         self.model = small_clap(len(self.tokenizer))
         self.heads = Heads(self.model.config.audio_config.hidden_size)
         self.trained = nn.ModuleList([self.model, self.heads])
-        self.optimizer = torch.optim.AdamW(_groups(self.trained, schedule.weight_decay), lr=0.0, betas=(0.9, 0.98))
+        self.optimizer = torch.optim.AdamW(
+            _groups(self.trained, schedule.weight_decay), lr=0.0, betas=(0.9, 0.98), fused=True
+        )
         self.step, self.minutes = 0, 0.0
         self.rng = np.random.default_rng(schedule.seed)
         self.generator = torch.Generator().manual_seed(schedule.seed)
@@ -140,11 +144,9 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * min(1.0, (self.step + 1) / schedule.warmup_steps)
         self.optimizer.step()
-        with torch.no_grad():
-            decay = min(schedule.ema_decay, (1 + self.step) / (10 + self.step))
-            for name, value in self.trained.state_dict().items():
-                if value.is_floating_point():
-                    self.ema[name].lerp_(value, 1 - decay)
+        decay = min(schedule.ema_decay, (1 + self.step) / (10 + self.step))
+        now = {name: value for name, value in self.trained.state_dict().items() if value.is_floating_point()}
+        torch._foreach_lerp_([self.ema[name] for name in now], list(now.values()), 1 - decay)
         return loss.item()
 
     def _chunks(self) -> int:
@@ -156,7 +158,9 @@ class Trainer:
         rows = self.rng.integers(len(self.clips), size=self.schedule.batch_clips)
         log_mel, family, words = self.clips.take(rows)
         features = augment(cut(log_mel, self._chunks() * CHUNK_FRAMES, self.generator), self.generator)
-        pooled = pool_chunks(self.model.audio_model.audio_encoder, features)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.schedule.is_bfloat16):
+            pooled = pool_chunks(self.model.audio_model.audio_encoder, features)
+        pooled = pooled.float()
         return (
             F.cross_entropy(self.heads.family(pooled), family, label_smoothing=0.05)
             + F.binary_cross_entropy_with_logits(self.heads.attributes(pooled), attributes(words))

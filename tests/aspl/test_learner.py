@@ -69,3 +69,15 @@ def test_recentring_is_batch_norm_re_estimated(clap, log_mel):
     ).transpose(1, 3)
     prompted = recentred(clap, log_mel)(log_mel)
     assert torch.allclose((prompted - clap.batch_norm_mean) / clap.batch_norm_std, expected, atol=1e-3)
+
+
+def test_recentring_does_not_count_digital_silence(clap, log_mel):
+    padded = torch.cat([log_mel, torch.full_like(log_mel, -100.0)], dim=2)
+    expected, found = recentred(clap, log_mel), recentred(clap, padded)
+    assert torch.allclose(found.gamma, expected.gamma, rtol=1e-4)
+    assert torch.allclose(found.beta, expected.beta, rtol=1e-4, atol=1e-2)
+
+
+def test_recentring_on_nothing_but_silence_is_the_identity(clap, log_mel):
+    found = recentred(clap, torch.full_like(log_mel, -100.0))
+    assert torch.equal(found.gamma, torch.ones(64)) and torch.equal(found.beta, torch.zeros(64))

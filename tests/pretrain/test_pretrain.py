@@ -28,9 +28,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Return (data, model) of a complete small run."""
     root = tmp_path_factory.mktemp("pretrain")
     data, model = root / "data", root / "model"
-    run("generate", "--data", data, "--setting", "tiny", "--processes", "1")
-    run("train", "--data", data, "--setting", "tiny", "--threads", "1")
-    run("export", "--data", data, "--model", model)
+    run("all", "--data", data, "--setting", "tiny", "--model", model)
     return data, model
 
 
