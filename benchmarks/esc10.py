@@ -2,8 +2,8 @@
 
 Five folds, the shots drawn from the other four, every method with every audio prompt on identical clips, and
 batch-norm statistics re-estimated on the tenant's clips (AdaBN) as the rival to beat; once on the clips as they are and
-once with all of them behind one fixed poor microphone. Each result is appended to a file as it comes; a run that was
-cut off goes on.
+once with all of them behind one fixed poor microphone (`--microphone`). Each result is appended to a file as it comes;
+a run that was cut off goes on. `python -m benchmarks.esc10_curve` plots what the spectral stage learnt of it.
 """
 
 import argparse
@@ -22,9 +22,9 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from aspl import FrozenClap, TrainingConfig, classify, fit
+from aspl import Adapter, FrozenClap, TrainingConfig, classify, fit
 from aspl.audio import SAMPLE_RATE_HZ, decode, windows
-from aspl.audio_parameters import recentred
+from aspl.audio_parameters import SILENCE_DB, recentred
 from aspl.audio_prompts import Affine
 
 RESULTS = Path(__file__).parent / "results" / "esc10.jsonl"
@@ -90,7 +90,17 @@ def accuracy(
         "accuracy": statistics.mean(hits),
         "validation": adapter.report["accuracy"],
         "kept": adapter.audio_prompt,
+        "spectral_db": spectral_shift_db(clap, waveforms, adapter),
     }
+
+
+def spectral_shift_db(clap: FrozenClap, waveforms: list[np.ndarray], adapter: Adapter) -> list[float] | None:
+    """Return how far, per mel bin, the adapter's spectral stage moves the mean of these clips; None if it has none."""
+    if adapter.prompts is None or adapter.prompts.spectral is None:
+        return None
+    frames = torch.cat([clap.log_mel(torch.from_numpy(windows(waveform)[0])) for waveform in waveforms]).flatten(0, 2)
+    mean = frames[frames.amax(1) > SILENCE_DB].mean(0)
+    return [round(float(shift), 2) for shift in adapter.prompts.spectral(mean) - mean]
 
 
 def interval(differences: list[float]) -> tuple[float, float]:
@@ -102,8 +112,16 @@ def interval(differences: list[float]) -> tuple[float, float]:
     return mean, float(scipy.stats.t.ppf(0.975, len(differences) - 1) * error)
 
 
+def won_back(runs: dict, plain: dict, clean: dict) -> str:
+    """Return the share of what the microphone took from the text prompt alone that `runs` have, over equal shots."""
+    keys = [key for key in runs if key in plain and key in clean]
+    lost, gained = (sum(better[key]["accuracy"] - plain[key]["accuracy"] for key in keys) for better in (clean, runs))
+    return f"{100 * gained / lost:.0f} %" if lost > 0 else ""
+
+
 def show(rows: list[dict]) -> None:
-    table = Table("clips", "method", "audio prompt", "runs", "accuracy, %", "against none, points", "kept")
+    names = ("clips", "method", "audio prompt", "runs", "accuracy, %", "against none, points", "won back", "kept")
+    table = Table(*names)
     cells: dict[tuple, dict] = defaultdict(dict)
     for row in rows:
         cells[row["is_filtered"], row["method"], row["audio_prompt"]][row["fold"], row["seed"]] = row
@@ -113,6 +131,7 @@ def show(rows: list[dict]) -> None:
         plain = cells.get((is_filtered, method, "none"), {})
         paired = [run["accuracy"] - plain[key]["accuracy"] for key, run in runs.items() if key in plain]
         difference = "{:+.1f} +- {:.1f}".format(*interval(paired)) if paired and prompt != "none" else ""
+        clean = cells.get((False, method, "none"), {})
         kept = sum(run["kept"] != "none" for run in runs.values())
         name = "microphone" if is_filtered else "clean"
         table.add_row(
@@ -122,6 +141,7 @@ def show(rows: list[dict]) -> None:
             str(len(runs)),
             f"{statistics.mean(values):.1f} +- {deviation:.1f}",
             difference,
+            won_back(runs, plain, clean) if is_filtered and prompt != "none" else "",
             str(kept),
         )
     Console(width=120).print(table)
@@ -148,8 +168,8 @@ def main() -> None:
     runs = [
         {"model": clap.fingerprint, "preset": arguments.preset, "shots": arguments.shots, "fold": fold, "seed": seed}
         | {"method": method, "audio_prompt": prompt, "is_filtered": arguments.microphone}
-        for fold in arguments.folds
         for seed in arguments.seeds
+        for fold in arguments.folds
         for method in arguments.methods
         for prompt in arguments.audio_prompts
     ]
