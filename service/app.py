@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from adapters_store import StoreError
 from aspl.errors import AsplError
-from service import page, problems, routes_adapt, routes_adapters, routes_classify, routes_health, routes_jobs
+from service import docs, page, problems, routes_adapt, routes_adapters, routes_classify, routes_health, routes_jobs
 from service.access import PUBLIC_PATHS, Access
 from service.context import Context
 from service.rates import TenantRates
@@ -38,6 +38,7 @@ def create_app(context: Context) -> FastAPI:
         version=routes_health.version(),
         summary="Audio classification that its tenants teach with a handful of clips.",
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         telemetry={"tracing": False},
@@ -48,7 +49,7 @@ def create_app(context: Context) -> FastAPI:
     settings = context.settings
     # Staging names the limit that an upload exceeds; the form parser only has to stop what goes far beyond.
     form_limits = {"max_files": 2 * settings.max_clips, "max_fields": 2 * settings.max_clips + 100}
-    for module in (routes_classify, routes_adapt, routes_jobs, routes_adapters, routes_health, page):
+    for module in (routes_classify, routes_adapt, routes_jobs, routes_adapters, routes_health, docs, page):
         app.include_router(module.router, form_limits=form_limits)
     app.add_middleware(
         Access,
