@@ -40,7 +40,13 @@ class AdaptForm(BaseModel):
         "aspl_star", description="`aspl_star`, `aspl`, `none`, or stages joined by `+`, as `spectral+structural`."
     )
     preset: Literal["fast", "paper"] = "fast"
-    epochs: int | None = Field(None, ge=1, le=10_000)
+    epochs: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="Passes over the clips: of text and audio prompt together, or of the text prompt where there is "
+        "no audio prompt. Without one, the preset's.",
+    )
     learning_rate: float | None = Field(None, gt=0, le=100)
     batch_size: int | None = Field(None, ge=1, le=1024)
     seed: int = Field(0, ge=0, lt=2**31)
