@@ -131,7 +131,8 @@ def load_clap(settings: ServiceSettings) -> FrozenClap:
     )
 
 
-def _context(request: Request) -> Context:
+# Not a plain function: FastAPI would send it to a thread, at every request.
+async def _context(request: Request) -> Context:
     return request.app.state.context
 
 
