@@ -22,6 +22,11 @@ from worker.errors import WorkerError
 # Before any route: what the gate in service/access.py and Starlette itself may answer.
 PUBLIC_ERRORS = ("body_too_large", "internal_error")
 GATE_ERRORS = (*PUBLIC_ERRORS, "unauthenticated", "rate_limited")
+# What the gate looks for; FastAPI's own classes for it would look again, at every request.
+SECURITY_SCHEMES = {
+    "HTTPBearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
+    "APIKeyHeader": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
+}
 
 
 def create_app(context: Context) -> FastAPI:
@@ -77,16 +82,19 @@ def is_loopback(host: str) -> bool:
 
 
 def _describe(app: FastAPI) -> dict[str, Any]:
-    """FastAPI's document, with the schema of problems and the answers of the gate."""
+    """FastAPI's document, with the schema of problems, and what the gate asks for and answers."""
     document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(problem.pop("$defs", {}))
     schemas["Problem"] = problem
+    document["components"]["securitySchemes"] = SECURITY_SCHEMES
     for path, operations in document["paths"].items():
-        codes = PUBLIC_ERRORS if path in PUBLIC_PATHS else GATE_ERRORS
+        is_public = path in PUBLIC_PATHS
         for operation in operations.values():
-            _add_responses(operation["responses"], problems.responses(*codes))
+            _add_responses(operation["responses"], problems.responses(*(PUBLIC_ERRORS if is_public else GATE_ERRORS)))
+            if not is_public:
+                operation["security"] = [{name: []} for name in SECURITY_SCHEMES]
     app.openapi_schema = document
     return document
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Self
 
 import torch
-from fastapi import Depends, Request, Security
-from fastapi.security import APIKeyHeader, HTTPBearer
+from fastapi import Depends, Request
 from redis.asyncio import Redis as AsyncRedis
 from transformers.utils.logging import disable_progress_bar
 
@@ -136,12 +135,8 @@ async def _context(request: Request) -> Context:
     return request.app.state.context
 
 
-async def _tenant(
-    request: Request,
-    bearer: Annotated[object, Security(HTTPBearer(auto_error=False, description="An API key."))],
-    header: Annotated[object, Security(APIKeyHeader(name="X-API-Key", auto_error=False))],
-) -> str:
-    # The gate in service/access.py has checked the key before the body was read; the two above are for the document.
+async def _tenant(request: Request) -> str:
+    # The gate in service/access.py has checked the key before the body was read.
     return request.scope["earshot.tenant"]
 
 

@@ -33,3 +33,13 @@ def test_the_interface_is_shown_by_files_of_this_service(client, context):
 def test_no_other_file_of_the_package_is_served(client):
     for name in ("__init__.py", "..%2Fmain.py", "%2Fetc%2Fpasswd"):
         assert client.get(f"/docs/{name}").status_code == 404
+
+
+def test_the_document_asks_for_a_key_where_the_gate_does(client, context):
+    document = client.get("/openapi.json").json()
+    context.keys.add("acme")
+    assert set(document["components"]["securitySchemes"]) == {"HTTPBearer", "APIKeyHeader"}
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            is_refused = client.request(method, path.replace("{", "").replace("}", "")).status_code == 401
+            assert is_refused == ("security" in operation), (method, path)
