@@ -52,18 +52,18 @@ class Access:
         answer = Answer(scope, send)
         with structlog.contextvars.bound_contextvars(request_id=scope["earshot.request_id"]):
             try:
-                self._admit(scope, headers)
+                await self._admit(scope, headers)
                 await self.app(scope, self._limited(scope, receive), answer)
             except Exception as error:
                 await self._answer_error(error, scope, receive, answer)
             finally:
                 self._report(scope, answer)
 
-    def _admit(self, scope: Scope, headers: Headers) -> None:
+    async def _admit(self, scope: Scope, headers: Headers) -> None:
         if scope["path"] not in PUBLIC_PATHS:
             tenant = scope["earshot.tenant"] = self._tenant(headers)
             structlog.contextvars.bind_contextvars(tenant=tenant)
-            self._rates.spend(tenant)
+            await self._rates.spend(tenant)
         declared = headers.get("content-length", "")
         if declared.isdecimal():
             self._check_size(scope, int(declared))

@@ -60,7 +60,7 @@ def create_app(context: Context) -> FastAPI:
         Access,
         keys=context.keys,
         is_loopback=is_loopback(settings.host),
-        rates=TenantRates(requests_per_s=settings.requests_per_s, burst=settings.request_burst),
+        rates=TenantRates(context.rate_redis, requests_per_s=settings.requests_per_s, burst=settings.request_burst),
         max_bytes_by_path={
             "/classify": ("max_request_bytes", settings.max_request_bytes),
             "/adapt": ("max_upload_bytes", settings.max_upload_bytes),
