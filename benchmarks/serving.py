@@ -108,7 +108,9 @@ def fill_store(store_dir: Path, count: int) -> None:
 def served(model: Path) -> Iterator[Stack]:
     """A stack with one API, ready."""
     with tempfile.TemporaryDirectory(prefix="earshot-bench-") as directory:
-        stack = Stack(Path(directory), model, requests_per_s=0, batch_windows=0)
+        stack = Stack(
+            Path(directory), model, requests_per_s=1e6, request_burst=10**6, batch_windows=0
+        )  # rates are counted
         stack.environment.pop("OMP_NUM_THREADS")
         try:
             stack.wait_until_ready(stack.start_api())
