@@ -40,14 +40,18 @@ def build_clap_module() -> torch.nn.Module:
 
 
 def create_app(clap: torch.nn.Module) -> FastAPI:
-    """One route that decodes a file as laion-clap's own example does, and embeds it."""
+    """A route that decodes a file as laion-clap's own example does, and embeds it; and the same without gradients."""
     app = FastAPI()
 
     @app.post("/embed")
     def embed(audio: UploadFile) -> list[float]:
         waveform, _ = librosa.load(audio.file, sr=SAMPLE_RATE_HZ)
-        with torch.no_grad():  # which laion-clap leaves to its caller; without, it is slower and takes gigabytes
-            return clap.get_audio_embedding_from_data(x=waveform[None])[0].tolist()
+        return clap.get_audio_embedding_from_data(x=waveform[None])[0].tolist()
+
+    @app.post("/embed_without_gradients")
+    def embed_without_gradients(audio: UploadFile) -> list[float]:
+        with torch.no_grad():  # which laion-clap leaves to its caller, and its example leaves out
+            return embed(audio)
 
     return app
 

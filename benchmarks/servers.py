@@ -29,6 +29,7 @@ from tests.e2e.stack import ROOT, Process, Stack, answers, free_port, wait_for
 
 RESULT = Path(__file__).parent / "results" / "servers.json"
 PLAIN, INFINITY = "plain handler, laion-clap 1.1.7", "infinity 0.0.78"
+PLAIN_TUNED = f"{PLAIN}, no gradients"
 OURS = {"bfloat16": "earshot, bfloat16", "float32": "earshot, float32"}
 BARS = {PLAIN: 3.0, INFINITY: 2.0}  # of bfloat16
 NUM_REQUESTS = 64
@@ -46,11 +47,14 @@ class Server:
     request: Callable[[bytes], Request]
 
 
-def start_plain(python: Path, weights: Path, running: ExitStack) -> Server:
-    """The plain handler, which also writes the weights that the others load."""
+def start_plain(python: Path, weights: Path, running: ExitStack) -> list[Server]:
+    """The plain handler, as it would be written first and without gradients; it writes the weights for the others."""
     port = free_port()
     address = _start([python, "-m", "benchmarks.plain_handler", port, weights], port, "/openapi.json", running)
-    return Server(PLAIN, address, lambda clip: Request.multipart("/embed", "audio", clip))
+    return [
+        Server(PLAIN, address, lambda clip: Request.multipart("/embed", "audio", clip)),
+        Server(PLAIN_TUNED, address, lambda clip: Request.multipart("/embed_without_gradients", "audio", clip)),
+    ]
 
 
 def start_infinity(python: Path, weights: Path, running: ExitStack) -> Server:
@@ -114,7 +118,7 @@ def report(passes: dict[str, list[Pass]]) -> None:
     for name, served in passes.items():
         row: dict[str, object] = {"name": name, "clips_per_s": [round(each.requests_per_s, 2) for each in served]}
         row["client_cpu_ms"] = round(statistics.median(each.client_cpu_ms for each in served), 2)
-        for other in BARS.keys() & passes.keys():
+        for other in [name for name in (PLAIN, PLAIN_TUNED, INFINITY) if name in passes]:
             pairs = zip(served, passes[other], strict=True)
             row[f"against {other}"] = round(statistics.median(a.requests_per_s / b.requests_per_s for a, b in pairs), 2)
         rows.append(row)
@@ -122,7 +126,7 @@ def report(passes: dict[str, list[Pass]]) -> None:
         ratios = ", ".join(
             f"{value:.2f} x {key.removeprefix('against ')}" for key, value in row.items() if "against" in key
         )
-        print(f"{name:<34} {rate:6.2f} clips/s   {ratios}   (client {row['client_cpu_ms']:.1f} ms of CPU)")
+        print(f"{name:<45} {rate:6.2f} clips/s   {ratios}   (client {row['client_cpu_ms']:.1f} ms of CPU)")
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(
         json.dumps({"machine": describe_machine(), "bars_of_bfloat16": BARS, "rows": rows}, indent=1) + "\n"
@@ -141,7 +145,7 @@ def main() -> None:
     clips = [recordings[number % len(recordings)].read_bytes() for number in range(arguments.requests)]
     with ExitStack() as running:
         weights = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="earshot-weights-")))
-        servers = [start_plain(arguments.plain, weights, running)]
+        servers = start_plain(arguments.plain, weights, running)
         if arguments.infinity.exists():
             servers.append(start_infinity(arguments.infinity, weights, running))
         servers += [start_earshot(dtype, weights, running) for dtype in OURS if dtype == "float32" or has_bfloat16()]
