@@ -27,10 +27,12 @@ lint: .venv/ready-dev
 parity: .venv-parity/ready
 	.venv-parity/bin/python -m pytest tests/parity -q -s --confcutdir=tests/parity
 
-bench: .venv/ready-dev .venv-parity/ready
+bench: .venv/ready-dev .venv-parity/ready .venv-infinity/ready
 	.venv-parity/bin/python -m benchmarks.encode
 	$(BIN)/python -m benchmarks.method
 	$(BIN)/python -m benchmarks.serving
+	$(BIN)/python -m benchmarks.servers
+	$(BIN)/python -m benchmarks.training_start
 
 image-check: .venv/ready-dev
 	$(BIN)/python -m deploy.check
@@ -55,4 +57,10 @@ lock: .venv/ready-dev
 	$(PYTHON) -m venv .venv-parity
 	.venv-parity/bin/pip install --quiet $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)) --requirement requirements/torch.txt
 	.venv-parity/bin/pip install --quiet --no-deps --requirement requirements/parity.txt
+	touch $@
+
+.venv-infinity/ready: requirements/torch.txt requirements/infinity.txt
+	$(PYTHON) -m venv .venv-infinity
+	.venv-infinity/bin/pip install --quiet $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL)) --requirement requirements/torch.txt
+	.venv-infinity/bin/pip install --quiet --no-deps --requirement requirements/infinity.txt
 	touch $@

@@ -44,6 +44,8 @@ from aspl.training_config import TrainingConfig, recipe_for
 # n clips, K classes, D joint width
 
 MAX_SHOTS = 1000
+CANDIDATES = ("text", "recentred", "joint")
+PHASES = ("listen", *(f"{part}_{candidate}" for part in ("validate", "train") for candidate in CANDIDATES))
 ALL = "all"  # in place of the number of the fold that a run leaves out
 # What an epoch costs, in forward passes of its clips; for the remaining time alone.
 JOINT_EPOCH_COST, TEXT_EPOCH_COST = 2.5, {"palm": 0.02, "coop": 2.0, "cocoop": 10.0, "zero_shot": 0.0}
@@ -51,7 +53,11 @@ JOINT_EPOCH_COST, TEXT_EPOCH_COST = 2.5, {"palm": 0.02, "coop": 2.0, "cocoop": 1
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a fit is; `phase` is `listen`, `validate` or `train`, loss and accuracy those of the epoch's clips."""
+    """How far a fit is: `phase` is one of PHASES, loss and accuracy are those of the epoch's clips.
+
+    Epochs count within a phase, and anew in every fold of a validation. Those that the config asks for are the
+    `joint` ones; without an audio prompt, the `text` ones.
+    """
 
     phase: str
     epoch: int
@@ -261,7 +267,8 @@ class _Fit:
         if key in self.runs:
             learner.restore(self.runs[key])
         cost = JOINT_EPOCH_COST if audio is not None else TEXT_EPOCH_COST[self.config.method]
-        phase = "train" if key.endswith(ALL) else "validate"
+        candidate, fold = key.split("/")
+        phase = f"train_{candidate}" if fold == ALL else f"validate_{candidate}"
         for epoch in learner.epochs():
             self._spend(cost * len(members))
             if self.checkpoint:

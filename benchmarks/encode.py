@@ -7,13 +7,10 @@ and take turns, so that a ratio compares neighbours in time.
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -22,6 +19,7 @@ from transformers import ClapModel
 
 from aspl.clap import FrozenClap
 from aspl.laion_checkpoint import read_laion_checkpoint
+from benchmarks.machine import describe_machine, has_bfloat16
 from tests.parity import laion
 from tests.parity.test_laion_clap import write_tokenizer
 
@@ -122,21 +120,6 @@ def _median_ratio(ours: list[float], theirs: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
 
 
-def describe_machine() -> dict[str, object]:
-    cpu = Path("/proc/cpuinfo")
-    lines = cpu.read_text().splitlines() if cpu.exists() else []
-    model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-    flags = next((line.split() for line in lines if line.startswith("flags")), [])
-    return {
-        "cpu": model,
-        "threads": torch.get_num_threads(),
-        "instructions": [flag for flag in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if flag in flags],
-        "load_average": round(os.getloadavg()[0], 2),  # of the minute before: above the contestants' own, not quiet
-        "torch": torch.__version__,
-        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-
-
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--rounds", type=int, default=5)
@@ -145,9 +128,7 @@ def main() -> None:
     options = arguments.parse_args()
     passes = tuple(sorted({*options.passes, NUM_CLIPS}))
     machine = describe_machine()
-    has_bfloat16 = {"avx512_bf16", "amx_bf16"} & set(machine["instructions"])
-    # Without the instructions bfloat16 is emulated, at a fraction of float32's rate: there is nothing to measure.
-    dtypes = [torch.float32, torch.bfloat16] if has_bfloat16 else [torch.float32]
+    dtypes = [torch.float32, torch.bfloat16] if has_bfloat16() else [torch.float32]
     with tempfile.TemporaryDirectory() as directory:
         encoders = contestants(Path(directory), dtypes)
         rates = measure(encoders, dtypes, clock=CLOCKS[options.clock], rounds=options.rounds, passes=passes)

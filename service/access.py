@@ -11,12 +11,13 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service import docs
 from service.keys import LOCAL_TENANT, KeyFile
 from service.metrics import Metrics
 from service.problems import ServiceError, code_of, problem
 from service.rates import TenantRates
 
-PUBLIC_PATHS = frozenset({"/", "/healthz", "/readyz", "/info", "/metrics", "/docs", "/openapi.json"})
+PUBLIC_PATHS = docs.PATHS | {"/", "/healthz", "/readyz", "/info", "/metrics", "/openapi.json"}
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 log = structlog.get_logger(__name__)
@@ -51,18 +52,18 @@ class Access:
         answer = Answer(scope, send)
         with structlog.contextvars.bound_contextvars(request_id=scope["earshot.request_id"]):
             try:
-                self._admit(scope, headers)
+                await self._admit(scope, headers)
                 await self.app(scope, self._limited(scope, receive), answer)
             except Exception as error:
                 await self._answer_error(error, scope, receive, answer)
             finally:
                 self._report(scope, answer)
 
-    def _admit(self, scope: Scope, headers: Headers) -> None:
+    async def _admit(self, scope: Scope, headers: Headers) -> None:
         if scope["path"] not in PUBLIC_PATHS:
             tenant = scope["earshot.tenant"] = self._tenant(headers)
             structlog.contextvars.bind_contextvars(tenant=tenant)
-            self._rates.spend(tenant)
+            await self._rates.spend(tenant)
         declared = headers.get("content-length", "")
         if declared.isdecimal():
             self._check_size(scope, int(declared))
@@ -111,7 +112,7 @@ class Access:
         elapsed_s = time.perf_counter() - answer.started_at
         self._metrics.requests.labels(scope["method"], route, str(answer.status or 499)).inc()
         self._metrics.request_s.labels(scope["method"], route).observe(elapsed_s)
-        level = log.debug if route in PUBLIC_PATHS else log.info
+        level = log.debug if scope["path"] in PUBLIC_PATHS else log.info
         elapsed_ms = round(elapsed_s * 1e3, 1)
         level("request", method=scope["method"], route=route, status=answer.status, elapsed_ms=elapsed_ms)
 

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from adapters_store import StoreError
 from aspl.errors import AsplError
-from service import page, problems, routes_adapt, routes_adapters, routes_classify, routes_health, routes_jobs
+from service import docs, page, problems, routes_adapt, routes_adapters, routes_classify, routes_health, routes_jobs
 from service.access import PUBLIC_PATHS, Access
 from service.context import Context
 from service.rates import TenantRates
@@ -22,6 +22,11 @@ from worker.errors import WorkerError
 # Before any route: what the gate in service/access.py and Starlette itself may answer.
 PUBLIC_ERRORS = ("body_too_large", "internal_error")
 GATE_ERRORS = (*PUBLIC_ERRORS, "unauthenticated", "rate_limited")
+# What the gate looks for; FastAPI's own classes for it would look again, at every request.
+SECURITY_SCHEMES = {
+    "HTTPBearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
+    "APIKeyHeader": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
+}
 
 
 def create_app(context: Context) -> FastAPI:
@@ -38,6 +43,7 @@ def create_app(context: Context) -> FastAPI:
         version=routes_health.version(),
         summary="Audio classification that its tenants teach with a handful of clips.",
         lifespan=lifespan,
+        docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
         telemetry={"tracing": False},
@@ -48,13 +54,13 @@ def create_app(context: Context) -> FastAPI:
     settings = context.settings
     # Staging names the limit that an upload exceeds; the form parser only has to stop what goes far beyond.
     form_limits = {"max_files": 2 * settings.max_clips, "max_fields": 2 * settings.max_clips + 100}
-    for module in (routes_classify, routes_adapt, routes_jobs, routes_adapters, routes_health, page):
+    for module in (routes_classify, routes_adapt, routes_jobs, routes_adapters, routes_health, docs, page):
         app.include_router(module.router, form_limits=form_limits)
     app.add_middleware(
         Access,
         keys=context.keys,
         is_loopback=is_loopback(settings.host),
-        rates=TenantRates(requests_per_s=settings.requests_per_s, burst=settings.request_burst),
+        rates=TenantRates(context.rate_redis, requests_per_s=settings.requests_per_s, burst=settings.request_burst),
         max_bytes_by_path={
             "/classify": ("max_request_bytes", settings.max_request_bytes),
             "/adapt": ("max_upload_bytes", settings.max_upload_bytes),
@@ -76,16 +82,19 @@ def is_loopback(host: str) -> bool:
 
 
 def _describe(app: FastAPI) -> dict[str, Any]:
-    """FastAPI's document, with the schema of problems and the answers of the gate."""
+    """FastAPI's document, with the schema of problems, and what the gate asks for and answers."""
     document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(problem.pop("$defs", {}))
     schemas["Problem"] = problem
+    document["components"]["securitySchemes"] = SECURITY_SCHEMES
     for path, operations in document["paths"].items():
-        codes = PUBLIC_ERRORS if path in PUBLIC_PATHS else GATE_ERRORS
+        is_public = path in PUBLIC_PATHS
         for operation in operations.values():
-            _add_responses(operation["responses"], problems.responses(*codes))
+            _add_responses(operation["responses"], problems.responses(*(PUBLIC_ERRORS if is_public else GATE_ERRORS)))
+            if not is_public:
+                operation["security"] = [{name: []} for name in SECURITY_SCHEMES]
     app.openapi_schema = document
     return document
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Annotated, Self
 
 import torch
-from fastapi import Depends, Request, Security
-from fastapi.security import APIKeyHeader, HTTPBearer
+from fastapi import Depends, Request
 from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from transformers.utils.logging import disable_progress_bar
 
 from adapters_store import AdapterStore, open_store
@@ -27,6 +28,7 @@ from worker.records import JobRecords
 from worker.staging import Staging, UploadLimits
 
 EVENTS_TIMEOUT_S = 10.0  # longer than any blocking read
+RATE_TIMEOUT_S = 0.1  # in the path of every request, which can do without
 CPU_BATCHES = (1, 2, 4, 8)
 CUDA_BATCHES = (8, 16, 32, 64)
 
@@ -50,6 +52,7 @@ class Context:
     loaders: ThreadPoolExecutor
     uploaders: ThreadPoolExecutor
     async_redis: AsyncRedis
+    rate_redis: AsyncRedis
 
     @classmethod
     def open(cls, settings: ServiceSettings, *, clap: FrozenClap | None = None) -> Self:
@@ -98,6 +101,12 @@ class Context:
             loaders=loaders,
             uploaders=ThreadPoolExecutor(settings.upload_threads, thread_name_prefix="upload"),
             async_redis=AsyncRedis.from_url(settings.redis_url_or_private, socket_timeout=EVENTS_TIMEOUT_S),
+            rate_redis=AsyncRedis.from_url(
+                settings.redis_url_or_private,
+                socket_timeout=RATE_TIMEOUT_S,
+                socket_connect_timeout=RATE_TIMEOUT_S,
+                retry=Retry(NoBackoff(), 0),
+            ),
         )
 
     def start(self) -> None:
@@ -111,6 +120,7 @@ class Context:
         self.loaders.shutdown(cancel_futures=True)
         self.uploaders.shutdown(cancel_futures=True)
         await self.async_redis.aclose()
+        await self.rate_redis.aclose()
         self.records.redis.close()
 
 
@@ -131,16 +141,13 @@ def load_clap(settings: ServiceSettings) -> FrozenClap:
     )
 
 
-def _context(request: Request) -> Context:
+# Not a plain function: FastAPI would send it to a thread, at every request.
+async def _context(request: Request) -> Context:
     return request.app.state.context
 
 
-async def _tenant(
-    request: Request,
-    bearer: Annotated[object, Security(HTTPBearer(auto_error=False, description="An API key."))],
-    header: Annotated[object, Security(APIKeyHeader(name="X-API-Key", auto_error=False))],
-) -> str:
-    # The gate in service/access.py has checked the key before the body was read; the two above are for the document.
+async def _tenant(request: Request) -> str:
+    # The gate in service/access.py has checked the key before the body was read.
     return request.scope["earshot.tenant"]
 
 

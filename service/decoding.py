@@ -46,7 +46,7 @@ class Decoder:
             return await asyncio.wrap_future(decoding)
         finally:
             # Cancelled in mid-decoding: the file must stay open until the thread has let go of it.
-            if not decoding.cancel():
+            if not decoding.done() and not decoding.cancel():
                 await asyncio.wait([asyncio.wrap_future(decoding)])
             self._num_waiting -= 1
 

@@ -40,7 +40,13 @@ class AdaptForm(BaseModel):
         "aspl_star", description="`aspl_star`, `aspl`, `none`, or stages joined by `+`, as `spectral+structural`."
     )
     preset: Literal["fast", "paper"] = "fast"
-    epochs: int | None = Field(None, ge=1, le=10_000)
+    epochs: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="Passes over the clips: of text and audio prompt together, or of the text prompt where there is "
+        "no audio prompt. Without one, the preset's.",
+    )
     learning_rate: float | None = Field(None, gt=0, le=100)
     batch_size: int | None = Field(None, ge=1, le=1024)
     seed: int = Field(0, ge=0, lt=2**31)
@@ -57,7 +63,7 @@ def split_labels(labels: list[str]) -> list[str]:
         return labels
     try:
         parsed = json.loads(labels[0])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ServiceError("labels_invalid", f"labels: not a JSON array ({error}).") from error
     if not all(isinstance(label, str) for label in parsed):
         raise ServiceError("labels_invalid", "labels: the JSON array must hold strings alone.")
@@ -72,6 +78,8 @@ def check_labels(labels: list[str], settings: ServiceSettings) -> tuple[str, ...
     for label in labels:
         if not label.strip():
             raise ServiceError("labels_invalid", "A label is empty.")
+        if not label.isprintable():  # among them half characters, which JSON can write and UTF-8 cannot
+            raise ServiceError("labels_invalid", f"The label {label!r} holds characters that cannot be printed.")
         if len(label) > settings.max_label_chars:
             limit = ("max_label_chars", settings.max_label_chars)
             detail = f"A label is longer than max_label_chars = {settings.max_label_chars} characters."

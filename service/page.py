@@ -12,6 +12,7 @@ PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>earshot</title>
+<link rel="icon" href="docs/favicon-32x32.png">
 <style>body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem }}</style>
 <h1>earshot</h1>
 <p>Audio classification that its tenants teach with a handful of clips.</p>
@@ -19,8 +20,8 @@ PAGE = """<!doctype html>
 <dt>Model</dt><dd>{model} <code>{fingerprint}</code> on {device}</dd>
 <dt>Licence of the weights</dt><dd>{licence}</dd>
 </dl>
-<p><a href="/docs">The interface</a> · <a href="/adapters">Your adapters</a> · <a href="/info">Limits</a>
-· <a href="/readyz">Ready?</a> · <a href="/metrics">Metrics</a></p>
+<p><a href="docs">The interface</a> · <a href="adapters">Your adapters</a> · <a href="jobs">Your jobs</a>
+· <a href="info">Limits</a> · <a href="readyz">Ready?</a> · <a href="metrics">Metrics</a></p>
 </html>
 """
 

@@ -5,6 +5,7 @@ import hashlib
 import json
 from typing import Annotated, Any
 
+import structlog
 from fastapi import APIRouter, Header
 from starlette.responses import JSONResponse
 
@@ -34,11 +35,12 @@ async def adapt(
     form: AdaptBody, tenant: Tenant, context: ServiceContext, idempotency_key: IdempotencyKey = None
 ) -> JSONResponse:
     """Queue the training of an adapter on labelled clips; each success makes a new version."""
-    check_name(form.name)
+    structlog.contextvars.bind_contextvars(adapter=check_name(form.name))
     training = _training(form, context)
     submission = Submission(context, tenant, form, training, idempotency_key)
     # Unpacking and decoding a whole upload takes its time: a few threads of its own keep classification swift.
     record = await asyncio.get_running_loop().run_in_executor(context.uploaders, submission.run)
+    structlog.contextvars.bind_contextvars(job=record.id)
     return JSONResponse(record.public(), status_code=202, headers={"Location": f"/jobs/{record.id}"})
 
 

@@ -1,7 +1,9 @@
 """`POST /classify`."""
 
 import asyncio
+from typing import Any
 
+import structlog
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 
@@ -46,12 +48,19 @@ async def classify(request: Request, form: ClassifyBody, tenant: Tenant, context
     try:
         await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
         if answering.done():
-            return JSONResponse(answering.result())
+            answer = answering.result()
+            _name_in_log(answer["adapter"])
+            return JSONResponse(answer)
         return JSONResponse(None, status_code=CLIENT_LEFT_STATUS)
     finally:
         leaving.cancel()
         answering.cancel()
         await asyncio.gather(answering, leaving, return_exceptions=True)
+
+
+def _name_in_log(adapter: dict[str, Any] | None) -> None:
+    if adapter is not None:  # labels of a zero-shot request are the tenant's own words, and stay out
+        structlog.contextvars.bind_contextvars(adapter=f"{adapter['name']}@{adapter['version']}")
 
 
 async def _client_leaves(request: Request) -> None:

@@ -1,5 +1,6 @@
 """`python -m service.run`: Redis, a worker and the API on one machine, until Ctrl-C ends all three."""
 
+import argparse
 import contextlib
 import ctypes
 import os
@@ -16,6 +17,7 @@ from service.settings import ServiceSettings
 from worker import private_redis
 from worker.connection import connect
 from worker.queue import JobQueue
+from worker.settings import describe
 
 POLL_S = 0.1
 # Together under 5 s: first those that use Redis, then Redis itself.
@@ -101,6 +103,13 @@ class Stack:
 
 def main() -> int:
     """Run the stack; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m service.run",
+        description=__doc__,
+        epilog="Settings, read from the environment once:\n" + describe(ServiceSettings),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     stack = Stack(ServiceSettings())

@@ -101,17 +101,36 @@ class Classification(BaseModel):
     timing_ms: Timing
 
 
+Phase = Literal[
+    "queued",
+    "listen",
+    "validate_text",
+    "validate_recentred",
+    "validate_joint",
+    "train_text",
+    "train_recentred",
+    "train_joint",
+    "publishing",
+]
+
+
 class Progress(BaseModel):
-    """How far a job is."""
+    """How far a job is.
 
-    model_config = ConfigDict(extra="allow")
+    After it has listened to the clips, a job tries on held-out clips what suits them (`validate_*`) and then trains
+    that on all of them (`train_*`): the text prompt alone (`*_text`), the same behind a spectral prompt computed from
+    the clips (`*_recentred`), or text and audio prompt together (`*_joint`).
+    """
 
-    phase: str | None = None
-    epoch: int | None = None
-    epochs: int | None = None
-    loss: float | None = None
-    accuracy: float | None = None
-    eta_s: float | None = None
+    phase: Phase
+    epoch: int = Field(description="Of the phase under way; in a validation it begins anew with every fold.")
+    epochs: int = Field(
+        description="How many the phase has: in `*_joint` what `epochs` asked for, "
+        "and in `*_text` too where there is no audio prompt."
+    )
+    loss: float | None = Field(None, description="Of the epoch's clips.")
+    accuracy: float | None = Field(None, description="Of the epoch's clips, which are those that it learns from.")
+    eta_s: float | None = Field(None, description="Seconds to the end of the job, as far as can be told.")
 
 
 class JobAdapter(BaseModel):

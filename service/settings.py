@@ -22,7 +22,9 @@ class ServiceSettings(Settings):
     max_adapter_bytes: int = Field(8 * MIB, gt=0, description="largest adapter file to import, in bytes")
     max_template_chars: int = Field(200, gt=0, description="longest template, in characters")
 
-    requests_per_s: float = Field(100.0, ge=0, description="requests of one tenant to this process; 0: no limit")
+    requests_per_s: float = Field(
+        100.0, ge=0, description="requests of one tenant to all replicas together; 0: no limit"
+    )
     request_burst: int = Field(200, gt=0, description="requests of one tenant that may come at once")
 
     batch_windows: int = Field(0, ge=0, description="most windows in a batch; 0: measured at the start")

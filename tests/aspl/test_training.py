@@ -15,6 +15,7 @@ from aspl.errors import (
     TrainingDiverged,
 )
 from aspl.text_prompts import METHODS
+from aspl.training import PHASES
 
 QUICK = TrainingConfig(method="palm", audio_prompt="aspl_star", preset="paper", epochs=1, seed=3)
 
@@ -93,9 +94,18 @@ def test_progress_tells_every_epoch(clap, clips):
     seen = []
     fit(clap, *clips, config=QUICK, on_progress=seen.append)
     epochs = [(step.phase, step.epoch) for step in seen]
-    assert epochs == [("listen", 0), ("listen", 1), *[("validate", 1)] * 3, ("train", 1)]
+    assert epochs == [("listen", 0), ("listen", 1), *[("validate_joint", 1)] * 3, ("train_joint", 1)]
     assert all(np.isfinite([step.loss, step.accuracy, step.eta_s]).all() for step in seen[2:])
     assert seen[-1].eta_s == pytest.approx(0, abs=0.2)
+
+
+@pytest.mark.parametrize(("audio_prompt", "phase"), [("spectral", "joint"), ("none", "text")])
+def test_the_epochs_asked_for_are_those_of_the_phase_that_is_named_for_them(clap, clips, audio_prompt, phase):
+    seen = []
+    fit(clap, *clips, config=TrainingConfig(audio_prompt=audio_prompt, epochs=2), on_progress=seen.append)
+    assert {step.phase for step in seen} <= set(PHASES)
+    assert {step.epochs for step in seen if step.phase.endswith(phase)} == {2}
+    assert all(1 <= step.epoch <= step.epochs for step in seen if step.phase != "listen")
 
 
 def test_cancel_ends_within_a_step(clap, clips):

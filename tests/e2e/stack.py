@@ -82,7 +82,7 @@ class Stack:
 
     def wait_until_ready(self, api: Process) -> None:
         """Return when the API's readiness says so."""
-        wait_for(lambda: _answers(f"{api.address}/readyz"), READY_TIMEOUT_S, api)
+        wait_for(lambda: answers(f"{api.address}/readyz"), READY_TIMEOUT_S, api)
 
     def stop(self) -> None:
         """End everything."""
@@ -125,7 +125,8 @@ def wait_for(condition: Callable[[], bool], timeout_s: float, process: Process |
         time.sleep(0.05)
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether a GET is answered with 200."""
     try:
         return httpx2.get(url, timeout=10).status_code == 200
     except httpx2.TransportError:

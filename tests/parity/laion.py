@@ -28,14 +28,20 @@ def import_clap_module() -> ModuleType:
     spec = importlib.util.find_spec("laion_clap")
     if spec is None:
         raise ImportError("laion-clap is not installed: `make parity` makes an environment that has it")
-    stand_ins = {name: mock.MagicMock() for name in ("torchvision", "torchvision.transforms", "torchvision.ops.misc")}
-    stand_ins["torchvision.ops.misc"].FrozenBatchNorm2d = nn.Identity
     sys.path.insert(0, str(Path(spec.origin).parent))
     try:
-        with mock.patch.dict(sys.modules, stand_ins):
+        with mock.patch.dict(sys.modules, stand_ins()):
             return importlib.import_module("clap_module")
     finally:
         sys.path.pop(0)
+
+
+def stand_ins(*further: str) -> dict[str, ModuleType]:
+    """Modules in place of those that laion-clap imports and does not use for what is asked of it here."""
+    names = ("torchvision", "torchvision.transforms", "torchvision.ops", "torchvision.ops.misc", *further)
+    modules = {name: mock.MagicMock() for name in names}
+    modules["torchvision.ops.misc"].FrozenBatchNorm2d = nn.Identity
+    return modules
 
 
 def build_laion_clap(size: str, *, seed: int = 0) -> nn.Module:

@@ -1,9 +1,12 @@
 import json
 import threading
+from typing import get_args
 
 import httpx2
 import pytest
 
+from aspl.training import PHASES
+from service.schemas import Phase
 from tests.service.sounds import tone
 
 CLIPS = [("clips", ("a.wav", tone(440))), ("clips", ("b.wav", tone(900)))]
@@ -68,3 +71,7 @@ def test_events_are_followed_until_the_end_and_resumed(address, context):
     resumed = parse(httpx2.get(url, headers={"Last-Event-ID": seen[2][0]}, timeout=20).text)
     assert resumed == seen[3:]
     assert parse(httpx2.get(url, headers={"Last-Event-ID": seen[-1][0]}, timeout=20).text) == []
+
+
+def test_the_document_names_every_phase_of_a_job():
+    assert get_args(Phase) == ("queued", *PHASES, "publishing")

@@ -34,7 +34,7 @@ class Counting:
             partial.write_text(json.dumps(state))
             partial.replace(checkpoint)
             values = {"epoch": state["epoch"], "epochs": epochs, "loss": float("nan"), "accuracy": 0.5, "eta_s": 1.0}
-            on_progress(SimpleNamespace(phase="training", **values))
+            on_progress(SimpleNamespace(phase="train_text", **values))
         data = json.dumps({"sum": state["sum"], "clips": [path.read_bytes().decode() for path, _ in clips]}).encode()
         return data, {"labels": sorted({label for _, label in clips}), "starts": state["starts"]}
 

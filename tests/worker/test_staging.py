@@ -34,6 +34,16 @@ def test_the_digest_is_of_labels_and_bytes_alone(staging):
     assert digests[0] == digests[1] and len(set(digests)) == 3
 
 
+def test_adding_a_clip_costs_the_same_however_many_there_are(staging, upload, monkeypatch):
+    reads = []
+    clips = Staging.clips
+    monkeypatch.setattr(Staging, "clips", lambda *arguments: reads.append(arguments) or clips(*arguments))
+    for number in range(30):
+        staging.add_clip(upload, f"label {number}", [b"a"])
+    assert len(reads) <= 1
+    assert len(staging.load(upload)) == 30
+
+
 @pytest.mark.parametrize("label", ["", "  ", "x" * 201, "a\nb", "a\0b", "\u202edog"])
 def test_unusable_labels_are_refused(staging, upload, label):
     with pytest.raises(LabelInvalid):

@@ -151,7 +151,7 @@ def test_a_stopped_worker_gives_its_job_back(workers, submit, queue, store, beha
     assert time.monotonic() - begin < 5
     assert not is_alive(trainer)
     waiting = queue.records.find(record.id)
-    assert (waiting.state, waiting.attempts, waiting.progress["phase"]) == ("queued", 0, "training")
+    assert (waiting.state, waiting.attempts, waiting.progress["phase"]) == ("queued", 0, "train_text")
     workers()
     end = wait_for_end(queue, record)
     assert (end.state, end.attempts) == ("succeeded", 1)
