@@ -4,9 +4,10 @@ import threading
 import pytest
 
 from adapters_store import open_store
-from deploy.check.checks import backup_commands
+from deploy.check.checks import backup_commands, section
 
 DATA = b"x" * 40_000
+MIN_COPIES = 10
 
 
 def run(command: list[str], root, **flags) -> subprocess.CompletedProcess:
@@ -23,23 +24,21 @@ def lost_and_restored(tmp_path):
     (running / "keys/keys.json").write_text("{}")
     store = open_store(str(running / "adapters"))
     store.publish("acme", "first", DATA, {"labels": ["a"]})
-    is_over = threading.Event()
+    is_over, published = threading.Event(), []
 
     def publish():
-        number = 0
         while not is_over.is_set():
-            store.publish("acme", f"adapter-{number % 5}", DATA, {"labels": ["a"]})
-            number += 1
+            published.append(store.publish("acme", f"adapter-{len(published) % 3}", DATA, {"labels": ["a"]}))
 
     writer = threading.Thread(target=publish)
     writer.start()
     back_up, restore = backup_commands()
     try:
-        for number in range(10):
+        while len(restored) < MIN_COPIES or len(published) < 10 * MIN_COPIES:
             copy = run(back_up, running)
             # 1: a directory grew meanwhile, which is no loss.
             assert copy.returncode in (0, 1), copy.stderr
-            place = tmp_path / f"restored-{number}"
+            place = tmp_path / f"restored-{len(restored)}"
             place.mkdir()
             assert run(restore, place, input=copy.stdout).returncode == 0
             restored.append(place)
@@ -61,3 +60,14 @@ def test_a_copy_of_a_running_store_is_whole(lost_and_restored):
                 num_read += 1
         assert (place / "keys/keys.json").read_text() == "{}"
     assert num_read > 2 * len(lost_and_restored)
+
+
+def test_the_readme_and_the_operations_page_say_the_same():
+    commands = {}
+    for page, title in (("README.md", "Running it for real"), ("docs/operations.md", "Back up and restore")):
+        lines = section(page, title).splitlines()
+        commands[page] = [
+            line for line in lines if line.startswith("docker compose run") and "--entrypoint tar" in line
+        ]
+    assert commands["README.md"] == commands["docs/operations.md"]
+    assert len(commands["README.md"]) == 2
