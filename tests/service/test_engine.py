@@ -164,9 +164,4 @@ def test_stopping_fails_what_waits(engine, adapter):
 
 def test_the_batch_is_measured(clap):
     assert measure_batch_windows(clap, (1, 2)) in (1, 2)
-
-
-def test_a_machine_that_is_too_busy_to_measure_takes_the_smallest_batch(clap, monkeypatch):
-    monkeypatch.setattr("service.engine.MEASURE_LIMIT_S", -1)
-    assert measure_batch_windows(clap, (3, 8)) == 3
     assert noise_windows(2).shape == (2, 480_000)
