@@ -18,6 +18,7 @@ class ComposeStack:
     def __init__(self, image: str):
         self.address = f"http://127.0.0.1:{PORT}"
         self._image = image
+        self._num_workers = 0
         self._environment = os.environ | {
             "EARSHOT_IMAGE": image,
             "EARSHOT_PUBLISH": f"127.0.0.1:{PORT}",
@@ -48,10 +49,13 @@ class ComposeStack:
     def start(self, name: str) -> None:
         """Start `redis`, `api` or a worker, which is called `worker-1`, `worker-2` and so on."""
         service, _, number = name.partition("-")
-        if not number or int(number) == 1:
-            self._compose("up", "--detach", "--no-deps", "--force-recreate", service)
+        if number:
+            # Never fewer than were started: compose would take the others away.
+            self._num_workers = max(self._num_workers, int(number))
+            scale = f"--scale={service}={self._num_workers}"
+            self._compose("up", "--detach", "--no-deps", "--no-recreate", scale, service)
         else:
-            self._compose("up", "--detach", "--no-deps", "--no-recreate", f"--scale={service}={number}", service)
+            self._compose("up", "--detach", "--no-deps", "--force-recreate", service)
 
     def stop(self, name: str) -> float:
         """Stop it as an upgrade does; returns how long it took, in seconds."""
