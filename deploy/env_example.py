@@ -14,15 +14,17 @@ REDIS_PASSWORD=
 # Where the API listens on this machine. Anything but loopback belongs behind a proxy that speaks TLS.
 #EARSHOT_PUBLISH=127.0.0.1:8000
 
-# PyTorch's index of CPU wheels (its installation page names it) makes the image several gigabytes smaller.
+# PyTorch's index of CPU wheels (its installation page names it) makes the image several gigabytes smaller; the GPU
+# variant takes its index from TORCH_GPU_INDEX_URL.
 #TORCH_INDEX_URL=
+#TORCH_GPU_INDEX_URL=
 
 # Memory limits of one container each.
 #API_MEMORY=3g
 #WORKER_MEMORY=3g
 
-# `--profile monitoring`: Grafana's first password (user admin), and where it listens.
-#GRAFANA_PASSWORD=admin
+# `--profile monitoring`: the password of Grafana's user admin, without which it does not start, and where it listens.
+#GRAFANA_PASSWORD=
 #GRAFANA_PUBLISH=127.0.0.1:3000
 
 # Images, where others than the default ones shall run.

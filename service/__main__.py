@@ -1,6 +1,7 @@
 """`python -m service` serves; `python -m service keys add|list|revoke TENANT` manages API keys."""
 
 import argparse
+import gc
 import os
 import sys
 
@@ -54,6 +55,8 @@ def manage_keys(keys: KeyFile, arguments: argparse.Namespace) -> None:
 
 def serve(settings: ServiceSettings) -> None:
     """Load the model and answer until SIGTERM or Ctrl-C."""
+    # What is imported stays: to look through it for garbage again and again would take a quarter of the start.
+    gc.disable()
     # Before torch is loaded: threads of OpenMP that wait for each other must not spin on the cores that decode.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import uvicorn
@@ -70,6 +73,8 @@ def serve(settings: ServiceSettings) -> None:
     logging.set_up(level=settings.log_level, format=settings.log_format)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     app = create_app(Context.open(settings))
+    gc.freeze()
+    gc.enable()
     uvicorn.run(
         app,
         host=settings.host,

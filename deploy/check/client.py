@@ -61,6 +61,14 @@ class Tenant:
         with self._client.stream("GET", f"/jobs/{job_id}/events") as answer:
             return [line for line in answer.iter_lines() if line.startswith("data:")]
 
+    def jobs(self) -> list[dict[str, Any]]:
+        """The tenant's jobs, the newest page of them."""
+        return self._client.get("/jobs").raise_for_status().json()["jobs"]
+
+    def status(self, path: str) -> int:
+        """The status that a GET of the path is answered with."""
+        return self._client.get(path).status_code
+
     def classify(self, adapter: str, label: str, seed: int) -> dict[str, Any]:
         """One clip; raises what httpx raises."""
         files = {"audio": ("clip.wav", sound(label, seed), "audio/wav")}

@@ -1,3 +1,5 @@
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +35,13 @@ def test_compose_files_are_valid(files):
     assert subprocess.run([*command, *files], cwd=ROOT).returncode == 0
 
 
+def test_the_example_names_every_variable_of_the_compose_files():
+    texts = [(ROOT / name).read_text() for name in ("docker-compose.yml", "docker-compose.gpu.yml")]
+    asked = {name for text in texts for name in re.findall(r"(?<!\$)\$\{(\w+)", text)}
+    named = set(re.findall(r"^#?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.M))
+    assert asked <= named
+
+
 def test_redis_is_private_and_nothing_is_published_beyond_this_machine_by_default():
     services = COMPOSE["services"]
     assert services["redis"]["networks"] == ["backend"]
@@ -42,11 +51,34 @@ def test_redis_is_private_and_nothing_is_published_beyond_this_machine_by_defaul
     assert all(":-127.0.0.1:" in port for ports in published.values() for port in ports)
 
 
+def test_nobody_but_grafana_reaches_prometheus_from_outside_and_grafana_has_no_default_password():
+    prometheus, grafana = COMPOSE["services"]["prometheus"], COMPOSE["services"]["grafana"]
+    assert "ports" not in prometheus
+    assert grafana["networks"] == ["monitoring"]
+    script = grafana["entrypoint"][-1].replace("$$", "$").replace("/run.sh", "echo started")
+    for password, started in (("", False), ("secret", True)):
+        environment = {"GF_SECURITY_ADMIN_PASSWORD": password, "PATH": os.environ["PATH"]}
+        result = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True)
+        assert (result.stdout == "started\n") == started
+        assert (result.returncode == 0) == started
+    assert grafana["environment"]["GF_SECURITY_ADMIN_PASSWORD"] == "${GRAFANA_PASSWORD:-}"
+
+
+@pytest.mark.parametrize("name", ["prometheus", "grafana"])
+def test_the_monitoring_is_confined(name):
+    service = COMPOSE["services"][name]
+    assert service["profiles"] == ["monitoring"]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "mem_limit" in service
+
+
 @pytest.mark.parametrize("name", ["redis", "api", "worker"])
 def test_services_are_confined(name):
     service = COMPOSE["services"][name]
     assert service["read_only"]
     assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["restart"] == "unless-stopped"
     assert "mem_limit" in service
     assert "healthcheck" in service
@@ -55,6 +87,17 @@ def test_services_are_confined(name):
 def test_a_worker_has_more_time_to_stop_than_a_job_needs_to_step_down():
     services = read_services(ROOT / "docker-compose.yml", {"REDIS_PASSWORD": "x"})
     assert services["worker"].stop_grace_s > 2 * WorkerSettings.model_fields["shutdown_grace_s"].default
+
+
+def test_the_gpu_variant_reserves_a_gpu_for_the_full_size_model_and_the_default_is_the_bundled_one_on_the_cpu():
+    for name in ("api", "worker"):
+        service = GPU["services"][name]
+        device = service["deploy"]["resources"]["reservations"]["devices"][0]
+        assert device == {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+        assert service["environment"]["EARSHOT_MODEL"] == "${EARSHOT_MODEL:-laion/clap-htsat-unfused}"
+        assert "EARSHOT_MODEL" not in COMPOSE["services"][name]["environment"]
+        assert "deploy" not in COMPOSE["services"][name]
+    assert WorkerSettings.model_fields["model"].default == "models/tiny-clap"
 
 
 def test_workers_do_not_see_the_keys():

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from service.__main__ import GRACE_S
 from service.metrics import Metrics
 from worker.settings import WorkerSettings
 
@@ -45,8 +46,33 @@ def test_the_workers_scale_on_a_metric_that_the_service_has():
 @pytest.mark.parametrize("name", ["api-deployment.yaml", "worker-deployment.yaml"])
 def test_pods_are_confined_and_have_time_to_step_down(name):
     pod = document(name)["spec"]["template"]["spec"]
+    assert not pod["enableServiceLinks"]
+    assert not pod["automountServiceAccountToken"]
     assert pod["securityContext"]["runAsNonRoot"]
     assert pod["terminationGracePeriodSeconds"] > 2 * WorkerSettings.model_fields["shutdown_grace_s"].default
     for container in pod["containers"]:
         assert container["securityContext"]["readOnlyRootFilesystem"]
         assert not container["securityContext"]["allowPrivilegeEscalation"]
+        assert container["securityContext"]["capabilities"]["drop"] == ["ALL"]
+        threads = next(entry["value"] for entry in container["env"] if entry["name"] == "OMP_NUM_THREADS")
+        assert threads == container["resources"]["requests"]["cpu"]
+        assert {"startupProbe", "livenessProbe"} <= set(container)
+
+
+def test_an_api_pod_is_gone_from_its_service_before_it_stops():
+    pod = document("api-deployment.yaml")["spec"]["template"]["spec"]
+    delay_s = int(pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][1])
+    assert pod["terminationGracePeriodSeconds"] > delay_s + GRACE_S + 10
+
+
+def test_a_machine_can_be_drained():
+    assert document("api-disruption-budget.yaml")["spec"]["maxUnavailable"] == 1
+    assert document("api-deployment.yaml")["spec"]["replicas"] > 1
+
+
+def test_api_and_workers_share_the_uploads_wherever_they_run():
+    assert document("uploads.yaml")["spec"]["accessModes"] == ["ReadWriteMany"]
+    claim = {"claimName": document("uploads.yaml")["metadata"]["name"]}
+    for name in ("api-deployment.yaml", "worker-deployment.yaml"):
+        volumes = document(name)["spec"]["template"]["spec"]["volumes"]
+        assert claim in [volume.get("persistentVolumeClaim") for volume in volumes]
