@@ -38,8 +38,10 @@ FROM ${PYTHON_IMAGE} AS code
 RUN python -m venv /opt/build
 WORKDIR /app
 COPY . .
-# The code stays as it is; from the installation comes only what names the release to Python.
-RUN /opt/build/bin/pip install --no-cache-dir --no-deps --target /tmp/installed . \
+# The code stays as it is, readable by any user whatever the umask was where it was checked out; from the installation
+# comes only what names the release to Python.
+RUN chmod -R a+rX . \
+    && /opt/build/bin/pip install --no-cache-dir --no-deps --target /tmp/installed . \
     && mv /tmp/installed/earshot-*.dist-info . \
     && rm -rf build ./*.egg-info \
     && python -m compileall -q .

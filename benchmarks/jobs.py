@@ -7,18 +7,18 @@ A real stack, an API and one worker. Each kind of job is sent several times at o
 import argparse
 import io
 import json
-import os
 import statistics
 import tarfile
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import httpx2
 
+from benchmarks.machine import describe_machine
 from tests.e2e.stack import ROOT, Stack
 
 RESULT = Path(__file__).parent / "results" / "jobs.json"
@@ -101,9 +101,8 @@ def report(figures: Sequence[Figure], model: str) -> None:
         rate = f"{figure.jobs_an_hour:.0f} jobs an hour"
         print(f"{figure.kind:<20} {figure.job_s:6.1f} s a job (median of {figure.num_jobs}), {rate} by one worker")
     result = {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "model": model,
-        "machine": {"cores": os.cpu_count(), "load": os.getloadavg()[0]},
+        "machine": describe_machine(),
         "clips": len(list(CLIPS.glob("*/*.ogg"))),
         "figures": [asdict(figure) for figure in figures],
     }
