@@ -21,6 +21,8 @@ from service.problems import ServiceError
 from service.tenant_queue import TenantQueue
 from service.ticket import Rows, Scored, Ticket
 
+MEASURE_LIMIT_S = 3.0
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 log = structlog.get_logger(__name__)
@@ -143,14 +145,18 @@ def noise_windows(count: int) -> torch.Tensor:
 def measure_batch_windows(clap: FrozenClap, candidates: Sequence[int]) -> int:
     """Time a batch of each size and return the one with the most windows a second; a smaller one wins within 5%.
 
-    Every size is timed twice, for the first time of a shape pays for its preparation.
+    Every size is timed twice, for the first time of a shape pays for its preparation. Once that has taken
+    `MEASURE_LIMIT_S`, sizes not yet begun are left out: a busy machine should start late by seconds, not by a minute.
     """
     encode_windows(clap, noise_windows(1), [None])
-    seconds = {count: min(_encode_s(clap, count) for _ in range(2)) for count in candidates}
-    best = candidates[0]
+    started_at = time.perf_counter()
+    best, best_rate = candidates[0], 0.0
     for count in candidates:
-        if count / seconds[count] > best / seconds[best] * 1.05:
-            best = count
+        if time.perf_counter() - started_at > MEASURE_LIMIT_S:
+            break
+        rate = count / min(_encode_s(clap, count) for _ in range(2))
+        if rate > best_rate * 1.05:
+            best, best_rate = count, rate
     return best
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from aspl import Adapter
+from service import engine as engine_module
 from service.engine import Engine, measure_batch_windows, noise_windows
 from service.metrics import Metrics
 from service.problems import ServiceError
@@ -165,3 +166,13 @@ def test_stopping_fails_what_waits(engine, adapter):
 def test_the_batch_is_measured(clap):
     assert measure_batch_windows(clap, (1, 2)) in (1, 2)
     assert noise_windows(2).shape == (2, 480_000)
+
+
+def test_a_start_that_is_late_leaves_sizes_out(clap, monkeypatch):
+    asked = []
+    monkeypatch.setattr(engine_module, "_encode_s", lambda clap, count: asked.append(count) or 1.0)
+    assert measure_batch_windows(clap, (1, 2, 4)) == 4
+    monkeypatch.setattr(engine_module, "MEASURE_LIMIT_S", -1.0)
+    asked.clear()
+    assert measure_batch_windows(clap, (1, 2, 4)) == 1
+    assert not asked
