@@ -62,10 +62,15 @@ def recentred(clap: FrozenClap, log_mels: Tensor) -> Affine:
     Args:
         log_mels: `[n, 1, T, M]` in dB.
     """
-    frames = log_mels.flatten(0, 2)
-    sounding = frames[frames.amax(1) > SILENCE_DB].to(clap.device)  # [F, M]
+    sounding = sounding_frames(log_mels).to(clap.device)
     if not len(sounding):
         return Affine(torch.ones_like(clap.batch_norm_mean), torch.zeros_like(clap.batch_norm_mean))
     mean, std = sounding.mean(0), sounding.var(0, correction=0).add(clap.batch_norm.eps).sqrt()
     gamma = clap.batch_norm_std / std
     return Affine(gamma, clap.batch_norm_mean - gamma * mean)
+
+
+def sounding_frames(log_mels: Tensor) -> Tensor:
+    """Return the frames `[F, M]` of log-mels `[n, 1, T, M]` in dB that are not digital silence."""
+    frames = log_mels.flatten(0, 2)
+    return frames[frames.amax(1) > SILENCE_DB]

@@ -24,7 +24,7 @@ from rich.table import Table
 
 from aspl import Adapter, FrozenClap, TrainingConfig, classify, fit
 from aspl.audio import SAMPLE_RATE_HZ, decode, windows
-from aspl.audio_parameters import SILENCE_DB, recentred
+from aspl.audio_parameters import recentred, sounding_frames
 from aspl.audio_prompts import Affine
 
 RESULTS = Path(__file__).parent / "results" / "esc10.jsonl"
@@ -67,11 +67,15 @@ def draw(clips: list[tuple[np.ndarray, str, int]], *, fold: int, shots: int, see
     return train, [index for index, clip in enumerate(clips) if clip[2] == fold]
 
 
+def log_mels_of(clap: FrozenClap, waveforms: list[np.ndarray]) -> torch.Tensor:
+    """Return the log-mels `[R, 1, T, M]` in dB of all windows of the clips."""
+    return torch.cat([clap.log_mel(torch.from_numpy(windows(waveform)[0])) for waveform in waveforms])
+
+
 def with_adabn(clap: FrozenClap, waveforms: list[np.ndarray]) -> FrozenClap:
     """Return the model with its batch-norm statistics re-estimated on these clips (arXiv 1603.04779)."""
-    log_mels = torch.cat([clap.log_mel(torch.from_numpy(windows(waveform)[0])) for waveform in waveforms])
     adapted = copy.deepcopy(clap)
-    spectrum: Affine = recentred(clap, log_mels)
+    spectrum: Affine = recentred(clap, log_mels_of(clap, waveforms))
     std = clap.batch_norm_std / spectrum.gamma
     adapted.batch_norm.running_mean.copy_((clap.batch_norm_mean - spectrum.beta) / spectrum.gamma)
     adapted.batch_norm.running_var.copy_(std.square() - clap.batch_norm.eps)
@@ -98,8 +102,7 @@ def spectral_shift_db(clap: FrozenClap, waveforms: list[np.ndarray], adapter: Ad
     """Return how far, per mel bin, the adapter's spectral stage moves the mean of these clips; None if it has none."""
     if adapter.prompts is None or adapter.prompts.spectral is None:
         return None
-    frames = torch.cat([clap.log_mel(torch.from_numpy(windows(waveform)[0])) for waveform in waveforms]).flatten(0, 2)
-    mean = frames[frames.amax(1) > SILENCE_DB].mean(0)
+    mean = sounding_frames(log_mels_of(clap, waveforms)).mean(0)
     return [round(float(shift), 2) for shift in adapter.prompts.spectral(mean) - mean]
 
 

@@ -59,7 +59,7 @@ def train(
     ] = False,
     seed: int = 0,
 ) -> None:
-    """Train on the finished shards of DATA, also those finished meanwhile: 0.6 s of one core a step.
+    """Train on the finished shards of DATA, also those finished meanwhile: its cost is in pretrain/README.md.
 
     Goes on from the last checkpoint in DATA/run; delete that folder to start again.
     """
