@@ -74,14 +74,13 @@ def pool_clips(
             log_mel, family, told = clips.take(np.arange(start, min(start + POOL_BATCH, len(clips))))
             if is_augmented:
                 log_mel = augment(log_mel, generator)
-            with torch.autocast("cpu", torch.bfloat16, enabled=is_bfloat16):
-                heard = pool_chunks(model.audio_model.audio_encoder, fold_frames(log_mel))
-            pooled.append(heard.float())
+            whole = fold_frames(log_mel)
+            pooled.append(pool_chunks(model.audio_model.audio_encoder, whole, is_bfloat16=is_bfloat16))
             families.append(family)
             words += told
-    result = Heard(torch.cat(pooled), torch.cat(families), words)
-    torch.save(vars(result), kept)
-    return result
+    heard = Heard(torch.cat(pooled), torch.cat(families), words)
+    torch.save(vars(heard), kept)
+    return heard
 
 
 def align(model: ClapModel, tokenizer: PreTrainedTokenizerBase, heard: Heard, *, steps: int, seed: int = 0) -> None:

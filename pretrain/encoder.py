@@ -19,8 +19,16 @@ WINDOW = 8
 # B clips, T frames, M mel bins, C channels, H, W image sides in tokens, S tokens of a window
 
 
-def pool_chunks(encoder: nn.Module, log_mel: Tensor) -> Tensor:
-    """Return pooled features `[B, E]` of log-mels `[B, T, M]` in dB, T being 1, 2 or 4 times 256 frames."""
+def pool_chunks(encoder: nn.Module, log_mel: Tensor, *, is_bfloat16: bool = False) -> Tensor:
+    """Return pooled features, float32 `[B, E]`, of log-mels `[B, T, M]` in dB, T being 1, 2 or 4 times 256 frames.
+
+    With `is_bfloat16` the products are in bfloat16.
+    """
+    with torch.autocast("cpu", torch.bfloat16, enabled=is_bfloat16):
+        return _pool(encoder, log_mel).float()
+
+
+def _pool(encoder: nn.Module, log_mel: Tensor) -> Tensor:
     norm = encoder.batch_norm
     scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
     x = (log_mel - norm.running_mean) * scale + norm.bias

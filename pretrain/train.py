@@ -158,9 +158,8 @@ class Trainer:
         rows = self.rng.integers(len(self.clips), size=self.schedule.batch_clips)
         log_mel, family, words = self.clips.take(rows)
         features = augment(cut(log_mel, self._chunks() * CHUNK_FRAMES, self.generator), self.generator)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.schedule.is_bfloat16):
-            pooled = pool_chunks(self.model.audio_model.audio_encoder, features)
-        pooled = pooled.float()
+        encoder = self.model.audio_model.audio_encoder
+        pooled = pool_chunks(encoder, features, is_bfloat16=self.schedule.is_bfloat16)
         return (
             F.cross_entropy(self.heads.family(pooled), family, label_smoothing=0.05)
             + F.binary_cross_entropy_with_logits(self.heads.attributes(pooled), attributes(words))
