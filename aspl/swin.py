@@ -12,6 +12,9 @@ The weights are those of transformers' `ClapAudioModel`; three things differ fro
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from transformers.activations import GELUActivation
+
+from aspl.frozen_linear import frozen_linear
 
 # B clips, T tokens of a clip, C channels, H heads, W windows of a clip, S tokens of a window
 
@@ -45,7 +48,7 @@ class PatchEmbedding(nn.Module):
         num_clips, _, height, width = image.shape
         patches = image.view(num_clips, height // self.side, self.side, width // self.side, self.side)
         patches = patches.transpose(2, 3).reshape(num_clips, -1, self.side**2)  # [B, T, 16], row-major
-        return self.norm(F.linear(patches.index_select(1, self.order), self.weight, self.bias))
+        return self.norm(frozen_linear(patches.index_select(1, self.order), self.weight, self.bias))
 
 
 class WindowAttention(nn.Module):
@@ -76,7 +79,7 @@ class WindowAttention(nn.Module):
         num_clips, num_tokens, channels = x.shape
         num_windows = num_tokens // self.window_tokens
         x = F.layer_norm(x, (channels,), eps=self.eps)
-        qkv = F.linear(x, self.qkv_weight, self.qkv_bias)
+        qkv = frozen_linear(x, self.qkv_weight, self.qkv_bias)
         qkv = qkv.view(num_clips * num_windows, self.window_tokens, 3, self.num_heads, channels // self.num_heads)
         query, key, value = qkv.permute(2, 0, 3, 1, 4)  # each [B * W, H, S, C / H]
         if len(self.bias) == 1:
@@ -85,7 +88,7 @@ class WindowAttention(nn.Module):
             bias = self.bias.repeat(num_clips, 1, 1, 1) if num_clips > 1 else self.bias
         x = F.scaled_dot_product_attention(query, key, value, attn_mask=bias, scale=1.0)
         x = x.transpose(1, 2).reshape(num_clips, num_tokens, channels)
-        return F.linear(x, self.out_weight, self.out_bias)
+        return frozen_linear(x, self.out_weight, self.out_bias)
 
 
 class Mlp(nn.Module):
@@ -103,7 +106,11 @@ class Mlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.layer_norm(x, x.shape[-1:], eps=self.eps)
-        return F.linear(self.activation(F.linear(x, self.up_weight, self.up_bias)), self.down_weight, self.down_bias)
+        if isinstance(self.activation, GELUActivation):
+            x = frozen_linear(x, self.up_weight, self.up_bias, gelu=True)
+        else:
+            x = self.activation(frozen_linear(x, self.up_weight, self.up_bias))
+        return frozen_linear(x, self.down_weight, self.down_bias)
 
 
 class SwinStage(nn.Module):
@@ -159,7 +166,7 @@ class PatchMerging(nn.Module):
         num_clips, num_tokens, channels = x.shape
         x = x.index_select(1, self.gather).view(num_clips, num_tokens // 4, 4 * channels)
         x = F.layer_norm(x, (4 * channels,), eps=self.eps)
-        return F.linear(x, self.weight, self.bias)
+        return frozen_linear(x, self.weight, self.bias)
 
 
 def _bias(linear: nn.Linear) -> Tensor:
