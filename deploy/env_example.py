@@ -45,7 +45,7 @@ SECTIONS: list[tuple[str, type[Settings], type[Any] | None]] = [
     ("The API", ServiceSettings, Settings),
     ("The worker", WorkerSettings, Settings),
 ]
-SET_BY_COMPOSE = {"data_dir", "redis_url", "keys_path", "host", "port"}
+SET_BY_COMPOSE = {"data_dir", "redis_url", "keys_path", "host", "port", "drain_s"}
 
 
 def main() -> None:

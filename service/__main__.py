@@ -10,7 +10,6 @@ from service.keys import KeyFile
 from service.settings import ServiceSettings
 from worker.settings import describe
 
-GRACE_S = 3
 # The inference thread gives up the interpreter for every operation of the model and wants it back right after; with
 # Python's own 5 ms the event loop and the decoders keep it waiting, and a busy service loses a fifth.
 SWITCH_INTERVAL_S = 0.0003
@@ -59,10 +58,9 @@ def serve(settings: ServiceSettings) -> None:
     gc.disable()
     # Before torch is loaded: threads of OpenMP that wait for each other must not spin on the cores that decode.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    import uvicorn
-
-    from service.app import create_app, is_loopback
+    from service.app import is_loopback
     from service.context import Context
+    from service.server import Server
     from worker import logging
 
     if not is_loopback(settings.host) and not KeyFile(settings.keys_path_or_default).has_keys():
@@ -72,18 +70,10 @@ def serve(settings: ServiceSettings) -> None:
         )
     logging.set_up(level=settings.log_level, format=settings.log_format)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    app = create_app(Context.open(settings))
+    server = Server(Context.open(settings))
     gc.freeze()
     gc.enable()
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=GRACE_S,
-    )
+    server.serve_until_ended()
 
 
 if __name__ == "__main__":

@@ -53,6 +53,8 @@ class Context:
     uploaders: ThreadPoolExecutor
     async_redis: AsyncRedis
     rate_redis: AsyncRedis
+    is_draining: bool = False
+    """The service ends: no answer may go on for longer than it must."""
 
     @classmethod
     def open(cls, settings: ServiceSettings, *, clap: FrozenClap | None = None) -> Self:

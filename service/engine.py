@@ -37,6 +37,7 @@ class Engine:
         self.batch_windows = batch_windows  # >= 1
         self._metrics = metrics
         self._last_forward_at: float | None = None
+        self._batch_started_at: float | None = None
         self._is_stopping = False
         self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
 
@@ -65,12 +66,19 @@ class Engine:
         last = self._last_forward_at
         return self._thread.is_alive() and last is not None and time.monotonic() - last <= max_age_s
 
+    def is_stuck(self, max_batch_s: float) -> bool:
+        """Whether no batch will ever end: the thread has died, or has been at one for longer than `max_batch_s`."""
+        started_at = self._batch_started_at
+        is_late = started_at is not None and time.monotonic() - started_at > max_batch_s
+        return is_late or not self._thread.is_alive()
+
     def _run(self) -> None:
         while not self._is_stopping:
             rows: list[Rows] = []
             try:
                 rows = self.queue.take(self.batch_windows)
                 if rows:
+                    self._batch_started_at = time.monotonic()
                     self._serve(rows)
             except Exception:
                 # Nothing that one clip brings along ends up here: the state of the engine itself is in doubt.
@@ -79,6 +87,8 @@ class Engine:
                 self._metrics.engine_faults.inc()
                 for ticket in [row.ticket for row in rows] + self.queue.drain():
                     ticket.fail(ServiceError("engine_fault", "The model failed; try again."))
+            finally:
+                self._batch_started_at = None
 
     def _serve(self, rows: list[Rows]) -> None:
         started_at = time.monotonic()

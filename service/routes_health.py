@@ -20,14 +20,17 @@ from worker.errors import RedisUnavailable
 
 PROBE_TENANT = "~readiness"  # no tenant can be called so
 PROBE_TIMEOUT_S = 5.0
+MAX_BATCH_S = 120.0  # no batch takes as long, on any machine that is of use
 METRICS = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 
 router = APIRouter(tags=["health"])
 
 
-@router.get("/healthz", response_model=Health)
-async def healthz() -> dict[str, str]:
-    """The process answers."""
+@router.get("/healthz", response_model=Health, responses=responses("not_ready"))
+async def healthz(context: ServiceContext) -> dict[str, str]:
+    """The process answers, and its model has neither died nor hung: nothing but a restart would mend that."""
+    if context.engine.is_stuck(MAX_BATCH_S):
+        raise ServiceError("not_ready", "The model's thread has died or hangs; restart this process.")
     return {"status": "ok"}
 
 

@@ -64,9 +64,12 @@ def _existing(job_id: JobId, tenant: Tenant, context: ServiceContext) -> JobReco
 async def events(
     record: Annotated[JobRecord, Depends(_existing)], context: ServiceContext, last_event_id: EventId = None
 ) -> AsyncIterable[ServerSentEvent]:
-    """The job at each of its changes, as server-sent events, until it ends."""
+    """The job at each of its changes, as server-sent events, until it ends.
+
+    An end of the service ends the stream too; ask again with the id of the last event.
+    """
     after = last_event_id or FROM_THE_FIRST
-    while True:
+    while not context.is_draining:
         was_live = await _is_live(context, record.id)
         found = await _read(context, record.id, after, block_s=BLOCK_S if was_live else 0)
         for event in found:

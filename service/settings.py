@@ -36,6 +36,7 @@ class ServiceSettings(Settings):
     cache_bytes: int = Field(256 * MIB, gt=0, description="adapters kept in memory, in bytes")
     load_threads: int = Field(2, gt=0, description="threads that load adapters")
     upload_threads: int = Field(2, gt=0, description="threads that check the clips of adaptations")
+    drain_s: int = Field(3, ge=0, description="time for answers under way when the service ends, in seconds")
     ready_age_s: float = Field(30.0, gt=0, description="age in seconds at which a forward pass proves nothing")
 
     @property

@@ -89,6 +89,11 @@ def test_a_worker_has_more_time_to_stop_than_a_job_needs_to_step_down():
     assert services["worker"].stop_grace_s > 2 * WorkerSettings.model_fields["shutdown_grace_s"].default
 
 
+def test_an_api_has_more_time_to_stop_than_answers_under_way_get():
+    api = read_services(ROOT / "docker-compose.yml", {"REDIS_PASSWORD": "x"})["api"]
+    assert api.stop_grace_s >= int(api.environment["EARSHOT_DRAIN_S"]) + 10
+
+
 def test_the_gpu_variant_reserves_a_gpu_for_the_full_size_model_and_the_default_is_the_bundled_one_on_the_cpu():
     for name in ("api", "worker"):
         service = GPU["services"][name]

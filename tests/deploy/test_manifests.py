@@ -3,7 +3,6 @@ from pathlib import Path
 import pytest
 import yaml
 
-from service.__main__ import GRACE_S
 from service.metrics import Metrics
 from worker.settings import WorkerSettings
 
@@ -61,8 +60,10 @@ def test_pods_are_confined_and_have_time_to_step_down(name):
 
 def test_an_api_pod_is_gone_from_its_service_before_it_stops():
     pod = document("api-deployment.yaml")["spec"]["template"]["spec"]
-    delay_s = int(pod["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][1])
-    assert pod["terminationGracePeriodSeconds"] > delay_s + GRACE_S + 10
+    (container,) = pod["containers"]
+    delay_s = int(container["lifecycle"]["preStop"]["exec"]["command"][1])
+    drain_s = next(int(entry["value"]) for entry in container["env"] if entry["name"] == "EARSHOT_DRAIN_S")
+    assert pod["terminationGracePeriodSeconds"] >= delay_s + drain_s + 10
 
 
 def test_a_machine_can_be_drained():

@@ -54,7 +54,7 @@ def stack(open_stack):
 @pytest.fixture(scope="session")
 def replicas(open_stack):
     """Two APIs on one store, with keys for eight tenants and without a worker."""
-    stack = open_stack(requests_per_s=1e4, request_burst=10_000)  # never reached, but counted
+    stack = open_stack(requests_per_s=1e4, request_burst=10_000, drain_s=60)  # rates never reached, but counted
     keys = KeyFile(stack.directory / "keys.json")
     stack.keys = {f"tenant-{number}": keys.add(f"tenant-{number}") for number in range(8)}
     for api in (stack.start_api(), stack.start_api()):

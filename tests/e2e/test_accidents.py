@@ -1,7 +1,9 @@
 """Processes killed, Redis restarted, a store that cannot be written: clear errors, nothing lost or half-written."""
 
 import resource
+import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
@@ -66,6 +68,23 @@ def test_an_api_killed_in_mid_request_loses_nothing(call):
     call.restart_api()
     assert call.classify().json()["results"] == before
     assert call("GET", f"/jobs/{job['id']}").json() == job
+
+
+def test_what_is_under_way_is_answered_before_an_api_ends(call):
+    job = call.adapt("some-day").json()
+    api, headers = call.stack.apis[0], {"X-API-Key": call.stack.keys[TENANT]}
+    long = {"files": [("audio", clips("rain")[0])] * 48, "data": {"adapter": "kept"}}
+    with (
+        ThreadPoolExecutor(1) as threads,
+        httpx2.stream("GET", f"{api.address}/jobs/{job['id']}/events", headers=headers, timeout=60) as events,
+    ):
+        answer = threads.submit(call, "POST", "/classify", **long)
+        wait_for(lambda: "earshot_queue_windows 0.0" not in call("GET", "/metrics").text, 60)
+        api.popen.terminate()
+        assert answer.result().status_code == 200
+        events.read()  # raises where the stream was cut
+    assert api.popen.wait(60) == -signal.SIGTERM
+    call.restart_api()
 
 
 def test_redis_may_restart(call):

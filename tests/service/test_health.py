@@ -1,3 +1,6 @@
+import threading
+
+from service import routes_health
 from tests.service.sounds import tone
 
 
@@ -5,6 +8,33 @@ def test_readiness_runs_a_real_forward_pass(client, context):
     assert not context.engine.is_fresh(60)
     assert client.get("/readyz").json() == {"status": "ok"}
     assert context.engine.is_fresh(60)
+
+
+def test_a_model_that_hangs_is_no_longer_alive(client, context, monkeypatch):
+    assert client.get("/healthz").status_code == 200
+    entered, gate = threading.Event(), threading.Event()
+
+    def hang(rows):
+        entered.set()
+        gate.wait(10)
+        raise RuntimeError("the device is lost")
+
+    monkeypatch.setattr(context.engine, "_encode", hang)
+    monkeypatch.setattr(routes_health, "MAX_BATCH_S", 0.0)
+    files, data = [("audio", ("a.wav", tone(440)))], {"labels": ["dog", "cat"]}
+    caller = threading.Thread(target=client.post, args=("/classify",), kwargs={"files": files, "data": data})
+    caller.start()
+    assert entered.wait(10)
+    answer = client.get("/healthz")
+    assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
+    gate.set()
+    caller.join()
+    assert client.get("/healthz").status_code == 200
+
+
+def test_a_model_whose_thread_is_gone_is_no_longer_alive(client, context):
+    context.engine.stop()
+    assert client.get("/healthz").status_code == 503
 
 
 def test_info_and_page_name_the_model(client, clap):

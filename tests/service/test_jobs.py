@@ -49,6 +49,15 @@ def test_cancelling_ends_a_waiting_job(client, job):
     assert client.delete(f"/jobs/{job['id']}").json()["state"] == "cancelled"
 
 
+def test_events_end_with_the_service(address, context):
+    job = httpx2.post(f"{address}/adapt", files=CLIPS, data={"name": "animals", "labels": ["dog", "cat"]}).json()
+    with httpx2.stream("GET", f"{address}/jobs/{job['id']}/events", timeout=10) as events:
+        lines = events.iter_lines()
+        assert next(lines) == "event: job"
+        context.is_draining = True
+        assert len(parse("\n".join(lines))) <= 1  # and the answer is whole: a cut one raises
+
+
 def test_events_are_followed_until_the_end_and_resumed(address, context):
     url = f"{address}/adapt"
     job = httpx2.post(url, files=CLIPS, data={"name": "animals", "labels": ["dog", "cat"]}).json()

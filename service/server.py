@@ -1,0 +1,41 @@
+"""uvicorn, told what this service needs of it."""
+
+import sys
+from contextlib import suppress
+from types import FrameType
+
+import uvicorn
+
+from service.app import create_app
+from service.context import Context
+
+
+class Server(uvicorn.Server):
+    """One process that ends at SIGTERM or Ctrl-C, once answers under way had `drain_s` to go out."""
+
+    def __init__(self, context: Context) -> None:
+        settings = context.settings
+        self._context = context
+        super().__init__(
+            uvicorn.Config(
+                create_app(context),
+                host=settings.host,
+                port=settings.port,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=settings.drain_s,
+            )
+        )
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to end; streams of events hear of it, for they would go on as long as their jobs."""
+        self._context.is_draining = True
+        super().handle_exit(sig, frame)
+
+    def serve_until_ended(self) -> None:
+        """Answer until a signal ends it; raises SystemExit where it cannot even start, as on a port that is taken."""
+        with suppress(KeyboardInterrupt):  # what uvicorn makes of Ctrl-C, when all is over
+            self.run()
+        if not self.started:
+            sys.exit(1)
