@@ -32,7 +32,7 @@ bench: .venv/ready-dev .venv-parity/ready .venv-infinity/ready
 	$(BIN)/python -m benchmarks.method
 	$(BIN)/python -m benchmarks.serving
 	$(BIN)/python -m benchmarks.servers
-	$(BIN)/python -m benchmarks.training_start
+	$(BIN)/python -m benchmarks.jobs
 
 image-check: .venv/ready-dev
 	$(BIN)/python -m deploy.check

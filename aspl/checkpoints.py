@@ -5,10 +5,10 @@ import os
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import torch
 import transformers
+from huggingface_hub import hf_hub_download
 from torch import Tensor
 from transformers import AutoTokenizer, ClapConfig, ClapModel, PreTrainedTokenizerBase
 
@@ -82,9 +82,9 @@ def _looks_like_path(source: str) -> bool:
 
 
 def _from_pretrained(source: str | Path, revision: str | None) -> ClapModel:
-    local = {"local_files_only": True} if os.environ.get("HF_HUB_OFFLINE") == "1" else {}
+    local = _is_offline()
     try:
-        config = transformers.AutoConfig.from_pretrained(source, revision=revision, **local)
+        config = transformers.AutoConfig.from_pretrained(source, revision=revision, local_files_only=local)
     except OSError as error:
         kind = CheckpointInvalid if Path(source).is_dir() else CheckpointNotFound
         raise kind(f"no model configuration in {source}: {_first_line(error)}") from error
@@ -96,7 +96,7 @@ def _from_pretrained(source: str | Path, revision: str | None) -> ClapModel:
         raise CheckpointInvalid(f"{source} is a fused CLAP, which hears another input; take an unfused one")
     try:
         model, report = ClapModel.from_pretrained(
-            source, revision=revision, dtype=torch.float32, output_loading_info=True, **local
+            source, revision=revision, dtype=torch.float32, output_loading_info=True, local_files_only=local
         )
     except OSError as error:
         raise CheckpointInvalid(f"no weights in {source}: {_first_line(error)}") from error
@@ -109,26 +109,26 @@ def _from_pretrained(source: str | Path, revision: str | None) -> ClapModel:
 
 
 def _tokenizer(source: str | Path, revision: str | None) -> PreTrainedTokenizerBase:
-    local: dict[str, Any] = {"local_files_only": True} if os.environ.get("HF_HUB_OFFLINE") == "1" else {}
     try:
-        return AutoTokenizer.from_pretrained(source, revision=revision, **local)
+        return AutoTokenizer.from_pretrained(source, revision=revision, local_files_only=_is_offline())
     except (OSError, ValueError, KeyError) as error:
         raise CheckpointInvalid(f"no tokenizer in {source}: {_first_line(error)}") from error
 
 
 def _licence(source: str | Path, revision: str | None) -> str | None:
-    """Return the licence that the model card's front matter names, if there is a card at hand."""
+    """Return the licence that the model card's front matter names, if there is a card to be had."""
+    card = Path(source) / "README.md"
     try:
-        card = Path(source) / "README.md"
         if not card.is_file():
-            from huggingface_hub import try_to_load_from_cache
-
-            cached = try_to_load_from_cache(str(source), "README.md", revision=revision)
-            card = Path(cached) if isinstance(cached, str) else card
+            card = Path(hf_hub_download(str(source), card.name, revision=revision, local_files_only=_is_offline()))
         lines = card.read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
         return None
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(("license:", "licence:"))), None)
+
+
+def _is_offline() -> bool:
+    return os.environ.get("HF_HUB_OFFLINE") == "1"
 
 
 def _first_line(error: Exception) -> str:

@@ -6,7 +6,6 @@ and take turns, so that a ratio compares neighbours in time.
 """
 
 import argparse
-import json
 import statistics
 import tempfile
 import time
@@ -19,6 +18,7 @@ from transformers import ClapModel
 
 from aspl.clap import FrozenClap
 from aspl.laion_checkpoint import read_laion_checkpoint
+from benchmarks.figures import keep
 from benchmarks.machine import describe_machine, has_bfloat16
 from tests.parity import laion
 from tests.parity.test_laion_clap import write_tokenizer
@@ -26,7 +26,6 @@ from tests.parity.test_laion_clap import write_tokenizer
 NUM_CLIPS = 8
 GFLOP_PER_CLIP = 11.98  # the products of HTSAT-tiny's encoder and projection, at two operations each
 FLOOR_SIDE = 1_024
-RESULT = Path(__file__).parent / "results" / "encode.json"
 BASELINE = "laion-clap 1.1.7, float32"
 FLOOR = "floor: the same products as one matmul, {}"
 BARS = {"float32": 1.5, "bfloat16": 3.0}
@@ -133,17 +132,8 @@ def main() -> None:
         encoders = contestants(Path(directory), dtypes)
         rates = measure(encoders, dtypes, clock=CLOCKS[options.clock], rounds=options.rounds, passes=passes)
     rows = summarise(rates, passes)
-    report = {
-        "machine": machine,
-        "clock": options.clock,
-        "rounds": options.rounds,
-        "bars": BARS,
-        "rows": rows,
-        "clips_s": rates,
-    }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(report, indent=1) + "\n")
-    print(json.dumps(report["machine"]))
+    keep("encode", machine=machine, clock=options.clock, rounds=options.rounds, bars=BARS, rows=rows, clips_s=rates)
+    print(machine)
     print(f"{'':58}{'clips/s':>9}{'x laion-clap at 8':>19}{'x its best':>12}{'x floor':>9}")
     for row in rows:
         ratios = (

@@ -1,64 +1,47 @@
-"""What one worker carries: `python -m benchmarks.jobs`, on a quiet machine.
+"""What one worker carries, and how soon it begins: `python -m benchmarks.jobs`, on a quiet machine.
 
-A real stack, an API and one worker. Each kind of job is sent several times at once, as tenants do: the clips of
-`examples/train` (five labels, eight clips each) over HTTP. The first job of all warms the worker up and is left out.
+A real API, a real worker, and the clips of `examples/train` over HTTP (five labels, eight clips each). Each kind of job
+is sent several times at once, as tenants do; then jobs one by one, to see how long each waits for its first training
+step. The clock is Redis's: a job's creation, its start and end, and the event that tells its first epoch. The first job
+of all warms the worker up and is left out.
 """
 
 import argparse
-import io
 import json
 import statistics
-import tarfile
-import tempfile
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 
 import httpx2
 
+from benchmarks.figures import Figure, report
 from benchmarks.machine import describe_machine
-from tests.e2e.stack import ROOT, Stack
+from benchmarks.served import BUNDLED, recordings, served
 
-RESULT = Path(__file__).parent / "results" / "jobs.json"
-CLIPS = ROOT / "examples" / "train"
 KINDS: dict[str, dict[str, str]] = {"default settings": {}, "audio_prompt=none": {"audio_prompt": "none"}}
+FIRST_STEP_BAR_S = 2.0
+BEFORE_THE_FIRST_STEP = ("queued", "listen")
 TIMEOUT_S = 600
 
 
-@dataclass(frozen=True)
-class Figure:
-    """What jobs of one kind took."""
-
-    kind: str
-    num_jobs: int
-    job_s: float
-    """Median from the start of a job to its end."""
-    jobs_an_hour: float
-    """From the start of the first job to the end of the last, with what lies between two jobs."""
+def start_job(client: httpx2.Client, clips: list[tuple[str, bytes]], name: str, settings: dict[str, str]) -> dict:
+    """Queue a job and return it."""
+    files = [("clips", (f"{number}.ogg", data)) for number, (_, data) in enumerate(clips)]
+    data = {"name": name, "labels": [label for label, _ in clips], **settings}
+    return client.post("/adapt", files=files, data=data).raise_for_status().json()
 
 
-def archive() -> bytes:
-    """The clips as `POST /adapt` takes them, one folder a label."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
-        for path in sorted(CLIPS.glob("*/*.ogg")):
-            tar.add(path, arcname=str(path.relative_to(CLIPS)))
-    return buffer.getvalue()
-
-
-def run(client: httpx2.Client, clips: bytes, kind: str, num_jobs: int) -> Figure:
-    """Send `num_jobs` of one kind and wait for the last."""
-    ids = []
-    for number in range(num_jobs):
-        fields = {"name": f"adapter-{number}", **KINDS[kind]}
-        answer = client.post("/adapt", data=fields, files={"archive": ("clips.tar", clips, "application/x-tar")})
-        ids.append(answer.raise_for_status().json()["id"])
-    jobs = [wait_for(client, job_id) for job_id in ids]
+def measure_kind(client: httpx2.Client, clips: list[tuple[str, bytes]], kind: str, num_jobs: int) -> list[Figure]:
+    """Send `num_jobs` of one kind at once and wait for the last."""
+    started = [start_job(client, clips, f"adapter-{number}", KINDS[kind]) for number in range(num_jobs)]
+    jobs = [wait_for(client, job["id"]) for job in started]
     spans = [(instant(job["started_at"]), instant(job["ended_at"])) for job in jobs]
     elapsed_s = max(end for _, end in spans) - min(start for start, _ in spans)
-    return Figure(kind, num_jobs, statistics.median(end - start for start, end in spans), 3600 * num_jobs / elapsed_s)
+    return [
+        Figure(f"one job, {kind}, median of {num_jobs}", statistics.median(end - start for start, end in spans), "s"),
+        Figure(f"jobs an hour by one worker, {kind}", 3600 * num_jobs / elapsed_s, ""),
+    ]
 
 
 def wait_for(client: httpx2.Client, job_id: str) -> dict:
@@ -73,50 +56,51 @@ def wait_for(client: httpx2.Client, job_id: str) -> dict:
         time.sleep(0.5)
 
 
+def first_step_s(client: httpx2.Client, clips: list[tuple[str, bytes]]) -> float:
+    """Seconds from a job's creation to the event of its first epoch; the job is then cancelled and waited for."""
+    job = start_job(client, clips, "first-step", {})
+    seconds = None
+    with client.stream("GET", f"/jobs/{job['id']}/events") as events:
+        event_ms = 0
+        for line in events.iter_lines():
+            field, _, value = line.partition(": ")
+            if field == "id":
+                event_ms = int(value.partition("-")[0])
+            elif field == "data" and seconds is None and _has_begun(json.loads(value)):
+                seconds = event_ms / 1e3 - instant(job["created_at"])
+                client.delete(f"/jobs/{job['id']}")
+    if seconds is None:
+        raise RuntimeError(f"the job ended before its first step: {client.get('/jobs/' + job['id']).json()}")
+    return seconds
+
+
+def _has_begun(job: dict) -> bool:
+    return job["progress"]["phase"] not in BEFORE_THE_FIRST_STEP
+
+
 def instant(text: str) -> float:
     """Seconds since the epoch of a time in ISO 8601."""
     return datetime.fromisoformat(text).timestamp()
 
 
-def measure(model: Path, num_jobs: int) -> list[Figure]:
-    """All kinds, one after the other, by one worker."""
-    clips = archive()
-    with tempfile.TemporaryDirectory(prefix="earshot-bench-") as directory:
-        stack = Stack(Path(directory), model)
-        stack.environment.pop("OMP_NUM_THREADS")
-        try:
-            api = stack.start_api()
-            stack.start_worker()
-            stack.wait_until_ready(api)
-            with httpx2.Client(base_url=api.address, timeout=60) as client:
-                run(client, clips, "audio_prompt=none", 1)
-                return [run(client, clips, kind, num_jobs) for kind in KINDS]
-        finally:
-            stack.stop()
-
-
-def report(figures: Sequence[Figure], model: str) -> None:
-    """Print the table and keep the figures."""
-    for figure in figures:
-        rate = f"{figure.jobs_an_hour:.0f} jobs an hour"
-        print(f"{figure.kind:<20} {figure.job_s:6.1f} s a job (median of {figure.num_jobs}), {rate} by one worker")
-    result = {
-        "model": model,
-        "machine": describe_machine(),
-        "clips": len(list(CLIPS.glob("*/*.ogg"))),
-        "figures": [asdict(figure) for figure in figures],
-    }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=1) + "\n")
-
-
 def main() -> None:
     """Measure, print, keep."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, default=ROOT / "models" / "tiny-clap")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, default=BUNDLED)
     parser.add_argument("--jobs", type=int, default=3, help="how many of each kind")
+    parser.add_argument("--first-steps", type=int, default=5, help="how many jobs to see begin")
     arguments = parser.parse_args()
-    report(measure(arguments.model, arguments.jobs), arguments.model.name)
+    machine, clips = describe_machine(), recordings()
+    with (
+        served(arguments.model, has_worker=True, requests_per_s=0) as stack,
+        httpx2.Client(base_url=stack.apis[0].address, timeout=120) as client,
+    ):
+        measure_kind(client, clips, "audio_prompt=none", 1)
+        figures = [figure for kind in KINDS for figure in measure_kind(client, clips, kind, arguments.jobs)]
+        first = statistics.median(first_step_s(client, clips) for _ in range(arguments.first_steps))
+    name = f"from the queue to the first training step, median of {arguments.first_steps}"
+    figures.append(Figure(name, first, "s", FIRST_STEP_BAR_S))
+    report(figures, "jobs", machine=machine, model=arguments.model.name, clips=len(clips))
 
 
 if __name__ == "__main__":

@@ -32,6 +32,12 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def resident_mib(pid: int) -> float:
+    """The memory of a process that is in RAM now."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
+
+
 def has_bfloat16() -> bool:
     """Whether this processor multiplies bfloat16 by itself, so that there is something to measure."""
     return bool(BFLOAT16 & set(describe_machine()["instructions"]))

@@ -5,18 +5,14 @@ where `--small` is given.
 """
 
 import argparse
-import json
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.table import Table
 from transformers import ClapConfig, ClapModel
 
 from aspl import Adapter, AudioPrompts, FrozenClap
@@ -25,24 +21,13 @@ from aspl.audio_prompts import Affine
 from aspl.learner import Learner
 from aspl.text_prompts import make_text_prompt
 from aspl.training_config import TrainingConfig, recipe_for
+from benchmarks.figures import Figure, report, show
+from benchmarks.machine import describe_machine
 from tests.small_clap import write_small_clap
 
-RESULT = Path(__file__).parent / "results" / "method.json"
 NUM_ROWS = 32
 NUM_CLIPS, NUM_EPOCHS = 160, 100
 LABELS = [f"sound number {index}" for index in range(10)]
-
-
-@dataclass(frozen=True)
-class Figure:
-    name: str
-    value: float
-    bar: float
-    unit: str
-
-    @property
-    def is_reached(self) -> bool:
-        return self.value <= self.bar
 
 
 def full_size_clap(directory: Path) -> FrozenClap:
@@ -87,7 +72,7 @@ def mixed_batch(clap: FrozenClap, rounds: int, micro_batch: int) -> Figure:
                 clap.encode_audio(log_mels[part], AudioPrompts.stack(prompts[part]))
 
     value = ratio(lambda: encode(adapters), lambda: encode([None] * NUM_ROWS), rounds)
-    return Figure("32 rows of 32 ASPL* adapters against 32 bare rows", value, 1.03, "x")
+    return Figure("32 rows of 32 ASPL* adapters against 32 bare rows", value, "x", 1.03)
 
 
 def training_step(clap: FrozenClap, rounds: int, micro_batch: int) -> Figure:
@@ -101,7 +86,7 @@ def training_step(clap: FrozenClap, rounds: int, micro_batch: int) -> Figure:
     def step() -> None:
         clap.encode_audio(log_mels, parameters.prompts()).sum().backward()
 
-    return Figure("training step with ASPL* against the forward pass", ratio(step, forward, rounds), 1.8, "x")
+    return Figure("training step with ASPL* against the forward pass", ratio(step, forward, rounds), "x", 1.8)
 
 
 def palm_training(clap: FrozenClap) -> Figure:
@@ -122,7 +107,7 @@ def palm_training(clap: FrozenClap) -> Figure:
         seed=0,
         tick=lambda: None,
     )
-    return Figure("PALM, 160 clips, 100 epochs, after embedding", _seconds(lambda: list(learner.epochs())), 2.0, "s")
+    return Figure("PALM, 160 clips, 100 epochs, after embedding", _seconds(lambda: list(learner.epochs())), "s", 2.0)
 
 
 class _OneWindowEach:
@@ -142,9 +127,9 @@ def adapter_memory(clap: FrozenClap) -> list[Figure]:
     )
     cocoop = sum(parameter.nbytes for parameter in make_text_prompt("cocoop", clap, LABELS).parameters())
     return [
-        Figure("memory of a static adapter of 10 labels", static / 1024, 64, "KiB"),
-        Figure("memory of a CoCoOp adapter of 10 labels", cocoop / 1024, 256, "KiB"),
-        Figure("file of a static adapter of 100 labels", _file_bytes(clap, 100) / 2**20, 1, "MiB"),
+        Figure("memory of a static adapter of 10 labels", static / 1024, "KiB", 64),
+        Figure("memory of a CoCoOp adapter of 10 labels", cocoop / 1024, "KiB", 256),
+        Figure("file of a static adapter of 100 labels", _file_bytes(clap, 100) / 2**20, "MiB", 1),
     ]
 
 
@@ -159,6 +144,7 @@ def main() -> None:
     parser.add_argument("--micro-batch", type=int, help="clips in one pass (4 on a CPU, 32 on a GPU)")
     parser.add_argument("--small", action="store_true", help="a model of 16 channels: to see that the benchmark runs")
     arguments = parser.parse_args()
+    machine = describe_machine()
     micro_batch = arguments.micro_batch or (4 if arguments.device == "cpu" else NUM_ROWS)
     with TemporaryDirectory() as directory:
         path = Path(directory)
@@ -170,17 +156,10 @@ def main() -> None:
         palm_training(clap),
         *adapter_memory(clap),
     ]
-    table = Table("figure", "measured", "bar", "reached")
-    for figure in figures:
-        measured, bar = f"{figure.value:.3g} {figure.unit}", f"{figure.bar:g} {figure.unit}"
-        table.add_row(figure.name, measured, bar, "yes" if figure.is_reached else "no")
-    Console(width=120).print(table)
-    settings = {"device": arguments.device, "micro_batch": micro_batch, "is_small": arguments.small}
-    settings |= {"num_threads": torch.get_num_threads(), "torch": torch.__version__}
-    if not arguments.small:
-        RESULT.parent.mkdir(exist_ok=True)
-        rows = [vars(figure) | {"is_reached": figure.is_reached} for figure in figures]
-        RESULT.write_text(json.dumps({"settings": settings, "figures": rows}, indent=1) + "\n")
+    if arguments.small:
+        show(figures)
+    else:
+        report(figures, "method", machine=machine, device=arguments.device, micro_batch=micro_batch)
 
 
 if __name__ == "__main__":

@@ -24,10 +24,11 @@ from transformers import ClapFeatureExtractor, RobertaTokenizerFast
 
 from aspl.laion_checkpoint import read_laion_checkpoint
 from benchmarks.crowd import Pass, Request, ask_all
+from benchmarks.figures import keep
 from benchmarks.machine import describe_machine, has_bfloat16
-from tests.e2e.stack import ROOT, Process, Stack, answers, free_port, wait_for
+from benchmarks.served import recordings, served
+from tests.e2e.stack import ROOT, Process, answers, free_port, wait_for
 
-RESULT = Path(__file__).parent / "results" / "servers.json"
 PLAIN, INFINITY = "plain handler, laion-clap 1.1.7", "infinity 0.0.78"
 PLAIN_TUNED = f"{PLAIN}, no gradients"
 OURS = {"bfloat16": "earshot, bfloat16", "float32": "earshot, float32"}
@@ -71,14 +72,12 @@ def start_infinity(python: Path, weights: Path, running: ExitStack) -> Server:
 
 def start_earshot(dtype: str, weights: Path, running: ExitStack) -> Server:
     """An API with a zero-shot adapter, as it is by default but for the dtype."""
-    directory = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="earshot-bench-")))
-    stack = Stack(directory, weights / "tiny.pt", tokenizer=weights, requests_per_s=0, batch_windows=0, dtype=dtype)
-    stack.environment.pop("OMP_NUM_THREADS")
-    running.callback(stack.stop)
-    api = stack.start_api()
-    stack.wait_until_ready(api)
+    settings = {"tokenizer": weights, "requests_per_s": 0, "batch_windows": 0, "dtype": dtype}
+    stack = running.enter_context(served(weights / "tiny.pt", **settings))
     labels = json.dumps(["dog bark", "rain", "rooster", "helicopter", "person sneeze"])
-    return Server(OURS[dtype], api.address, lambda clip: Request.multipart("/classify", "audio", clip, labels=labels))
+    return Server(
+        OURS[dtype], stack.apis[0].address, lambda clip: Request.multipart("/classify", "audio", clip, labels=labels)
+    )
 
 
 def _ask_infinity(clip: bytes) -> Request:
@@ -112,14 +111,14 @@ def measure(servers: Sequence[Server], clips: Sequence[bytes], num_rounds: int) 
     return passes
 
 
-def report(passes: dict[str, list[Pass]]) -> None:
+def report(passes: dict[str, list[Pass]], machine: dict[str, object]) -> None:
     """Print the table and keep the figures."""
     rows = []
-    for name, served in passes.items():
-        row: dict[str, object] = {"name": name, "clips_per_s": [round(each.requests_per_s, 2) for each in served]}
-        row["client_cpu_ms"] = round(statistics.median(each.client_cpu_ms for each in served), 2)
+    for name, rounds in passes.items():
+        row: dict[str, object] = {"name": name, "clips_per_s": [round(each.requests_per_s, 2) for each in rounds]}
+        row["client_cpu_ms"] = round(statistics.median(each.client_cpu_ms for each in rounds), 2)
         for other in [name for name in (PLAIN, PLAIN_TUNED, INFINITY) if name in passes]:
-            pairs = zip(served, passes[other], strict=True)
+            pairs = zip(rounds, passes[other], strict=True)
             row[f"against {other}"] = round(statistics.median(a.requests_per_s / b.requests_per_s for a, b in pairs), 2)
         rows.append(row)
         rate = statistics.median(row["clips_per_s"])
@@ -127,10 +126,7 @@ def report(passes: dict[str, list[Pass]]) -> None:
             f"{value:.2f} x {key.removeprefix('against ')}" for key, value in row.items() if "against" in key
         )
         print(f"{name:<45} {rate:6.2f} clips/s   {ratios}   (client {row['client_cpu_ms']:.1f} ms of CPU)")
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(
-        json.dumps({"machine": describe_machine(), "bars_of_bfloat16": BARS, "rows": rows}, indent=1) + "\n"
-    )
+    keep("servers", machine=machine, bars_of_bfloat16=BARS, rows=rows)
 
 
 def main() -> None:
@@ -141,8 +137,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--requests", type=int, default=NUM_REQUESTS)
     arguments = parser.parse_args()
-    recordings = sorted((ROOT / "examples" / "train").glob("*/*.ogg"))
-    clips = [recordings[number % len(recordings)].read_bytes() for number in range(arguments.requests)]
+    machine = describe_machine()
+    contents = [content for _, content in recordings()]
+    clips = [contents[number % len(contents)] for number in range(arguments.requests)]
     with ExitStack() as running:
         weights = Path(running.enter_context(tempfile.TemporaryDirectory(prefix="earshot-weights-")))
         servers = start_plain(arguments.plain, weights, running)
@@ -150,7 +147,7 @@ def main() -> None:
             servers.append(start_infinity(arguments.infinity, weights, running))
         servers += [start_earshot(dtype, weights, running) for dtype in OURS if dtype == "float32" or has_bfloat16()]
         passes = measure(servers, clips, arguments.rounds)
-    report(passes)
+    report(passes, machine)
 
 
 if __name__ == "__main__":

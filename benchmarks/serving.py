@@ -6,16 +6,13 @@ API; the CPU time of each side tells what is whose.
 """
 
 import argparse
-import json
 import os
 import shutil
 import statistics
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,11 +23,12 @@ from aspl import Adapter, FrozenClap
 from aspl.audio import decode, windows
 from aspl.inference import encode_windows
 from benchmarks.crowd import NUM_CLIENTS, Client, Request, ask_all
-from benchmarks.machine import cpu_s, describe_machine
+from benchmarks.figures import Figure, report
+from benchmarks.machine import cpu_s, describe_machine, resident_mib
+from benchmarks.served import BUNDLED, recordings, served
 from service.engine import measure_batch_windows
-from tests.e2e.stack import ROOT, Process, Stack
+from tests.e2e.stack import Process, Stack
 
-RESULT = Path(__file__).parent / "results" / "serving.json"
 NUM_CLIPS = 64
 NUM_SINGLE = 40
 NUM_COLD = 30
@@ -42,18 +40,15 @@ PASSIVE = {WAIT_POLICY: "PASSIVE"}
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One measured number against its bar."""
+class Pass:
+    """The same clips once in-process and once over HTTP."""
 
-    name: str
-    value: float
-    bar: float
-    is_at_most: bool
-    unit: str
-
-    @property
-    def holds(self) -> bool:
-        return self.value <= self.bar if self.is_at_most else self.value >= self.bar
+    alone_per_s: float
+    http_per_s: float
+    alone_cpu_ms: float
+    """A clip, as the two below."""
+    api_cpu_ms: float
+    client_cpu_ms: float
 
 
 def in_process_clips_per_s(clap: FrozenClap, clips: Sequence[bytes], batch_windows: int, num_threads: int) -> float:
@@ -72,8 +67,8 @@ def in_process_clips_per_s(clap: FrozenClap, clips: Sequence[bytes], batch_windo
 
 def measure_pass(
     api: Process, clap: FrozenClap, clips: Sequence[bytes], questions: Sequence[Request], *, batch_windows: int
-) -> tuple[float, float, float, float]:
-    """Throughput over HTTP against in-process, and CPU time a clip in ms: of the API, in-process, and of a client."""
+) -> Pass:
+    """Decode and encode in this process, then ask the API."""
     alone_cpu_s = time.process_time()
     alone = in_process_clips_per_s(clap, clips, batch_windows, num_threads=2)
     alone_cpu_s, api_cpu_s = time.process_time() - alone_cpu_s, cpu_s(api.popen.pid)
@@ -81,7 +76,9 @@ def measure_pass(
     api_cpu_s = cpu_s(api.popen.pid) - api_cpu_s
     print(f"  in-process {alone:.1f} clips/s, over HTTP {over_http.requests_per_s:.1f} clips/s")
     per_clip_ms = 1e3 / len(clips)
-    return over_http.requests_per_s / alone, api_cpu_s * per_clip_ms, alone_cpu_s * per_clip_ms, over_http.client_cpu_ms
+    return Pass(
+        alone, over_http.requests_per_s, alone_cpu_s * per_clip_ms, api_cpu_s * per_clip_ms, over_http.client_cpu_ms
+    )
 
 
 def question(adapter: str, clip: bytes) -> Request:
@@ -104,21 +101,6 @@ def fill_store(store_dir: Path, count: int) -> None:
         shutil.copytree(source, store_dir / TENANT / f"stored-{number}")
 
 
-@contextmanager
-def served(model: Path) -> Iterator[Stack]:
-    """A stack with one API, ready."""
-    with tempfile.TemporaryDirectory(prefix="earshot-bench-") as directory:
-        stack = Stack(
-            Path(directory), model, requests_per_s=1e6, request_burst=10**6, batch_windows=0
-        )  # rates are counted
-        stack.environment.pop("OMP_NUM_THREADS")
-        try:
-            stack.wait_until_ready(stack.start_api())
-            yield stack
-        finally:
-            stack.stop()
-
-
 def measure(stack: Stack, clap: FrozenClap, clips: Sequence[bytes], num_rounds: int) -> list[Figure]:
     """All figures, from one run."""
     address, store = stack.apis[0].address, open_store(stack.directory / "adapters")
@@ -132,50 +114,43 @@ def measure(stack: Stack, clap: FrozenClap, clips: Sequence[bytes], num_rounds: 
     passes = [
         measure_pass(stack.apis[0], clap, clips, questions, batch_windows=batch_windows) for _ in range(num_rounds + 1)
     ][1:]  # the first one warms up
-    ratio, api_ms, alone_ms, client_ms = (statistics.median(column) for column in zip(*passes, strict=True))
-    print(f"CPU time a clip: in-process {alone_ms:.1f} ms; API {api_ms:.1f} ms, and its client {client_ms:.1f} ms")
     _, above_ms = latencies(address, names[:1] * NUM_SINGLE, clips[0])
     cold, warm = names[NUM_CLIENTS : NUM_CLIENTS + NUM_COLD], names[:1] * NUM_COLD
     cold_ms, cached_ms = latencies(address, cold, clips[0])[1], latencies(address, warm, clips[0])[1]
     fill_store(stack.directory / "adapters", NUM_STORED)
     many_cold = [f"stored-{number * 100}" for number in range(NUM_COLD)]
     many_cold_ms, many_cached_ms = latencies(address, many_cold, clips[0])[1], latencies(address, warm, clips[0])[1]
+    ratio = statistics.median(each.http_per_s / each.alone_per_s for each in passes)
     return [
-        Figure("HTTP throughput, 32 clients, against in-process", ratio, 0.85, False, "x"),
-        Figure("latency above decode + encode, 1 client, p50", above_ms, 5, True, "ms"),
-        Figure("adapter not in memory against one that is, p50", cold_ms - cached_ms, 10, True, "ms"),
-        Figure("the same with 10,000 adapters in the store", many_cold_ms - many_cached_ms, 10, True, "ms"),
-        Figure("cached adapter, 10,000 in the store against few", many_cached_ms - cached_ms, 1, True, "ms"),
+        Figure("HTTP throughput, 32 clients, against in-process", ratio, "x", 0.85, is_at_most=False),
+        Figure("latency above decode + encode, 1 client, p50", above_ms, "ms", 5),
+        Figure("adapter not in memory against one that is, p50", cold_ms - cached_ms, "ms", 10),
+        Figure("the same with 10,000 adapters in the store", many_cold_ms - many_cached_ms, "ms", 10),
+        Figure("cached adapter, 10,000 in the store against few", many_cached_ms - cached_ms, "ms", 1),
+        Figure("HTTP throughput, 32 clients", statistics.median(each.http_per_s for each in passes), "clips/s"),
+        Figure("decoding and encoding in-process", statistics.median(each.alone_per_s for each in passes), "clips/s"),
+        Figure("CPU time of the API", statistics.median(each.api_cpu_ms for each in passes), "ms a clip"),
+        Figure("CPU time in-process", statistics.median(each.alone_cpu_ms for each in passes), "ms a clip"),
+        Figure("CPU time of a client", statistics.median(each.client_cpu_ms for each in passes), "ms a clip"),
+        Figure("resident memory of the API", resident_mib(stack.apis[0].popen.pid), "MiB"),
     ]
-
-
-def report(figures: Sequence[Figure], model: str) -> None:
-    """Print the table and keep the figures."""
-    for figure in figures:
-        bar = f"{'<=' if figure.is_at_most else '>='} {figure.bar:g} {figure.unit}"
-        print(f"{figure.name:<52} {figure.value:8.2f} {figure.unit:<3} {bar:>11}  {'ok' if figure.holds else 'MISSED'}")
-    result = {
-        "model": model,
-        "machine": describe_machine(),
-        "figures": {figure.name: {"value": figure.value, "bar": figure.bar, "unit": figure.unit} for figure in figures},
-    }
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(result, indent=1) + "\n")
 
 
 def main() -> None:
     """Measure, print, keep."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", type=Path, default=ROOT / "models" / "tiny-clap")
+    parser.add_argument("--model", type=Path, default=BUNDLED)
     parser.add_argument("--rounds", type=int, default=8)
     arguments = parser.parse_args()
     if WAIT_POLICY not in os.environ:  # the API's own, for both sides; OpenMP reads it as torch is loaded
         os.execve(sys.executable, [sys.executable, "-m", "benchmarks.serving", *sys.argv[1:]], os.environ | PASSIVE)
-    clips = [path.read_bytes() for path in sorted((ROOT / "examples" / "train").glob("*/*.ogg"))]
+    machine = describe_machine()
+    clips = [content for _, content in recordings()]
     clap = FrozenClap.load(arguments.model)
-    with served(arguments.model) as stack:
+    settings = {"requests_per_s": 1e6, "request_burst": 10**6, "batch_windows": 0}  # rates are counted, never reached
+    with served(arguments.model, **settings) as stack:
         figures = measure(stack, clap, clips, arguments.rounds)
-    report(figures, arguments.model.name)
+    report(figures, "serving", machine=machine, model=arguments.model.name, rounds=arguments.rounds)
 
 
 if __name__ == "__main__":

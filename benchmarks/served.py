@@ -1,0 +1,31 @@
+"""A real stack to measure, and the recordings that it is asked about."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.e2e.stack import ROOT, Stack
+
+BUNDLED = ROOT / "models" / "tiny-clap"
+
+
+@contextmanager
+def served(model: Path, *, has_worker: bool = False, **settings: object) -> Iterator[Stack]:
+    """An API, and a worker if wanted, ready, with as many threads as they would take by themselves."""
+    with tempfile.TemporaryDirectory(prefix="earshot-bench-") as directory:
+        stack = Stack(Path(directory), model, **settings)
+        stack.environment.pop("OMP_NUM_THREADS")
+        try:
+            if has_worker:
+                stack.start_worker()
+            stack.wait_until_ready(stack.start_api())
+            yield stack
+        finally:
+            stack.stop()
+
+
+def recordings() -> list[tuple[str, bytes]]:
+    """The clips of `examples/train`, five labels of eight, each a label and a file's content."""
+    paths = sorted((ROOT / "examples" / "train").glob("*/*.ogg"))
+    return [(path.parent.name, path.read_bytes()) for path in paths]
