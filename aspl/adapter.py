@@ -1,7 +1,6 @@
 """An adapter: prompts, labels and what is known of them, and the one safetensors file that keeps it."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -28,6 +27,7 @@ from aspl.text_prompts import (
 FORMAT = "earshot-adapter"
 FORMAT_VERSION = 1
 MAX_HEADER_BYTES = 16 * 2**20
+MAX_MAGNITUDE = 1e6  # of any number that is trained; the largest seen are hundreds, and products of more overflow
 
 
 @dataclass(frozen=True)
@@ -150,8 +150,8 @@ class Adapter(AdapterInfo):
             if tensor.dtype != torch.float32 or tuple(tensor.shape) != shapes[name]:
                 found = f"{tensor.dtype} {tuple(tensor.shape)}"
                 raise AdapterInvalid(f"{name} should be float32 {shapes[name]} on this model, not {found}")
-            if not tensor.isfinite().all():
-                raise AdapterInvalid(f"{name} holds NaN or infinite numbers")
+            if not (tensor.abs() <= MAX_MAGNITUDE).all():  # nor NaN
+                raise AdapterInvalid(f"{name} holds numbers beyond {MAX_MAGNITUDE:g}, or none")
         tensors = {name: tensor.to(clap.device) for name, tensor in tensors.items()}
         stages = parse_kind(info.audio_prompt)
         prompts = AudioPrompts(**{s: Affine(tensors.pop(f"{s}.gamma"), tensors.pop(f"{s}.beta")) for s in stages})
@@ -181,12 +181,18 @@ def read_info(data: bytes) -> AdapterInfo:
     if facts.keys() != names:
         raise AdapterInvalid(f"the adapter's header lacks or doubles {sorted(facts.keys() ^ names)}")
     _check_facts(facts)
-    return AdapterInfo(**{**facts, "labels": tuple(facts["labels"])})
+    try:
+        json.dumps(facts, allow_nan=False, ensure_ascii=False).encode()
+        info = AdapterInfo(**{**facts, "labels": tuple(facts["labels"])})
+        asdict(info)
+    except (ValueError, RecursionError) as error:  # NaN, half a character, thousands of lists in a list
+        raise AdapterInvalid(f"the adapter's header holds what JSON cannot: {str(error)[:80]}") from error
+    return info
 
 
 def _check_facts(facts: dict[str, Any]) -> None:
-    def number(value: Any) -> bool:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    def number(value: Any, lowest: float, highest: float) -> bool:
+        return isinstance(value, int | float) and not isinstance(value, bool) and lowest <= value <= highest
 
     shots, threshold = facts["shots"], facts["threshold"]
     checks = {
@@ -196,9 +202,9 @@ def _check_facts(facts: dict[str, Any]) -> None:
         "template": facts["template"] is None or isinstance(facts["template"], str),
         "base_model": isinstance(facts["base_model"], str),
         "fingerprint": isinstance(facts["fingerprint"], str) and len(facts["fingerprint"]) == 64,
-        "logit_scale": number(facts["logit_scale"]) and 0 < facts["logit_scale"] <= 1000,
-        "temperature": number(facts["temperature"]) and 0.001 <= facts["temperature"] <= 1000,
-        "threshold": threshold is None or (number(threshold) and 0 <= threshold <= 1),
+        "logit_scale": number(facts["logit_scale"], 0, 1000) and facts["logit_scale"] > 0,
+        "temperature": number(facts["temperature"], 0.001, 1000),
+        "threshold": threshold is None or number(threshold, 0, 1),
         "shots": isinstance(shots, dict) and all(isinstance(count, int) and count > 0 for count in shots.values()),
         "seed": isinstance(facts["seed"], int),
         "preset": facts["preset"] is None or isinstance(facts["preset"], str),

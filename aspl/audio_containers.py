@@ -139,9 +139,11 @@ def _is_ogg_cut(stream: BinaryIO, size: int) -> bool:
     tail_offset = max(0, size - 2 * MAX_OGG_PAGE_BYTES)
     tail = _read(stream, tail_offset, size - tail_offset)
     page = tail.rfind(b"OggS")
-    num_segments = tail[page + 26] if page >= 0 and page + 27 <= len(tail) else 0
+    if page < 0 or page + 27 > len(tail):
+        return True
+    num_segments = tail[page + 26]  # 0 in a last page that holds nothing but its end
     segments = tail[page + 27 : page + 27 + num_segments]
-    if not num_segments or len(segments) < num_segments:
+    if len(segments) < num_segments:
         return True
     is_last = bool(tail[page + 5] & 0x04)
     return not is_last or page + 27 + num_segments + sum(segments) > len(tail)
@@ -161,7 +163,7 @@ def _is_mpeg_cut(stream: BinaryIO, size: int, container: Container) -> bool:
         num_frames += 1
     else:
         return False
-    return num_frames <= _xing_frames(_read(stream, start, 64))
+    return 0 < num_frames <= _xing_frames(_read(stream, start, 64))
 
 
 def _xing_frames(first_frame: bytes) -> int:

@@ -28,6 +28,9 @@ class HasStageWidths(Protocol):
 
     stage_widths: Mapping[str, int]
 
+    @property
+    def device(self) -> torch.device: ...
+
 
 @dataclass(frozen=True)
 class Affine:
@@ -56,10 +59,12 @@ class AudioPrompts:
     @classmethod
     def identity(cls, model: HasStageWidths, kind: str) -> Self:
         """Return the prompts that change nothing, gamma 1 and beta 0, of `kind`: see `parse_kind`."""
-        widths = model.stage_widths
-        return cls(
-            **{stage: Affine(torch.ones(widths[stage]), torch.zeros(widths[stage])) for stage in parse_kind(kind)}
-        )
+
+        def identity_of(stage: str) -> Affine:
+            width = model.stage_widths[stage]
+            return Affine(torch.ones(width, device=model.device), torch.zeros(width, device=model.device))
+
+        return cls(**{stage: identity_of(stage) for stage in parse_kind(kind)})
 
     @classmethod
     def stack(cls, prompts: Sequence["AudioPrompts | None"]) -> Self:

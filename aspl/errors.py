@@ -56,7 +56,7 @@ class LabelsInvalid(AsplError):
 
 
 class AudioPromptInvalid(AsplError):
-    """An audio prompt of an unknown kind, or of a width that the model does not have."""
+    """An audio prompt of an unknown kind."""
 
     code = "audio_prompt_invalid"
 

@@ -96,6 +96,8 @@ def _config(state: dict[str, Tensor]) -> ClapConfig:
         bias_table = state[f"audio_branch.layers.{len(depths)}.blocks.0.attn.relative_position_bias_table"]
         depths.append(len(blocks))
         heads.append(bias_table.shape[1])
+    if not depths:
+        raise CheckpointInvalid("the checkpoint holds no Swin stage, audio_branch.layers.0 and so on")
     joint_width = len(state["audio_projection.2.weight"])
     words = state["text_branch.embeddings.word_embeddings.weight"]
     layers = {key.split(".")[3] for key in state if key.startswith("text_branch.encoder.layer.")}

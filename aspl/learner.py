@@ -31,6 +31,7 @@ class Learner:
     """Trains `text`, and `audio` where it is given, on `clips`; every epoch depends on its number and the seed alone.
 
     Args:
+        features: what encodes the clips; None where the text prompt trains on `embeddings` alone.
         embeddings: `[n, D]` of all clips, which the text prompt trains on where there is no audio prompt; None has
             them encoded again at every step, under `prompts`.
         classes: `[n]`, the class of each clip.
@@ -42,7 +43,7 @@ class Learner:
         text: nn.Module,
         audio: AudioParameters | None,
         recipe: Recipe,
-        features: ClipFeatures,
+        features: ClipFeatures | None,
         *,
         classes: Tensor,
         clips: np.ndarray,
@@ -57,6 +58,8 @@ class Learner:
         self.classes, self.clips, self.embeddings, self.prompts = classes, clips, embeddings, prompts
         self.logit_scale, self.num_epochs, self.seed, self.tick = logit_scale, num_epochs, seed, tick
         self.next_epoch = 0
+        self.encodes = audio is not None or embeddings is None
+        self.micro_batch = features.micro_batch if self.encodes else recipe.batch_size
         self.groups = self._groups()
         if self.recipe.optimizer == "sgd":
             self.optimizer: torch.optim.Optimizer = torch.optim.SGD(self.groups, lr=recipe.text_rate, momentum=0.9)
@@ -115,9 +118,11 @@ class Learner:
                 loss, hits = self._accumulate(batch, windows)
                 break
             except torch.OutOfMemoryError as error:
-                if self.features.micro_batch == 1:
+                if self.micro_batch == 1:
                     raise OutOfMemory("the device cannot hold a single clip with its gradients") from error
-                self.features.micro_batch //= 2
+                self.micro_batch //= 2
+                if self.encodes:
+                    self.features.micro_batch = self.micro_batch  # for what is encoded later, too
             torch.cuda.empty_cache()
         for group in self.groups:
             nn.utils.clip_grad_norm_(group["params"], self.recipe.clip_norm)
@@ -127,11 +132,10 @@ class Learner:
     def _accumulate(self, batch: np.ndarray, windows: list[int]) -> tuple[float, int]:
         """Leave the gradient of the batch's mean loss, summed over micro-batches; return that loss and the hits."""
         self.optimizer.zero_grad()
-        size = len(batch) if self.audio is None and self.embeddings is not None else self.features.micro_batch
         total, hits = 0.0, 0
-        for start in range(0, len(batch), size):
+        for start in range(0, len(batch), self.micro_batch):
             self.tick()
-            part = slice(start, start + size)
+            part = slice(start, start + self.micro_batch)
             clips = torch.from_numpy(batch[part])
             cosines = self.text.cosines(self._hear(clips, windows[part]))
             truth = self.classes[clips]

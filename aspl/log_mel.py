@@ -48,7 +48,8 @@ class LogMel(nn.Module):
     def forward(self, waveforms: Tensor) -> Tensor:
         """Return the log-mel in dB, float32 `[B, 1, T, M]`, of waveforms `[B, N]` at 48 kHz within -1..1.
 
-        Always computed in float32 with TF32 off: a dB scale has no room for half precision.
+        In float32 whatever the model's dtype is, for a dB scale has no room for half precision: TF32 and autocast are
+        to stay off, as torch leaves them.
         """
         front_end = self.front_end
         spectrum = torch.stft(

@@ -6,7 +6,6 @@ clip; once trained, those are all that is left of it. CoCoOp's depend on the cli
 
 from collections.abc import Sequence
 from hashlib import sha256
-from typing import Protocol
 
 import torch
 import torch.nn.functional as F
@@ -26,14 +25,19 @@ DEFAULT_TEMPLATE = "This is a sound of {}."
 BARE_NAME = "{}"
 
 
-class TextPrompt(Protocol):
-    """What inference asks of every method."""
+class StaticPrompt(nn.Module):
+    """A text prompt whose class features are the same for every clip."""
+
+    def class_features(self) -> Tensor:
+        """Return the unit class features `[K, D]` under the current parameters."""
+        raise NotImplementedError
 
     def cosines(self, audio: Tensor) -> Tensor:
         """Return `[B, K]` of audio embeddings `[B, D]` of unit norm."""
+        return audio @ self.class_features().T
 
 
-class ZeroShot(nn.Module):
+class ZeroShot(StaticPrompt):
     """Nothing trained: the text embedding of each class name in a template."""
 
     def __init__(self, clap: FrozenClap, labels: Sequence[str], template: str = DEFAULT_TEMPLATE) -> None:
@@ -45,11 +49,8 @@ class ZeroShot(nn.Module):
         """Return the unit text features `[K, D]`."""
         return self.features
 
-    def cosines(self, audio: Tensor) -> Tensor:
-        return audio @ self.class_features().T
 
-
-class Palm(nn.Module):
+class Palm(StaticPrompt):
     """PALM: each class's text feature is mixed with a trained vector in the joint space (equation 4 of the paper).
 
     t' = norm((1 - sigmoid(l)) t + sigmoid(l) z), with z `[K, D]` from N(0, 0.02) and l `[K]` from U(0, 1).
@@ -70,17 +71,13 @@ class Palm(nn.Module):
         mix = torch.sigmoid(self.l).unsqueeze(1)
         return F.normalize((1 - mix) * self.text_features + mix * self.z, dim=-1)
 
-    def cosines(self, audio: Tensor) -> Tensor:
-        return audio @ self.class_features().T
-
 
 class ContextSlots:
     """The frozen rest of a CoOp prompt: `<s> [context] class name . </s>`, padded to the longest class."""
 
     def __init__(self, clap: FrozenClap, labels: Sequence[str], num_context: int = NUM_CONTEXT_TOKENS) -> None:
-        clap.tokenize([f" {label}." for label in labels], reserve=num_context)  # refuses labels that do not fit
         tokenizer = clap.tokenizer
-        names = tokenizer([f" {label}." for label in labels], add_special_tokens=False)["input_ids"]
+        names = [ids[1:-1] for ids in clap.tokenize([f" {label}." for label in labels], reserve=num_context)]
         length = max(map(len, names)) + 1
         token_ids = torch.full((len(names), 1 + length), tokenizer.pad_token_id)
         mask = torch.zeros(len(names), 1 + num_context + length, dtype=torch.long)
@@ -97,7 +94,7 @@ class ContextSlots:
         return torch.cat([frozen[:, :, :1], context, frozen[:, :, 1:]], dim=2)
 
 
-class CoOp(nn.Module):
+class CoOp(StaticPrompt):
     """CoOp: sixteen trained word embeddings in front of every class name, shared by all classes."""
 
     def __init__(self, clap: FrozenClap, labels: Sequence[str], generator: torch.Generator) -> None:
@@ -110,9 +107,6 @@ class CoOp(nn.Module):
         """Return the unit class features `[K, D]` under the current context: K text passes."""
         clap = self.clap[0]
         return clap.encode_token_embeddings(self.slots.fill(clap, self.context.unsqueeze(0))[0], self.slots.mask)
-
-    def cosines(self, audio: Tensor) -> Tensor:
-        return audio @ self.class_features().T
 
 
 class CoCoOp(nn.Module):
@@ -148,18 +142,24 @@ def make_text_prompt(
     """Return the untrained text prompt of `method`, on the model's device.
 
     Args:
-        template: for zero-shot and PALM, the text around a class name; by default a sentence and the bare name.
+        template: for zero-shot and PALM, the text around a class name; see `default_template`.
 
     Raises:
         LabelsInvalid: see `check_labels`.
     """
     check_labels(labels, method)
+    template = template or default_template(method)
     if method == "zero_shot":
-        return ZeroShot(clap, labels, template or DEFAULT_TEMPLATE)
+        return ZeroShot(clap, labels, template)
     if method == "palm":
-        return Palm(clap, labels, template or BARE_NAME, seed)
+        return Palm(clap, labels, template, seed)
     generator = torch.Generator().manual_seed(seed)
     return (CoOp if method == "coop" else CoCoOp)(clap, labels, generator)
+
+
+def default_template(method: str) -> str | None:
+    """Return the text around a class name where none is given: a sentence, or the bare name; None for learnt text."""
+    return {"zero_shot": DEFAULT_TEMPLATE, "palm": BARE_NAME}.get(method)
 
 
 def _seed_of(label: str, seed: int) -> int:
@@ -180,7 +180,7 @@ def check_labels(labels: Sequence[str], method: str) -> None:
     """Refuse label lists that no text prompt can be made of.
 
     Raises:
-        LabelsInvalid: fewer than 2 or too many labels, an empty one, or one that comes twice.
+        LabelsInvalid: fewer than 2 or too many labels; one that is empty, cannot be printed, or comes twice.
         TrainingConfigInvalid: an unknown method.
     """
     if method not in METHODS:
@@ -190,6 +190,8 @@ def check_labels(labels: Sequence[str], method: str) -> None:
         raise LabelsInvalid(f"{len(labels)} labels; {method} takes 2 to {limit}")
     if any(not label.strip() for label in labels):
         raise LabelsInvalid("a label is empty")
+    if odd := next((label for label in labels if not label.isprintable()), None):
+        raise LabelsInvalid(f"the label {odd!r} holds characters that cannot be printed")
     if len(set(labels)) < len(labels):
         doubled = next(label for label in labels if list(labels).count(label) > 1)
         raise LabelsInvalid(f"the label {doubled!r} comes twice")

@@ -37,7 +37,7 @@ from aspl.evaluation import (
     summarise,
 )
 from aspl.learner import Learner
-from aspl.text_prompts import CoCoOp, make_text_prompt
+from aspl.text_prompts import CoCoOp, default_template, make_text_prompt
 from aspl.training_checkpoint import TrainingCheckpoint, fit_key
 from aspl.training_config import TrainingConfig, recipe_for
 
@@ -136,14 +136,15 @@ class _Fit:
         self.waveforms = waveforms
         self.checkpoint = checkpoint and TrainingCheckpoint(checkpoint, fit_key(clap, waveforms, labels, config))
         self.runs = self.checkpoint.load() if self.checkpoint else {}
-        self._started, self._cost_done, self._cost_total = time.monotonic(), 0.0, self._planned_cost()
+        known = sum(self._share_done(run) * self._cost_of(run.split("/")[0]) for run in self.runs)
+        self._started, self._cost_done, self._cost_total = time.monotonic(), 0.0, self._planned_cost() - known
 
     def run(self) -> Adapter:
         self._report("listen", 0, 1)
         self.features = ClipFeatures(self.clap, self.waveforms, tick=self._tick)
         self.classes = torch.from_numpy(self.truth).to(self.clap.device)
         everything = range(len(self.truth))
-        if self.stages == ("structural",):
+        if self.stages == ("structural",) and self.config.cache_embeddings:
             self.features.keep_tokens(tick=self._tick)
         self.base: Tensor | None = None
         if self.config.cache_embeddings:
@@ -152,7 +153,7 @@ class _Fit:
         self._report("listen", 1, 1)
         held_out = self._validate()
         chosen, reason = self._choose(held_out)
-        self._cost_total = self._cost_done + self._cost_of(chosen)
+        self._cost_total = self._cost_done + self._cost_of(chosen) * (1 - self._share_done(f"{chosen}/{ALL}"))
         final = self._run(chosen, ALL)
         return self._adapter(final, held_out, chosen, reason)
 
@@ -185,7 +186,8 @@ class _Fit:
         """
         first, *others = held_out
         if not self.recipe.chooses or not self.folds:
-            return first, "" if self.folds or not self.stages else "too few clips to show that an audio prompt helps"
+            is_unproven = self.recipe.chooses and self.stages
+            return first, "too few clips to show that an audio prompt helps" if is_unproven else ""
         rows = np.concatenate(self.folds)
         best, best_losses = first, self._losses(held_out[first][rows], rows)
         reason = "it did not do better than the text prompt alone on held-out clips"
@@ -240,8 +242,7 @@ class _Fit:
                 self._spend(len(held))
             else:
                 heard = embeddings[torch.from_numpy(held)]
-            with torch.no_grad():
-                result["held_out"] = (self.text.cosines(heard) * self.logit_scale).cpu()
+            result["held_out"] = self._logits(heard)
         self.runs[key] = result | {"is_done": torch.tensor(1)}
         self._save()
         return self.runs[key]
@@ -281,6 +282,14 @@ class _Fit:
                 self._save()
             self._report(phase, epoch.number, num_epochs, epoch.loss, epoch.accuracy)
 
+    @torch.no_grad()
+    def _logits(self, embeddings: Tensor) -> Tensor:
+        parts = []
+        for part in embeddings.split(self.recipe.batch_size):  # CoCoOp runs the text encoder for every clip and label
+            self._tick()
+            parts.append(self.text.cosines(part).cpu() * self.logit_scale)
+        return torch.cat(parts)
+
     def _embed_under(self, prompts: AudioPrompts, num_clips: int) -> Tensor | None:
         if not self.config.cache_embeddings:
             return None
@@ -318,7 +327,7 @@ class _Fit:
             method=self.config.method,
             audio_prompt=prompts.kind,
             labels=tuple(self.labels),
-            template=self.config.template,
+            template=self.config.template or default_template(self.config.method),
             base_model=self.clap.name,
             fingerprint=self.clap.fingerprint,
             logit_scale=self.logit_scale,
@@ -367,6 +376,12 @@ class _Fit:
         text = TEXT_EPOCH_COST[self.config.method] * self.recipe.text_epochs
         joint = JOINT_EPOCH_COST * self.recipe.joint_epochs
         return len(self.truth) * {"text": text, "recentred": 1 + text, "joint": joint}[candidate]
+
+    def _share_done(self, run: str) -> float:
+        """Return how much of a run lies in the checkpoint, from 0 to 1."""
+        known = self.runs.get(run, {})
+        num_epochs = self.recipe.joint_epochs if run.startswith("joint") else self.recipe.text_epochs
+        return 1.0 if "is_done" in known else float(known.get("next_epoch", 0)) / max(1, num_epochs)
 
     def _spend(self, cost: float) -> None:
         self._cost_done += cost

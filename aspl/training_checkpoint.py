@@ -21,7 +21,8 @@ Runs = dict[str, dict[str, Tensor]]
 
 def fit_key(clap: FrozenClap, waveforms: Sequence[np.ndarray], labels: Sequence[str], config: TrainingConfig) -> str:
     """Return the digest of everything that a fit's result depends on."""
-    settings = json.dumps([clap.fingerprint, str(clap.dtype), list(labels), asdict(config)])
+    lengths = [len(waveform) for waveform in waveforms]
+    settings = json.dumps([clap.fingerprint, str(clap.dtype), list(labels), lengths, asdict(config)])
     digest = sha256(settings.encode())
     for waveform in waveforms:
         digest.update(np.ascontiguousarray(waveform, np.float32).tobytes())

@@ -97,7 +97,7 @@ def palm_training(clap: FrozenClap) -> Figure:
         make_text_prompt("palm", clap, LABELS),
         None,
         recipe,
-        _OneWindowEach(),
+        None,
         classes=torch.arange(NUM_CLIPS, device=clap.device) % len(LABELS),
         clips=np.arange(NUM_CLIPS),
         embeddings=embeddings,
@@ -108,16 +108,6 @@ def palm_training(clap: FrozenClap) -> Figure:
         tick=lambda: None,
     )
     return Figure("PALM, 160 clips, 100 epochs, after embedding", _seconds(lambda: list(learner.epochs())), "s", 2.0)
-
-
-class _OneWindowEach:
-    """Stands where a fit keeps its log-mels; PALM on embeddings never looks at them."""
-
-    micro_batch = 1
-
-    @staticmethod
-    def windows_of(clip: int) -> range:
-        return range(clip, clip + 1)
 
 
 def adapter_memory(clap: FrozenClap) -> list[Figure]:

@@ -38,7 +38,7 @@ def generate(
     processes: Annotated[int, typer.Option(min=1)] = 2,
     seed: int = 0,
 ) -> None:
-    """Draw captioned sounds to shards of log-mels: 0.13 s of one core and 128 KB a clip. Goes on where it stopped."""
+    """Draw captioned sounds to shards of log-mels: some 40 ms of a core and 128 KB a clip. Goes on where it stopped."""
     from pretrain.generate import generate as generate_clips
 
     num_clips = CLIPS[setting] if clips is None else clips

@@ -10,8 +10,6 @@ from pretrain.model import small_clap
 from pretrain.train import ALIGNED
 from pretrain.vocabulary import train_tokenizer
 
-LICENCE = "apache-2.0"
-
 
 def load_trained(work: Path) -> ClapModel:
     """Return the aligned model of a finished training, or else the averaged weights of its last checkpoint."""

@@ -4,7 +4,6 @@ import numpy as np
 
 from pretrain.family import Drawn, Family
 from pretrain.signals import (
-    RATE_HZ,
     Rng,
     Wave,
     band,
@@ -111,9 +110,3 @@ def _cut(rng: Rng, wave: Wave, is_event: bool, sounding: int) -> Wave:
     out[end - fade : end] *= np.linspace(1, 0, fade, dtype=np.float32)
     out[end:] = 0
     return out
-
-
-def fill(wave: Wave, window_samples: int = int(LONGEST_S * RATE_HZ)) -> Wave:
-    """Repeat as often as fits whole, then pad with zeros to the window, as LAION CLAP's `repeatpad`."""
-    whole = np.tile(wave, max(1, window_samples // len(wave)))[:window_samples]
-    return np.pad(whole, (0, window_samples - len(whole)))

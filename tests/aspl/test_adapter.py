@@ -2,16 +2,20 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load, save
 
-from aspl import Adapter, FrozenClap, TrainingConfig, classify, fit
+from aspl import Adapter, AudioPrompts, FrozenClap, TrainingConfig, classify, fit
+from aspl.adapter import MAX_MAGNITUDE, StaticHead
+from aspl.audio_prompts import Affine
 from aspl.errors import AdapterInvalid, AdapterMismatch
 from tests.small_clap import write_small_clap
 
+PARTS = ("gamma", "beta")
 IN_ANOTHER_PROCESS = """
 import sys, numpy as np, torch
 torch.set_num_threads(1)
@@ -73,9 +77,12 @@ def test_another_base_model_is_refused(file, tmp_path):
 
 
 def test_sizes_stay_in_bounds(clap):
-    adapter = Adapter.zero_shot(clap, [f"label {index}" for index in range(100)])
-    assert len(adapter.to_bytes()) < 2**20
-    assert Adapter.zero_shot(clap, [f"label {index}" for index in range(10)]).size_bytes <= 64 * 1024
+    full_size = StaticHead(torch.zeros(100, 512))
+    prompts = AudioPrompts(*(Affine(torch.ones(width), torch.zeros(width)) for width in (64, 96, 192)))
+    adapter = replace(Adapter.zero_shot(clap, [f"label {index}" for index in range(100)]), head=full_size)
+    assert len(replace(adapter, prompts=prompts).to_bytes()) < 2**20
+    ten = replace(adapter, head=StaticHead(full_size.class_features[:10]), prompts=prompts)
+    assert ten.size_bytes <= 64 * 1024
 
 
 def edited(file: bytes, *, tensors=None, facts=None, drop=()) -> bytes:
@@ -88,6 +95,16 @@ def edited(file: bytes, *, tensors=None, facts=None, drop=()) -> bytes:
         adapter.pop(name, None)
         kept.pop(name, None)
     return save(kept, metadata={"format": header["format"], "adapter": json.dumps(adapter)})
+
+
+def nested(depth: int) -> list:
+    """Return a list in a list, `depth` times."""
+    return [nested(depth - 1)] if depth else []
+
+
+def spectral(gamma: float) -> dict[str, torch.Tensor]:
+    """Return the tensors of a spectral stage."""
+    return {"spectral.gamma": torch.full((64,), gamma), "spectral.beta": torch.zeros(64)}
 
 
 @pytest.mark.parametrize(
@@ -107,6 +124,13 @@ def edited(file: bytes, *, tensors=None, facts=None, drop=()) -> bytes:
         {"facts": {"temperature": float("nan")}},
         {"facts": {"logit_scale": "14"}},
         {"facts": {"threshold": 2}},
+        {"facts": {"logit_scale": 10**400}},
+        {"facts": {"temperature": 10**400}},
+        {"facts": {"threshold": -(10**400)}},
+        {"facts": {"report": {"accuracy": float("nan")}}},
+        {"facts": {"report": {"deep": nested(600)}}},
+        {"facts": {"labels": ["dog", "rain", "\ud800"]}},
+        {"facts": {"labels": ["dog", "rain", "\x00\n"]}},
         {"facts": {"shots": {"dog": -1}}},
         {"facts": {"format_version": 2}},
         {"facts": {"surprise": 1}},
@@ -115,8 +139,10 @@ def edited(file: bytes, *, tensors=None, facts=None, drop=()) -> bytes:
         {"tensors": {"class_features": torch.zeros(3, 48, dtype=torch.float64)}},
         {"tensors": {"class_features": torch.zeros(3, 47)}},
         {"tensors": {"token.gamma": torch.ones(16)}},
+        {"tensors": spectral(3e38), "facts": {"audio_prompt": "spectral"}},
+        {"tensors": spectral(float("nan")), "facts": {"audio_prompt": "spectral"}},
     ],
-    ids=str,
+    ids=lambda change: str(change)[:60],
 )
 def test_files_that_cannot_be_right_are_refused(clap, file, change):
     with pytest.raises(AdapterInvalid):
@@ -125,6 +151,21 @@ def test_files_that_cannot_be_right_are_refused(clap, file, change):
 
 def test_the_edit_itself_is_not_what_is_refused(clap, file):
     assert Adapter.from_bytes(edited(file), clap).labels == ("dog", "猫", "rain")
+    prompted = edited(file, tensors=spectral(1.0), facts={"audio_prompt": "spectral"})
+    assert Adapter.from_bytes(prompted, clap).audio_prompt == "spectral"
+
+
+def test_the_largest_numbers_that_are_taken_still_give_scores(clap, clips, file):
+    tensors = {**spectral(MAX_MAGNITUDE), **{f"token.{part}": torch.full((16,), MAX_MAGNITUDE) for part in PARTS}}
+    adapter = Adapter.from_bytes(edited(file, tensors=tensors, facts={"audio_prompt": "aspl"}), clap)
+    assert sum(classify(clap, clips[0][:1], [adapter])[0].values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_temperature_divides_the_logits(clap, log_mel):
+    adapter = Adapter.zero_shot(clap, ["dog", "rain"])
+    embeddings = clap.encode_audio(log_mel)
+    halved = replace(adapter, temperature=2.0).logits(embeddings)
+    assert torch.allclose(2 * halved, adapter.logits(embeddings), atol=1e-5)
 
 
 @pytest.mark.parametrize("data", [b"", b"12345678", b"\xff" * 64, b"PK\x03\x04" * 20, save({"x": torch.zeros(1)})])

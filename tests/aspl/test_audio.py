@@ -143,6 +143,37 @@ def test_a_tag_before_the_audio_is_skipped(kind):
     assert clip.duration_s == pytest.approx(1.0, abs=CODEC_EDGE_S) and not clip.is_truncated
 
 
+@pytest.mark.parametrize("num_padding", [1, 100])
+def test_padding_between_a_tag_and_the_audio_is_no_truncation(num_padding):
+    tagged = b"ID3\x04\x00\x00" + bytes([0, 0, 2, 0]) + bytes(256 + num_padding) + write("mp3", tone())
+    clip = decode(tagged)
+    assert clip.duration_s == pytest.approx(1.0, abs=CODEC_EDGE_S) and not clip.is_truncated
+
+
+def test_an_ogg_file_may_end_in_an_empty_page():
+    data = bytearray(write("ogg vorbis", tone()))
+    last = data.rfind(b"OggS")
+    data[last + 5] &= ~0x04  # no longer the last page; its checksum follows below
+    put_checksum(data, last, len(data))
+    sequence = struct.pack("<I", struct.unpack_from("<I", data, last + 18)[0] + 1)
+    end = bytearray(b"OggS\x00\x04" + data[last + 6 : last + 18] + sequence + bytes(4) + b"\x00")
+    put_checksum(end, 0, len(end))
+    clip = decode(bytes(data + end))
+    assert clip.duration_s == pytest.approx(1.0, abs=CODEC_EDGE_S) and not clip.is_truncated
+    assert decode(bytes(data)).is_truncated
+
+
+def put_checksum(data: bytearray, start: int, stop: int) -> None:
+    """Write the checksum of the Ogg page `data[start:stop]` into it (RFC 3533, section 6)."""
+    data[start + 22 : start + 26] = bytes(4)
+    crc = 0
+    for byte in data[start:stop]:
+        crc ^= byte << 24
+        for _ in range(8):
+            crc = (crc << 1 ^ 0x04C11DB7 if crc & 0x80000000 else crc << 1) & 0xFFFFFFFF
+    data[start + 22 : start + 26] = struct.pack("<I", crc)
+
+
 @pytest.mark.parametrize(
     ("data", "is_truncated"),
     [

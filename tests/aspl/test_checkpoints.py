@@ -10,7 +10,7 @@ from transformers import BertConfig, BertModel, ClapModel
 
 from aspl import FrozenClap
 from aspl.errors import CheckpointInvalid, CheckpointNotFound
-from aspl.laion_checkpoint import AUDIO_RENAMES
+from aspl.laion_checkpoint import AUDIO_RENAMES, rename_keys
 
 REVISION = "0123456789abcdef0123456789abcdef01234567"
 
@@ -44,6 +44,53 @@ def write(path, state, **more):
     content = {"epoch": np.int64(7), "state_dict": state, **more}
     torch.save(content, path, pickle_protocol=4)
     return path
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"),
+    [
+        ("audio_branch.bn0.running_mean", "audio_model.audio_encoder.batch_norm.running_mean"),
+        ("audio_branch.patch_embed.proj.weight", "audio_model.audio_encoder.patch_embed.proj.weight"),
+        (
+            "audio_branch.layers.2.blocks.5.norm1.weight",
+            "audio_model.audio_encoder.layers.2.blocks.5.layernorm_before.weight",
+        ),
+        (
+            "audio_branch.layers.2.blocks.5.norm2.bias",
+            "audio_model.audio_encoder.layers.2.blocks.5.layernorm_after.bias",
+        ),
+        (
+            "audio_branch.layers.0.blocks.1.attn.relative_position_bias_table",
+            "audio_model.audio_encoder.layers.0.blocks.1.attention.self.relative_position_bias_table",
+        ),
+        (
+            "audio_branch.layers.0.blocks.1.attn.proj.weight",
+            "audio_model.audio_encoder.layers.0.blocks.1.attention.output.dense.weight",
+        ),
+        (
+            "audio_branch.layers.0.blocks.1.mlp.fc1.weight",
+            "audio_model.audio_encoder.layers.0.blocks.1.intermediate.dense.weight",
+        ),
+        (
+            "audio_branch.layers.0.blocks.1.mlp.fc2.weight",
+            "audio_model.audio_encoder.layers.0.blocks.1.output.dense.weight",
+        ),
+        (
+            "audio_branch.layers.0.downsample.reduction.weight",
+            "audio_model.audio_encoder.layers.0.downsample.reduction.weight",
+        ),
+        ("audio_branch.norm.weight", "audio_model.audio_encoder.norm.weight"),
+        ("audio_projection.0.weight", "audio_projection.linear1.weight"),
+        ("text_projection.2.bias", "text_projection.linear2.bias"),
+        (
+            "text_branch.encoder.layer.3.attention.self.query.weight",
+            "text_model.encoder.layer.3.attention.self.query.weight",
+        ),
+        ("logit_scale_a", "logit_scale_a"),
+    ],
+)
+def test_laions_names(theirs, ours):
+    assert list(rename_keys({theirs: torch.zeros(3)})) == [ours]
 
 
 def test_a_laion_file_holds_the_same_model(laion_state, small_clap_directory, clap, log_mel, tmp_path):

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -16,7 +18,7 @@ def learner(clap, *, shots: int, preset: str = "fast") -> Learner:
         make_text_prompt("palm", clap, LABELS),
         AudioParameters(clap, "aspl_star", spectral_units="batch_norm"),
         recipe_for(TrainingConfig(preset=preset)),
-        features=None,
+        features=SimpleNamespace(micro_batch=4),  # never encodes: no test here makes a step
         classes=torch.arange(3).repeat(shots),
         clips=np.arange(3 * shots),
         embeddings=None,
@@ -44,6 +46,39 @@ def test_the_fewer_the_shots_the_nearer_to_the_identity(clap):
 
 def test_the_paper_preset_pulls_nothing(clap):
     assert all(group["weight_decay"] == 0 for group in learner(clap, shots=1, preset="paper").groups)
+
+
+def test_fast_lets_the_rates_fall_along_a_cosine_and_paper_keeps_them(clap):
+    for preset, factors in (("fast", (1, 0.5, 0)), ("paper", (1, 1, 1))):
+        fit = learner(clap, shots=4, preset=preset)
+        for progress, factor in zip((0, 0.5, 1), factors, strict=True):
+            fit._anneal(progress)
+            for group in fit.optimizer.param_groups:
+                assert group["lr"] == pytest.approx(group["peak"] * factor)
+
+
+def test_a_huge_loss_moves_a_prompt_by_no_more_than_the_clip_allows(clap):
+    recipe = recipe_for(TrainingConfig(preset="paper", audio_prompt="none"))
+    text = make_text_prompt("palm", clap, LABELS)
+    before = torch.nn.utils.parameters_to_vector(text.parameters()).clone()
+    embeddings = torch.nn.functional.normalize(torch.randn(3, clap.joint_width), dim=-1)
+    fit = Learner(
+        text,
+        None,
+        recipe,
+        features=None,
+        classes=torch.arange(3),
+        clips=np.arange(3),
+        embeddings=embeddings,
+        prompts=AudioPrompts(),
+        logit_scale=1e6,
+        num_epochs=1,
+        seed=0,
+        tick=lambda: None,
+    )
+    list(fit.epochs())
+    moved = (torch.nn.utils.parameters_to_vector(text.parameters()) - before).norm()
+    assert 0.9 * recipe.text_rate * recipe.clip_norm <= moved <= 1.01 * recipe.text_rate * recipe.clip_norm
 
 
 @pytest.mark.parametrize("units", ["db", "batch_norm"])

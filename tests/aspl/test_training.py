@@ -14,7 +14,7 @@ from aspl.errors import (
     TrainingDataInvalid,
     TrainingDiverged,
 )
-from aspl.text_prompts import METHODS
+from aspl.text_prompts import DEFAULT_TEMPLATE, METHODS, CoCoOp
 from aspl.training import PHASES
 
 QUICK = TrainingConfig(method="palm", audio_prompt="aspl_star", preset="paper", epochs=1, seed=3)
@@ -69,14 +69,23 @@ def test_fast_learns_the_clips_and_says_so(clap, clips):
     assert guesses == clips[1]
 
 
+def test_fast_keeps_an_audio_prompt_that_lowers_the_loss_of_held_out_clips(clap, clips):
+    adapter = fit(clap, *clips, config=TrainingConfig(audio_prompt="spectral", epochs=1))
+    audio_prompt = adapter.report["audio_prompt"]
+    losses = audio_prompt["held_out_loss"]
+    assert losses["joint"] < 0.8 * losses["text"]
+    assert (audio_prompt["kept"], adapter.audio_prompt) == ("spectral", "spectral")
+    assert "lowered the loss" in audio_prompt["reason"]
+
+
 def test_the_same_seed_gives_bit_equal_adapters_and_another_does_not(clap, clips, quick_adapter):
     assert same(fit(clap, *clips, config=QUICK), quick_adapter)
     assert not same(fit(clap, *clips, config=replace(QUICK, seed=4)), quick_adapter)
 
 
-@pytest.mark.parametrize("audio_prompt", ["none", "structural"])
-def test_caching_does_not_change_the_result(clap, clips, audio_prompt):
-    config = TrainingConfig(audio_prompt=audio_prompt, preset="paper", epochs=2)
+@pytest.mark.parametrize(("audio_prompt", "preset"), [("none", "paper"), ("structural", "paper"), ("spectral", "fast")])
+def test_caching_does_not_change_the_result(clap, clips, audio_prompt, preset):
+    config = TrainingConfig(audio_prompt=audio_prompt, preset=preset, epochs=2)
     cached = tensors(fit(clap, *clips, config=config))
     encoded = tensors(fit(clap, *clips, config=replace(config, cache_embeddings=False)))
     assert all(torch.allclose(cached[name], encoded[name], atol=1e-6) for name in cached)
@@ -143,6 +152,28 @@ def test_a_fit_that_is_cut_off_resumes_to_the_same_result(clap, clips, tmp_path,
     assert len(resumed_steps) <= left
 
 
+def test_the_time_left_does_not_count_what_an_earlier_process_did(clap, clips, tmp_path, monkeypatch):
+    """By a clock that goes with the clips that are encoded."""
+    now, head = [0.0], type(clap).audio_head
+
+    def timed(self, log_mel, prompts):
+        now[0] += len(log_mel) * (2.5 if torch.is_grad_enabled() else 1.0)
+        return head(self, log_mel, prompts)
+
+    monkeypatch.setattr(type(clap), "audio_head", timed)
+    monkeypatch.setattr("aspl.training.time.monotonic", lambda: now[0])
+    config, path, steps = replace(QUICK, epochs=4), tmp_path / "fit.safetensors", []
+    with pytest.raises(TrainingCancelled):
+        settings = {"checkpoint": path, "on_progress": steps.append}
+        fit(clap, *clips, config=config, should_cancel=lambda: len(steps) >= 9, **settings)
+    resumed = []
+    fit(clap, *clips, config=config, checkpoint=path, on_progress=resumed.append)
+    ended_s = now[0]
+    assert (steps[8].phase, steps[8].epoch) == (resumed[2].phase, resumed[2].epoch - 1)
+    assert resumed[2].eta_s == pytest.approx(steps[8].eta_s * 0.8, rel=0.2)
+    assert ended_s > 0
+
+
 def test_the_checkpoint_of_another_fit_is_not_used(clap, clips, tmp_path, quick_adapter):
     path = tmp_path / "fit.safetensors"
     fit(clap, *clips, config=replace(QUICK, seed=9), checkpoint=path)
@@ -165,6 +196,35 @@ def test_out_of_memory_halves_the_micro_batch_and_keeps_the_gradients(clap, clip
     assert 4 in sizes and sizes[-1] <= 2
     for name, value in tensors(quick_adapter).items():
         assert torch.allclose(tensors(squeezed)[name], value, atol=1e-5), name
+
+
+def test_out_of_memory_halves_what_cocoop_hears_at_once(clap, clips, monkeypatch):
+    config = TrainingConfig(method="cocoop", audio_prompt="none", epochs=1)
+    expected, cosines, sizes = fit(clap, *clips, config=config), CoCoOp.cosines, []
+
+    def small_device(self, audio):
+        sizes.append(len(audio))
+        if len(audio) > 2 and torch.is_grad_enabled():
+            raise torch.OutOfMemoryError("too much")
+        return cosines(self, audio)
+
+    monkeypatch.setattr(CoCoOp, "cosines", small_device)
+    squeezed = fit(clap, *clips, config=config)
+    assert max(sizes) > 2
+    for name, value in tensors(expected).items():
+        assert torch.allclose(tensors(squeezed)[name], value, atol=1e-5), name
+
+
+def test_held_out_clips_are_heard_in_parts(clap, clips, monkeypatch):
+    cosines, sizes = CoCoOp.cosines, []
+
+    def noted(self, audio):
+        sizes.append(len(audio))
+        return cosines(self, audio)
+
+    monkeypatch.setattr(CoCoOp, "cosines", noted)
+    fit(clap, *clips, config=TrainingConfig(method="cocoop", audio_prompt="none", epochs=1, batch_size=2))
+    assert max(sizes) == 2
 
 
 def test_a_device_too_small_for_a_clip_is_said(clap, clips, monkeypatch):
@@ -205,6 +265,18 @@ def test_one_shot_trains_without_an_audio_prompt_and_says_that_nothing_was_valid
     assert adapter.threshold is None and adapter.temperature == 1.0
 
 
+def test_the_paper_preset_keeps_its_audio_prompt_and_claims_no_doubt(clap, clips):
+    waveforms, labels = clips
+    adapter = fit(clap, waveforms[::3], labels[::3], config=replace(QUICK, audio_prompt="spectral"))
+    assert adapter.report["audio_prompt"]["kept"] == "spectral"
+    assert adapter.report["audio_prompt"]["reason"] == ""
+
+
+@pytest.mark.parametrize(("method", "template"), [("zero_shot", DEFAULT_TEMPLATE), ("palm", "{}"), ("coop", None)])
+def test_the_template_that_was_used_is_kept(clap, clips, method, template):
+    assert fit(clap, *clips, config=TrainingConfig(method=method, audio_prompt="none", epochs=1)).template == template
+
+
 def test_a_class_of_one_clip_is_named_as_not_validated(clap, clips):
     waveforms, labels = clips
     adapter = fit(clap, waveforms[2:], labels[2:], config=replace(QUICK, epochs=1))
@@ -223,10 +295,11 @@ def test_no_clip_is_scored_by_a_fit_that_heard_it(clap, clips):
 
 
 def test_long_clips_are_heard_in_windows(clap, clips):
-    waveforms = [np.tile(waveform, 15) for waveform in clips[0][::3]] + clips[0][1::3]
-    labels = clips[1][::3] + clips[1][1::3]
-    adapter = fit(clap, waveforms, labels, config=TrainingConfig(audio_prompt="token", preset="paper", epochs=1))
-    assert adapter.shots == {"low hum": 2, "whistle": 2, "hiss": 2}
+    """All begin alike; what tells them apart comes after the first ten seconds."""
+    hiss = np.tile(clips[0][-1], 10)
+    waveforms = [np.concatenate([hiss, np.tile(waveform, 10)]) for waveform in clips[0][:6]]
+    adapter = fit(clap, waveforms, clips[1][:6], config=TrainingConfig(audio_prompt="none"))
+    assert adapter.report["accuracy"] == 1
 
 
 def test_a_step_that_flies_apart_is_said(clap, clips, monkeypatch):

@@ -1,7 +1,7 @@
 import numpy as np
 
 from pretrain.families import FAMILIES
-from pretrain.scene import fill, record
+from pretrain.scene import record
 from pretrain.signals import RATE_HZ
 
 BY_KEY = {family.key: family for family in FAMILIES}
@@ -20,10 +20,3 @@ def test_some_recordings_of_an_event_end_in_digital_silence() -> None:
     ends = [record(np.random.default_rng(seed), BY_KEY["sneeze"], BY_KEY)[0][-100:] for seed in range(12)]
     silent = sum(not end.any() for end in ends)
     assert 0 < silent < 12
-
-
-def test_fill_repeats_whole_and_pads_with_zeros() -> None:
-    wave = np.ones(6 * RATE_HZ, np.float32)
-    assert np.array_equal(fill(wave), np.concatenate([wave, np.zeros(4 * RATE_HZ, np.float32)]))
-    assert fill(wave[: 5 * RATE_HZ]).all()
-    assert len(fill(np.ones(11 * RATE_HZ, np.float32))) == 10 * RATE_HZ
