@@ -1,9 +1,12 @@
 """What the audio prompts bring on ESC-10: `python -m benchmarks.esc10 FOLDER`.
 
-Five folds, the shots drawn from the other four, every method with every audio prompt on identical clips, and
-batch-norm statistics re-estimated on the tenant's clips (AdaBN) as the rival to beat; once on the clips as they are and
-once with all of them behind one fixed poor microphone (`--microphone`). Each result is appended to a file as it comes;
-a run that was cut off goes on. `python -m benchmarks.esc10_curve` plots what the spectral stage learnt of it.
+FOLDER holds `clips.csv`, with the columns file, fold and label, and the files in `audio/`. Five folds, the shots drawn
+from the other four, every method with every audio prompt on identical clips; once on the clips as they are and once
+with all of them behind one fixed poor microphone (`--microphone`). Two controls stand beside the audio prompts:
+batch-norm statistics re-estimated on the tenant's clips (`adabn`), and the microphone's response, which no tenant
+knows, taken back in each mel bin (`undone`), the most that a spectral stage can do about it. Each result is appended to
+a file as it comes; a run that was cut off goes on. `python -m benchmarks.esc10_curve` plots what the spectral stage
+made of the microphone.
 """
 
 import argparse
@@ -26,10 +29,11 @@ from aspl import Adapter, FrozenClap, TrainingConfig, classify, fit
 from aspl.audio import SAMPLE_RATE_HZ, decode, windows
 from aspl.audio_parameters import recentred, sounding_frames
 from aspl.audio_prompts import Affine
+from aspl.log_mel import LogMel
 
 RESULTS = Path(__file__).parent / "results" / "esc10.jsonl"
 METHODS = ["zero_shot", "coop", "cocoop", "palm"]
-AUDIO_PROMPTS = ["none", "spectral", "token", "structural", "aspl", "aspl_star", "adabn"]
+AUDIO_PROMPTS = ["none", "spectral", "token", "structural", "aspl", "aspl_star"]
 FOLDS = [1, 2, 3, 4, 5]
 # The poor microphone: gains in dB at these frequencies, straight between them on a logarithmic axis.
 MICROPHONE_HZ = [20, 100, 300, 800, 2000, 4000, 7000, 12000, 24000]
@@ -41,6 +45,15 @@ def microphone() -> np.ndarray:
     grid_hz = np.linspace(0, SAMPLE_RATE_HZ / 2, 513)
     gain_db = np.interp(np.log(np.maximum(grid_hz, 1)), np.log(MICROPHONE_HZ), MICROPHONE_DB)
     return scipy.signal.firwin2(1025, grid_hz, 10 ** (gain_db / 20), fs=SAMPLE_RATE_HZ)
+
+
+def response_db() -> tuple[np.ndarray, np.ndarray]:
+    """Return the mel bins' centres in Hz and the microphone's gain in dB in each, on sound of equal power per Hz."""
+    filters = LogMel().filters.double().numpy()  # [F, M]
+    hz = np.linspace(0, SAMPLE_RATE_HZ / 2, len(filters))
+    power = np.abs(scipy.signal.freqz(microphone(), worN=hz, fs=SAMPLE_RATE_HZ)[1]) ** 2
+    weight = filters.sum(0)
+    return hz @ filters / weight, 10 * np.log10(power @ filters / weight)
 
 
 def load_clips(folder: Path, *, is_filtered: bool) -> list[tuple[np.ndarray, str, int]]:
@@ -82,11 +95,21 @@ def with_adabn(clap: FrozenClap, waveforms: list[np.ndarray]) -> FrozenClap:
     return adapted
 
 
+def with_undone(clap: FrozenClap, waveforms: list[np.ndarray]) -> FrozenClap:
+    """Return the model as it hears behind the microphone what it would hear without, in the mean of each mel bin."""
+    adapted = copy.deepcopy(clap)
+    adapted.batch_norm.running_mean += torch.from_numpy(response_db()[1]).float()
+    return adapted
+
+
+CONTROLS = {"adabn": with_adabn, "undone": with_undone}
+
+
 def accuracy(
-    clap: FrozenClap, clips: list, train: list[int], test: list[int], config: TrainingConfig, adabn: bool
+    clap: FrozenClap, clips: list, train: list[int], test: list[int], config: TrainingConfig, control: str | None
 ) -> dict:
     waveforms, labels = [clips[i][0] for i in train], [clips[i][1] for i in train]
-    model = with_adabn(clap, waveforms) if adabn else clap
+    model = CONTROLS[control](clap, waveforms) if control else clap
     adapter = fit(model, waveforms, labels, config=config)
     scores = classify(model, [clips[i][0] for i in test], [adapter] * len(test))
     hits = [max(row, key=row.get) == clips[i][1] for row, i in zip(scores, test, strict=True)]
@@ -96,6 +119,12 @@ def accuracy(
         "kept": adapter.audio_prompt,
         "spectral_db": spectral_shift_db(clap, waveforms, adapter),
     }
+
+
+def read_rows(path: Path, setting: dict[str, object]) -> list[dict]:
+    """Return the results of one model, preset and number of shots: others are not to be compared with them."""
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    return [row for row in rows if setting.items() <= row.items()]
 
 
 def spectral_shift_db(clap: FrozenClap, waveforms: list[np.ndarray], adapter: Adapter) -> list[float] | None:
@@ -156,7 +185,8 @@ def main() -> None:
     parser.add_argument("--model", default="models/tiny-clap")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS)
-    parser.add_argument("--audio-prompts", nargs="+", choices=AUDIO_PROMPTS, default=AUDIO_PROMPTS)
+    names = [*AUDIO_PROMPTS, *CONTROLS]
+    parser.add_argument("--audio-prompts", nargs="+", choices=names, default=names)
     parser.add_argument("--folds", nargs="+", type=int, choices=FOLDS, default=FOLDS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--shots", type=int, default=16)
@@ -166,24 +196,26 @@ def main() -> None:
     arguments = parser.parse_args()
     clap = FrozenClap.load(arguments.model, device=arguments.device)
     arguments.results.parent.mkdir(parents=True, exist_ok=True)
-    lines = arguments.results.read_text().splitlines() if arguments.results.exists() else []
-    rows = [row for row in map(json.loads, lines) if row["model"] == clap.fingerprint]
+    setting = {"model": clap.fingerprint, "preset": arguments.preset, "shots": arguments.shots}
+    rows = read_rows(arguments.results, setting) if arguments.results.exists() else []
     runs = [
-        {"model": clap.fingerprint, "preset": arguments.preset, "shots": arguments.shots, "fold": fold, "seed": seed}
+        setting
+        | {"fold": fold, "seed": seed}
         | {"method": method, "audio_prompt": prompt, "is_filtered": arguments.microphone}
         for seed in arguments.seeds
         for fold in arguments.folds
         for method in arguments.methods
         for prompt in arguments.audio_prompts
+        if prompt != "undone" or arguments.microphone
     ]
     clips = load_clips(arguments.folder, is_filtered=arguments.microphone)
     done = [{name: row[name] for name in runs[0]} for row in rows]
     for run in track([run for run in runs if run not in done], description="fits"):
         train, test = draw(clips, fold=run["fold"], shots=run["shots"], seed=run["seed"])
-        is_adabn = run["audio_prompt"] == "adabn"
-        prompt = "none" if is_adabn else run["audio_prompt"]
+        control = run["audio_prompt"] if run["audio_prompt"] in CONTROLS else None
+        prompt = "none" if control else run["audio_prompt"]
         config = TrainingConfig(method=run["method"], audio_prompt=prompt, preset=run["preset"], seed=run["seed"])
-        rows.append(run | accuracy(clap, clips, train, test, config, is_adabn))
+        rows.append(run | accuracy(clap, clips, train, test, config, control))
         with open(arguments.results, "a", encoding="utf-8") as file:
             file.write(json.dumps(rows[-1]) + "\n")
     show(rows)

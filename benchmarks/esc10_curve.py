@@ -1,4 +1,4 @@
-"""What the spectral stage learnt of the poor microphone: `python -m benchmarks.esc10_curve`, after `benchmarks.esc10`.
+"""What the spectral stage made of the poor microphone: `python -m benchmarks.esc10_curve`, after `benchmarks.esc10`.
 
 Plots, per mel bin, how far each adapter's spectral stage moves the mean of its clips behind the microphone, less the
 same on clean clips where both are known, against the microphone's own response turned over; both about their mean.
@@ -13,22 +13,10 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
-import scipy.signal
 
-from aspl.audio import SAMPLE_RATE_HZ
-from aspl.log_mel import LogMel
-from benchmarks.esc10 import RESULTS, microphone
+from benchmarks.esc10 import RESULTS, read_rows, response_db
 
 PLOT = RESULTS.with_name("esc10-curve.png")
-
-
-def response_db() -> tuple[np.ndarray, np.ndarray]:
-    """Return the mel bins' centres in Hz and the microphone's gain in dB in each, on sound of equal power per Hz."""
-    filters = LogMel().filters.double().numpy()  # [F, M]
-    hz = np.linspace(0, SAMPLE_RATE_HZ / 2, len(filters))
-    power = np.abs(scipy.signal.freqz(microphone(), worN=hz, fs=SAMPLE_RATE_HZ)[1]) ** 2
-    weight = filters.sum(0)
-    return hz @ filters / weight, 10 * np.log10(power @ filters / weight)
 
 
 def curves(rows: list[dict], method: str, audio_prompt: str) -> np.ndarray:
@@ -48,22 +36,22 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--plot", type=Path, default=PLOT)
     arguments = parser.parse_args()
-    rows = [json.loads(line) for line in arguments.results.read_text().splitlines()]
-    rows = [row for row in rows if row["model"] == rows[-1]["model"]]
+    last = json.loads(arguments.results.read_text().splitlines()[-1])
+    rows = read_rows(arguments.results, {name: last[name] for name in ("model", "preset", "shots")})
     hz, gain_db = response_db()
     wanted = gain_db.mean() - gain_db
     figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
     axes.plot(hz, wanted, color="black", linewidth=2, label="microphone, turned over")
     for name in arguments.audio_prompts:
-        learnt = curves(rows, arguments.method, name)
-        if not len(learnt):
+        found = curves(rows, arguments.method, name)
+        if not len(found):
             print(f"{name}: no run behind the microphone kept a spectral stage")
             continue
-        median = np.median(learnt, 0)
-        axes.plot(hz, median, label=f"{name}, median of {len(learnt)}")
-        axes.fill_between(hz, learnt.min(0), learnt.max(0), alpha=0.2)
+        median = np.median(found, 0)
+        axes.plot(hz, median, label=f"{name}, median of {len(found)}")
+        axes.fill_between(hz, found.min(0), found.max(0), alpha=0.2)
         r, error = np.corrcoef(median, wanted)[0, 1], np.sqrt(np.mean((median - wanted) ** 2))
-        print(f"{name}: {len(learnt)} runs, correlation {r:.2f}, {error:.1f} dB off (root mean square)")
+        print(f"{name}: {len(found)} runs, correlation {r:.2f}, {error:.1f} dB off (root mean square)")
     axes.set(xscale="log", xlabel="mel bin, Hz", ylabel="dB about the mean", title=f"{arguments.method} on ESC-10")
     axes.legend()
     figure.savefig(arguments.plot, dpi=120)
