@@ -15,6 +15,7 @@ from service.context import Context, ServiceContext, Tenant
 from service.forms import AdaptBody, AdaptForm, check_template, split_labels
 from service.problems import ServiceError, responses
 from service.schemas import Job
+from worker.errors import JobUnconfirmed
 from worker.queue import Idempotency
 from worker.records import JobRecord
 
@@ -59,7 +60,7 @@ class Submission:
         """The job's record as it was when the job was made, also where this is a replay."""
         is_replay = self._key is not None and self._jobs.claim(self._tenant, self._key) is not None
         upload_id = self._staging.new_upload()
-        record = None
+        record, may_have_job = None, False
         try:
             self._stage(upload_id)
             digest = self._digest(upload_id)
@@ -72,9 +73,14 @@ class Submission:
                 self._tenant, self._form.name, upload_id, self._training, idempotency=idempotency
             )
             return record
+        except JobUnconfirmed:
+            # Where there is no job after all, the upload is swept by its age.
+            may_have_job = True
+            raise
         finally:
             if record is None:
-                self._staging.remove(upload_id)
+                if not may_have_job:
+                    self._staging.remove(upload_id)
                 if self._key and not is_replay:
                     self._jobs.release(self._tenant, self._key)
 

@@ -13,6 +13,10 @@ class RedisUnavailable(WorkerError):
     code = "redis_unavailable"
 
 
+class JobUnconfirmed(RedisUnavailable):
+    """Redis went away while a job was made: it may be there or not."""
+
+
 class JobNotFound(WorkerError):
     """The tenant has no job of that id, or its record has expired."""
 

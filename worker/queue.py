@@ -12,15 +12,23 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from redis import Redis
 from redis.client import Pipeline
-from redis.exceptions import WatchError
+from redis.exceptions import ConnectionError, TimeoutError, WatchError
 from rq import Queue, Retry, worker_registration
 from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.job import Job
 from rq.rate_limit import RateLimit
 
-from worker.errors import IdempotencyInFlight, IdempotencyMismatch, QueueFull, TenantQueueFull
+from worker.errors import (
+    IdempotencyInFlight,
+    IdempotencyMismatch,
+    JobUnconfirmed,
+    QueueFull,
+    RedisUnavailable,
+    TenantQueueFull,
+)
 from worker.records import LIVE_KEY, PREFIX, JobRecord, JobRecords, new_job_id, translated, utc_now
 from worker.settings import Settings
 from worker.staging import Staging
@@ -35,6 +43,10 @@ RQ_RESULT_TTL_S = 60
 RQ_FAILURE_TTL_S = 24 * 3600
 IN_FLIGHT_TTL_S = 600
 CANCEL_TTL_S = 24 * 3600
+# What an Idempotency-Key holds until its request has made a job.
+UNANSWERED = b"{}"
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -78,7 +90,8 @@ class JobQueue:
                 `description`; values are JSON.
             idempotency: the request's key, claimed before with `claim`.
 
-        Raises TenantQueueFull, QueueFull, RedisUnavailable; then the caller removes the upload.
+        Raises TenantQueueFull, QueueFull, RedisUnavailable; then the caller removes the upload, except after
+        JobUnconfirmed: it may belong to a job, and if not is swept by its age.
         """
         record = JobRecord(
             id=new_job_id(),
@@ -91,7 +104,12 @@ class JobQueue:
         )
         with translated():
             self._create(record, idempotency)
-            self.enqueue(record)
+        try:
+            with translated():
+                self.enqueue(record)
+        except RedisUnavailable:
+            # From its record on the job is promised; the workers' maintenance hands it to RQ.
+            log.warning("redis does not answer; the job is queued later", job=record.id)
         return record
 
     def enqueue(self, record: JobRecord) -> None:
@@ -175,9 +193,9 @@ class JobQueue:
         Raises IdempotencyInFlight while the first request runs, IdempotencyMismatch where the body is another.
         """
         with translated():
-            if self.redis.set(self.idempotency_key(tenant, key), "{}", nx=True, ex=IN_FLIGHT_TTL_S):
+            if self.redis.set(self.idempotency_key(tenant, key), UNANSWERED, nx=True, ex=IN_FLIGHT_TTL_S):
                 return None
-            first = json.loads(self.redis.get(self.idempotency_key(tenant, key)) or "{}")
+            first = json.loads(self.redis.get(self.idempotency_key(tenant, key)) or UNANSWERED)
         if "job" not in first:
             raise IdempotencyInFlight("a request with this Idempotency-Key is still being answered; try again shortly")
         if digest is not None and digest != first["digest"]:
@@ -185,9 +203,11 @@ class JobQueue:
         return self.records.get(tenant, first["job"])
 
     def release(self, tenant: str, key: str) -> None:
-        """Give back a claimed key whose request was refused, so that it may be sent again."""
+        """Give back a claimed key whose request was refused, so that it may be sent again; one with a job stays."""
+        redis_key = self.idempotency_key(tenant, key)
         with translated():
-            self.redis.delete(self.idempotency_key(tenant, key))
+            if self.redis.get(redis_key) == UNANSWERED:
+                self.redis.delete(redis_key)
 
     @staticmethod
     def cancel_key(job_id: str) -> str:
@@ -209,10 +229,13 @@ class JobQueue:
 
     def _create(self, record: JobRecord, idempotency: Idempotency | None) -> None:
         tenant_key = self.records.live_key(record.tenant)
+        is_sent = False
         with self.redis.pipeline() as pipeline:
             while True:
                 try:
                     pipeline.watch(tenant_key)
+                    if pipeline.sismember(tenant_key, record.id):
+                        return
                     self._check_limits(pipeline, tenant_key)
                     pipeline.multi()
                     self.records.create(record, pipeline)
@@ -220,10 +243,16 @@ class JobQueue:
                         answer = json.dumps({"job": record.id, "digest": idempotency.digest})
                         key = self.idempotency_key(record.tenant, idempotency.key)
                         pipeline.set(key, answer, ex=self.settings.idempotency_ttl_s)
+                    is_sent = True
                     pipeline.execute()
                     return
                 except WatchError:
+                    # Another's change, or an outage that took the answer.
                     continue
+                except (ConnectionError, TimeoutError) as error:
+                    if is_sent:
+                        raise JobUnconfirmed("the job queue stopped answering; see whether the job is there") from error
+                    raise
 
     def _check_limits(self, pipeline: Pipeline, tenant_key: str) -> None:
         if pipeline.scard(tenant_key) >= self.settings.tenant_queue_limit:

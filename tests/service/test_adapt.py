@@ -2,6 +2,8 @@ import io
 import zipfile
 
 import pytest
+from redis.client import Pipeline
+from redis.exceptions import ConnectionError, WatchError
 
 from tests.service.sounds import tone
 
@@ -64,3 +66,34 @@ def test_a_replay_with_another_body_is_refused(client, data):
 def test_a_refused_request_gives_its_key_back(client):
     assert adapt(client, key="once", labels=["dog"]).status_code == 422
     assert adapt(client, key="once").status_code == 202
+
+
+def test_an_outage_in_which_the_job_was_made_leaves_it_its_clips(client, context, monkeypatch):
+    execute = Pipeline._execute_transaction
+
+    def lost(*_):
+        raise ConnectionError("connection lost")
+
+    with monkeypatch.context() as outage:
+
+        def unconfirmed(*arguments):
+            execute(*arguments)
+            outage.setattr(Pipeline, "watch", lost)
+            raise WatchError("connection lost")  # as Redis's client reports it
+
+        outage.setattr(Pipeline, "_execute_transaction", unconfirmed)
+        assert adapt(client, key="once").json()["code"] == "redis_unavailable"
+    job = adapt(client, key="once").json()
+    assert client.get("/jobs").json()["jobs"] == [job]
+    record = context.records.get("local", job["id"])
+    assert [label for _, label in context.staging.load(record.upload_id)] == ["dog", "cat"]
+    assert len(staged(context)) == 1
+
+
+def test_an_outage_before_the_job_was_made_leaves_no_clips(client, context, monkeypatch):
+    def lost(*_):
+        raise ConnectionError("connection lost")
+
+    monkeypatch.setattr(Pipeline, "watch", lost)
+    assert adapt(client).json()["code"] == "redis_unavailable"
+    assert staged(context) == []

@@ -1,6 +1,8 @@
 import json
 
 import pytest
+from redis.client import Pipeline
+from redis.exceptions import WatchError
 from rq import Queue
 from rq.job import Job, JobStatus
 
@@ -104,6 +106,30 @@ def test_a_key_in_use_is_refused_until_it_is_released(queue):
         queue.claim("t", "k")
     queue.release("t", "k")
     assert queue.claim("t", "k") is None
+
+
+def test_a_key_with_a_job_is_not_released(queue):
+    queue.claim("t", "k")
+    record = submit(queue, idempotency=Idempotency("k", "digest"))
+    queue.release("t", "k")
+    assert queue.claim("t", "k").id == record.id
+
+
+def test_a_job_whose_making_is_not_confirmed_is_made_once(redis, settings, monkeypatch):
+    queue = JobQueue(redis, settings.model_copy(update={"tenant_queue_limit": 1}))
+    execute, is_lost = Pipeline._execute_transaction, [True]
+
+    def unconfirmed(pipeline, *arguments):
+        answer = execute(pipeline, *arguments)
+        if is_lost:
+            is_lost.clear()
+            raise WatchError("connection lost")  # as Redis's client reports it
+        return answer
+
+    monkeypatch.setattr(Pipeline, "_execute_transaction", unconfirmed)
+    record = submit(queue)
+    assert len(queue.records.events(record.id)) == 1
+    assert waiting(redis) == [record.id]
 
 
 def test_redis_away_is_named(settings):

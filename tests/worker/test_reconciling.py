@@ -2,6 +2,7 @@ import os
 import time
 
 import pytest
+from redis.exceptions import ConnectionError
 from rq import Queue
 from rq.job import Job
 from rq.registry import clean_registries
@@ -20,6 +21,10 @@ def waiting(redis):
     return [job_id.decode() for job_id in redis.lrange(f"rq:queue:{QUEUE_NAME}", 0, -1)]
 
 
+def lost(*_, **__):
+    raise ConnectionError("connection lost")
+
+
 def test_a_job_that_rq_has_is_left_alone(submit, queue, staging, redis):
     records = [submit(), submit()]
     reconcile(queue, staging, upload_ttl_s=1000)
@@ -33,6 +38,16 @@ def test_a_job_that_rq_lost_is_queued_again(submit, queue, staging, redis):
     assert waiting(redis) == []
     reconcile(queue, staging, upload_ttl_s=1000)
     assert waiting(redis) == [record.id]
+
+
+def test_a_job_that_rq_never_got_is_queued(submit, queue, staging, redis, monkeypatch):
+    with monkeypatch.context() as outage:
+        outage.setattr(Queue, "enqueue_call", lost)
+        record = submit()
+    assert waiting(redis) == []
+    reconcile(queue, staging, upload_ttl_s=1000)
+    assert waiting(redis) == [record.id]
+    assert len(staging.load(record.upload_id)) == 4
 
 
 def test_a_job_that_rq_failed_is_queued_again(submit, queue, staging, redis):
