@@ -12,7 +12,14 @@ from typing import Any
 
 from redis import Redis
 from redis.client import Pipeline
-from redis.exceptions import ConnectionError, TimeoutError, WatchError
+from redis.exceptions import (
+    ConnectionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TimeoutError,
+    WatchError,
+)
 
 from worker.errors import JobNotFound, RedisUnavailable
 
@@ -21,6 +28,7 @@ LIVE_KEY = f"{PREFIX}:jobs:live"
 LIVE_STATES = ("queued", "running")
 STATES = (*LIVE_STATES, "succeeded", "failed", "cancelled")
 EVENTS_KEPT = 1000
+PUBLIC_FIELDS = ("id", "state", "progress", "adapter", "error", "created_at", "started_at", "ended_at")
 NO_PROGRESS = {"phase": "queued", "epoch": 0, "epochs": 0, "loss": None, "accuracy": None, "eta_s": None}
 
 
@@ -29,10 +37,10 @@ class JobRecord:
     """One adaptation job; `public()` is what the tenant sees, the rest is for us."""
 
     id: str
-    tenant: str
-    name: str
-    upload_id: str
-    training: dict[str, Any]
+    tenant: str = ""
+    name: str = ""
+    upload_id: str = ""
+    training: dict[str, Any] = field(default_factory=dict)
     state: str = "queued"
     progress: dict[str, Any] = field(default_factory=lambda: dict(NO_PROGRESS))
     adapter: dict[str, Any] | None = None
@@ -50,16 +58,19 @@ class JobRecord:
 
     def public(self) -> dict[str, Any]:
         """The job as `GET /jobs/{id}` shows it."""
-        shown = ("id", "state", "progress", "adapter", "error", "created_at", "started_at", "ended_at")
-        return {name: getattr(self, name) for name in shown}
+        return {name: getattr(self, name) for name in PUBLIC_FIELDS}
 
     def to_fields(self) -> dict[str, str]:
-        """The record as fields of a Redis hash, or of a stream entry: every value is JSON."""
-        return {name: json.dumps(value) for name, value in asdict(self).items()}
+        """The record as fields of a Redis hash: every value is JSON."""
+        return _as_json(asdict(self))
+
+    def to_event(self) -> dict[str, str]:
+        """What an event tells of the record: a job has many, so only what changes and is shown."""
+        return _as_json(self.public() | {"attempts": self.attempts})
 
     @classmethod
     def from_fields(cls, stored: dict[bytes, bytes] | dict[str, str]) -> JobRecord:
-        """The record that `to_fields` wrote; fields of another release are passed over."""
+        """The record that `to_fields` or `to_event` wrote; fields of another release are passed over."""
         known = {f.name for f in fields(cls)}
         decoded = {_text(name): json.loads(value) for name, value in stored.items()}
         return cls(**{name: value for name, value in decoded.items() if name in known})
@@ -67,7 +78,7 @@ class JobRecord:
 
 @dataclass(frozen=True)
 class JobEvent:
-    """One change of a job: the record as it was right after, under an id that `events(after=...)` takes."""
+    """One change of a job: what `to_event` tells of it right after, under an id that `events(after=...)` takes."""
 
     id: str
     record: JobRecord
@@ -222,9 +233,8 @@ class JobRecords:
 
     def _write(self, record: JobRecord, pipeline: Pipeline) -> None:
         key, events_key = self.record_key(record.id), self.events_key(record.id)
-        stored = record.to_fields()
-        pipeline.hset(key, mapping=stored)
-        pipeline.xadd(events_key, stored, maxlen=EVENTS_KEPT, approximate=True)
+        pipeline.hset(key, mapping=record.to_fields())
+        pipeline.xadd(events_key, record.to_event(), maxlen=EVENTS_KEPT, approximate=True)
         if not record.is_live:
             pipeline.expire(key, self.ttl_s)
             pipeline.expire(events_key, self.ttl_s)
@@ -234,11 +244,16 @@ class JobRecords:
 
 @contextmanager
 def translated():
-    """Turn Redis's connection errors into RedisUnavailable."""
+    """Turn what Redis raises while it is away, or takes no writes, into RedisUnavailable."""
     try:
         yield
     except (ConnectionError, TimeoutError) as error:
         raise RedisUnavailable("the job queue does not answer; try again in a few seconds") from error
+    except ResponseError as error:
+        # MISCONF: the last snapshot failed, most often for want of disk space.
+        if isinstance(error, OutOfMemoryError | ReadOnlyError) or "MISCONF " in str(error):
+            raise RedisUnavailable("the job queue takes nothing in at present; try again in a few seconds") from error
+        raise
 
 
 def new_job_id() -> str:
@@ -255,6 +270,10 @@ def _score(timestamp: str) -> int:
     # Microseconds fit a double's 53 bits until the year 2255.
     moment = datetime.fromisoformat(timestamp)
     return int(moment.timestamp()) * 1_000_000 + moment.microsecond
+
+
+def _as_json(values: dict[str, Any]) -> dict[str, str]:
+    return {name: json.dumps(value, ensure_ascii=False) for name, value in values.items()}
 
 
 def _text(value: bytes | str) -> str:

@@ -4,10 +4,11 @@ import time
 from dataclasses import replace
 
 import pytest
+from redis.exceptions import ResponseError
 
 from worker.connection import connect
 from worker.errors import JobNotFound, RedisUnavailable
-from worker.records import JobRecord, JobRecords, utc_now
+from worker.records import JobRecord, JobRecords, translated, utc_now
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def create(records, **values):
     record = JobRecord(
         **{"id": "a", "tenant": "t", "name": "dogs", "upload_id": "u", "training": {}, "created_at": utc_now()} | values
     )
-    with records.redis.pipeline() as pipeline:
+    with translated(), records.redis.pipeline() as pipeline:
         records.create(record, pipeline)
         pipeline.execute()
     return record
@@ -51,6 +52,20 @@ def test_every_change_is_an_event_and_reading_resumes(records):
     assert [event.record.state for event in events] == ["queued", "running", "succeeded"]
     assert [event.record.state for event in records.events("a", after=events[0].id)] == ["running", "succeeded"]
     assert records.events("a", after=events[-1].id) == []
+
+
+def test_an_event_holds_only_what_is_shown_and_the_attempt(records, redis):
+    create(records, training={"description": "🐈" * 2000})
+    record = records.update("a", state="running", attempts=1)
+    event = records.events("a")[-1].record
+    assert (event.public(), event.attempts) == (record.public(), 1)
+    for _, stored in redis.xrange(records.events_key("a")):
+        assert sum(map(len, stored.values())) < 500
+
+
+def test_a_description_is_stored_as_it_is(records, redis):
+    create(records, training={"description": "🐈"})
+    assert redis.hget(records.record_key("a"), "training").decode() == '{"description": "🐈"}'
 
 
 def test_a_reader_waits_for_the_next_event(records, redis_url):
@@ -133,3 +148,31 @@ def test_redis_away_is_named():
     client = connect("unix:///nowhere/redis.sock", num_retries=0)
     with pytest.raises(RedisUnavailable):
         JobRecords(client, ttl_s=1).get("t", "a")
+
+
+@pytest.fixture(params=["full", "read-only"])
+def closed_redis(request, redis):
+    """A Redis that answers and takes no writes."""
+    if request.param == "full":
+        redis.config_set("maxmemory", 1)
+    else:
+        redis.replicaof("127.0.0.1", 1)
+    yield redis
+    redis.config_set("maxmemory", 0)
+    redis.replicaof("no", "one")
+
+
+def test_a_redis_that_takes_no_writes_is_named(closed_redis):
+    with pytest.raises(RedisUnavailable, match="takes nothing in"):
+        create(JobRecords(closed_redis, ttl_s=1))
+
+
+def test_a_redis_that_cannot_save_is_named(redis):
+    with pytest.raises(RedisUnavailable, match="takes nothing in"), translated():
+        redis.eval("return redis.error_reply('MISCONF Redis is configured to save RDB snapshots')", 0)
+
+
+def test_a_mistake_of_ours_passes(redis):
+    with pytest.raises(ResponseError), translated():
+        redis.set("a", "text")
+        redis.hgetall("a")

@@ -283,6 +283,18 @@ def test_a_job_outlives_a_restart_of_redis(settings, tmp_path_factory):
         server.wait()
 
 
+def test_a_job_outlives_a_redis_that_is_full_for_a_while(workers, submit, queue, redis):
+    worker = workers()
+    record = submit(epochs=30, epoch_s=0.1)
+    wait_for_epoch(queue, record, 3)
+    trainer = trainer_of(worker)
+    redis.config_set("maxmemory", 1)
+    time.sleep(1)
+    redis.config_set("maxmemory", 0)
+    end = wait_for_end(queue, record)
+    assert (end.state, end.attempts, is_alive(trainer)) == ("succeeded", 1, True)
+
+
 def test_a_worker_stops_in_time_without_redis(settings, tmp_path_factory):
     data_dir = tmp_path_factory.mktemp("r")
     server, url = private_redis.start(data_dir)
