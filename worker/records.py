@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ LIVE_KEY = f"{PREFIX}:jobs:live"
 LIVE_STATES = ("queued", "running")
 STATES = (*LIVE_STATES, "succeeded", "failed", "cancelled")
 EVENTS_KEPT = 1000
+JOB_ID = re.compile(r"[0-9a-f]{32}")
 PUBLIC_FIELDS = ("id", "state", "progress", "adapter", "error", "created_at", "started_at", "ended_at")
 NO_PROGRESS = {"phase": "queued", "epoch": 0, "epochs": 0, "loss": None, "accuracy": None, "eta_s": None}
 
@@ -112,6 +114,9 @@ class JobRecords:
 
     def find(self, job_id: str) -> JobRecord | None:
         """The record of that id, of whichever tenant; None where there is none."""
+        if not JOB_ID.fullmatch(job_id):
+            # A client's word must not become another of our keys.
+            return None
         with translated():
             stored = self.redis.hgetall(self.record_key(job_id))
         return JobRecord.from_fields(stored) if stored else None

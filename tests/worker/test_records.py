@@ -10,6 +10,8 @@ from worker.connection import connect
 from worker.errors import JobNotFound, RedisUnavailable
 from worker.records import JobRecord, JobRecords, translated, utc_now
 
+ID = "a" * 32
+
 
 @pytest.fixture
 def records(redis):
@@ -18,7 +20,7 @@ def records(redis):
 
 def create(records, **values):
     record = JobRecord(
-        **{"id": "a", "tenant": "t", "name": "dogs", "upload_id": "u", "training": {}, "created_at": utc_now()} | values
+        **{"id": ID, "tenant": "t", "name": "dogs", "upload_id": "u", "training": {}, "created_at": utc_now()} | values
     )
     with translated(), records.redis.pipeline() as pipeline:
         records.create(record, pipeline)
@@ -28,7 +30,7 @@ def create(records, **values):
 
 def test_what_is_written_is_read(records):
     record = create(records, training={"template": "Ein Geräusch: {}"})
-    assert records.get("t", "a") == record
+    assert records.get("t", ID) == record
 
 
 def test_the_public_record_has_the_documented_fields(records):
@@ -41,44 +43,52 @@ def test_the_public_record_has_the_documented_fields(records):
 def test_another_tenants_job_is_not_found(records):
     create(records)
     with pytest.raises(JobNotFound):
-        records.get("other", "a")
+        records.get("other", ID)
+
+
+@pytest.mark.parametrize("job_id", ["", "no", ID.upper(), f"{ID}:events", f"{ID}\n", "é" * 32])
+def test_what_is_no_job_id_is_not_found(records, job_id):
+    create(records)
+    with pytest.raises(JobNotFound):
+        records.get("t", job_id)
+    assert records.find(job_id) is None
 
 
 def test_every_change_is_an_event_and_reading_resumes(records):
     create(records)
-    records.update("a", state="running")
-    records.update("a", state="succeeded")
-    events = records.events("a")
+    records.update(ID, state="running")
+    records.update(ID, state="succeeded")
+    events = records.events(ID)
     assert [event.record.state for event in events] == ["queued", "running", "succeeded"]
-    assert [event.record.state for event in records.events("a", after=events[0].id)] == ["running", "succeeded"]
-    assert records.events("a", after=events[-1].id) == []
+    assert [event.record.state for event in records.events(ID, after=events[0].id)] == ["running", "succeeded"]
+    assert records.events(ID, after=events[-1].id) == []
 
 
 def test_an_event_holds_only_what_is_shown_and_the_attempt(records, redis):
     create(records, training={"description": "🐈" * 2000})
-    record = records.update("a", state="running", attempts=1)
-    event = records.events("a")[-1].record
+    record = records.update(ID, state="running", attempts=1)
+    event = records.events(ID)[-1].record
     assert (event.public(), event.attempts) == (record.public(), 1)
-    for _, stored in redis.xrange(records.events_key("a")):
+    for _, stored in redis.xrange(records.events_key(ID)):
         assert sum(map(len, stored.values())) < 500
 
 
 def test_a_description_is_stored_as_it_is(records, redis):
     create(records, training={"description": "🐈"})
-    assert redis.hget(records.record_key("a"), "training").decode() == '{"description": "🐈"}'
+    assert redis.hget(records.record_key(ID), "training").decode() == '{"description": "🐈"}'
 
 
 def test_a_reader_waits_for_the_next_event(records, redis_url):
     create(records)
-    last = records.events("a")[-1].id
+    last = records.events(ID)[-1].id
 
     def later():
         time.sleep(0.2)
-        JobRecords(connect(redis_url), ttl_s=100).update("a", state="running")
+        JobRecords(connect(redis_url), ttl_s=100).update(ID, state="running")
 
     thread = threading.Thread(target=later)
     thread.start()
-    events = records.events("a", after=last, block_s=5)
+    events = records.events(ID, after=last, block_s=5)
     thread.join()
     assert [event.record.state for event in events] == ["running"]
 
@@ -89,16 +99,16 @@ def test_events_of_both_redis_protocols_are_read(records, redis_url):
     create(records)
     for protocol in (2, 3):
         client = Redis.from_url(redis_url, protocol=protocol)
-        answer = client.xread({records.events_key("a"): "0"})
-        assert [event.record.id for event in JobRecords.parse_events(answer)] == ["a"]
+        answer = client.xread({records.events_key(ID): "0"})
+        assert [event.record.id for event in JobRecords.parse_events(answer)] == [ID]
         client.close()
 
 
 def test_an_ended_job_never_changes_again(records):
     create(records)
-    records.update("a", state="cancelled")
-    assert records.update("a", state="succeeded") is None
-    assert records.get("t", "a").state == "cancelled"
+    records.update(ID, state="cancelled")
+    assert records.update(ID, state="succeeded") is None
+    assert records.get("t", ID).state == "cancelled"
 
 
 def test_changes_from_many_threads_are_all_counted(records, redis_url):
@@ -107,47 +117,48 @@ def test_changes_from_many_threads_are_all_counted(records, redis_url):
     def count():
         own = JobRecords(connect(redis_url), ttl_s=100)
         for _ in range(20):
-            own.update("a", attempts=lambda record: record.attempts + 1)
+            own.update(ID, attempts=lambda record: record.attempts + 1)
 
     threads = [threading.Thread(target=count) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert records.get("t", "a").attempts == 80
+    assert records.get("t", ID).attempts == 80
 
 
 def test_only_ended_jobs_expire(records, redis):
     create(records)
-    assert redis.ttl(records.record_key("a")) == -1
-    records.update("a", state="failed")
-    assert 0 < redis.ttl(records.record_key("a")) <= 100
-    assert 0 < redis.ttl(records.events_key("a")) <= 100
+    assert redis.ttl(records.record_key(ID)) == -1
+    records.update(ID, state="failed")
+    assert 0 < redis.ttl(records.record_key(ID)) <= 100
+    assert 0 < redis.ttl(records.events_key(ID)) <= 100
     assert records.live_ids() == [] and records.live_of("t") == []
 
 
 def test_lists_are_newest_first_in_pages_and_pass_over_expired_records(records, redis):
-    for number in range(7):
-        create(records, id=f"job{number}")
-    create(records, id="foreign", tenant="other")
-    redis.delete(records.record_key("job4"))
+    ids = [f"{number:032x}" for number in range(7)]
+    for job_id in ids:
+        create(records, id=job_id)
+    create(records, id="f" * 32, tenant="other")
+    redis.delete(records.record_key(ids[4]))
     page, cursor = records.list("t", limit=3)
-    assert [record.id for record in page] == ["job6", "job5", "job3"]
+    assert [record.id for record in page] == [ids[6], ids[5], ids[3]]
     page, cursor = records.list("t", limit=3, after=cursor)
-    assert [record.id for record in page] == ["job2", "job1", "job0"]
+    assert [record.id for record in page] == [ids[2], ids[1], ids[0]]
     assert cursor is None
 
 
 def test_a_record_of_a_newer_release_is_read(records, redis):
     record = create(records)
-    redis.hset(records.record_key("a"), "not_known_here", "1")
-    assert records.get("t", "a") == replace(record)
+    redis.hset(records.record_key(ID), "not_known_here", "1")
+    assert records.get("t", ID) == replace(record)
 
 
 def test_redis_away_is_named():
     client = connect("unix:///nowhere/redis.sock", num_retries=0)
     with pytest.raises(RedisUnavailable):
-        JobRecords(client, ttl_s=1).get("t", "a")
+        JobRecords(client, ttl_s=1).get("t", ID)
 
 
 @pytest.fixture(params=["full", "read-only"])
