@@ -87,6 +87,11 @@ def adapter_directory(tenant: str, name: str) -> str:
     return f"{tenant_directory(tenant)}/{check_name(name)}"
 
 
+def pointer_path(tenant: str, name: str) -> str:
+    """The path of the adapter's `current` pointer."""
+    return f"{adapter_directory(tenant, name)}/current"
+
+
 def version_path(tenant: str, name: str, version: int) -> str:
     """The path of a version's files, less their suffix."""
     return f"{adapter_directory(tenant, name)}/versions/{check_version(version):06d}"

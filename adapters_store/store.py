@@ -9,7 +9,7 @@ TENANT/NAME/versions/000003.json             the manifest; with it, and not befo
 import hashlib
 import json
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from adapters_store.names import (
     adapter_directory,
     check_version,
     parse_reference,
+    pointer_path,
     tenant_directory,
     version_path,
 )
@@ -61,9 +62,10 @@ class AdapterStore:
                 self._files.write(path + DATA, data)
                 self._files.write(path + MANIFEST, text.encode())
             except StoreError:
-                self._discard(path + DATA)
+                # A write that is reported as failed may have been applied: no manifest may outlive its data.
+                self._discard(path + MANIFEST, path + DATA)
                 raise
-            current = self.current(tenant, name)
+            current = self._sound_current(tenant, name)
             # A writer that claimed a later number may have been faster.
             if current is None or current < ref.version:
                 self._point(ref)
@@ -117,7 +119,7 @@ class AdapterStore:
         candidates = sorted(name for name in children if NAME.fullmatch(name) and (after is None or name > after))
         found: list[str] = []
         for start in range(0, len(candidates), limit + 1):
-            chunk = {f"{adapter_directory(tenant, name)}/current": name for name in candidates[start:][: limit + 1]}
+            chunk = {pointer_path(tenant, name): name for name in candidates[start:][: limit + 1]}
             found += sorted(chunk[path] for path in self._files.existing(chunk))
             if len(found) > limit:
                 return found[:limit], found[limit - 1]
@@ -155,7 +157,7 @@ class AdapterStore:
             versions = self.versions(tenant, name)
             if version is None:
                 doomed = versions
-                if not versions and self.current(tenant, name) is None:
+                if not versions and self._files.read(pointer_path(tenant, name)) is None:
                     raise AdapterNotFound(f"There is no adapter {name!r}.")
             elif check_version(version) in versions:
                 doomed = [version]
@@ -203,28 +205,35 @@ class AdapterStore:
         return _parsed(data, f"The manifest of adapter {name}@{version}")
 
     def _pointer(self, tenant: str, name: str) -> Ref | None:
-        data = self._files.read(f"{adapter_directory(tenant, name)}/current")
+        data = self._files.read(pointer_path(tenant, name))
         if data is None:
             return None
         return _checked_ref(tenant, name, _parsed(data, f"The current pointer of adapter {name!r}"))
 
+    def _sound_current(self, tenant: str, name: str) -> int | None:
+        """As `current`, for those about to set it: a damaged pointer counts as none, and so is healed."""
+        try:
+            return self.current(tenant, name)
+        except AdapterCorrupt:
+            return None
+
     def _point(self, ref: Ref) -> None:
         text = json.dumps({"version": ref.version, "digest": ref.digest})
-        self._files.write(f"{adapter_directory(ref.tenant, ref.name)}/current", text.encode())
+        self._files.write(pointer_path(ref.tenant, ref.name), text.encode())
 
     def _settle_pointer(self, tenant: str, name: str, *, without: list[int] | None = None) -> None:
         """Let the pointer name a version that is there and not in `without`, or remove it where none is left."""
         remaining = [number for number in self.versions(tenant, name) if number not in (without or [])]
         if not remaining:
-            self._files.remove(f"{adapter_directory(tenant, name)}/current")
-        elif self.current(tenant, name) not in remaining:
+            self._files.remove(pointer_path(tenant, name))
+        elif self._sound_current(tenant, name) not in remaining:
             self._point(self._stored_ref(tenant, name, remaining[-1]))
 
-    def _discard(self, path: str) -> None:
-        try:
-            self._files.remove(path)
-        except StoreError:
-            return
+    def _discard(self, *paths: str) -> None:
+        """Remove the files in this order, as far as the place lets it."""
+        with suppress(StoreError):
+            for path in paths:
+                self._files.remove(path)
 
 
 def _parsed(data: bytes, what: str) -> dict[str, Any]:

@@ -189,6 +189,34 @@ def test_a_failed_publish_leaves_the_old_version_and_no_data(place, monkeypatch)
     assert place()._files.read(version_path("acme", "birds", 2) + ".safetensors") is None
 
 
+@pytest.mark.parametrize("can_remove", [True, False])
+def test_a_manifest_that_was_written_after_all_never_stands_alone(place, monkeypatch, can_remove):
+    store = place()
+    first, write = publish(store), store._files.write
+
+    def unconfirmed_write(path, data):
+        write(path, data)
+        if path.endswith(".json"):
+            raise StoreUnavailable("no answer")
+
+    remove = store._files.remove
+
+    def failing_remove(path):
+        if path.endswith(".json"):
+            raise StoreUnavailable("no answer")
+        remove(path)
+
+    monkeypatch.setattr(store._files, "write", unconfirmed_write)
+    if not can_remove:
+        monkeypatch.setattr(store._files, "remove", failing_remove)
+    with pytest.raises(StoreUnavailable):
+        publish(store, data=b"second")
+    after = place()
+    assert after.resolve("acme", "birds") == first
+    readable = [after.read(after.resolve("acme", f"birds@{number}")) for number in after.versions("acme", "birds")]
+    assert readable == ([DATA] if can_remove else [DATA, b"second"])
+
+
 def test_damaged_data_is_found_at_read(store):
     ref = publish(store)
     store._files.write(version_path("acme", "birds", 1) + ".safetensors", DATA[:-1])
@@ -207,6 +235,31 @@ def test_damaged_pointer_and_manifest_are_named_as_such(store, damage):
     store._files.write(version_path("acme", "birds", 1) + ".json", damage)
     with pytest.raises(AdapterCorrupt, match="birds"):
         store.resolve("acme", "birds@1")
+
+
+@pytest.mark.parametrize(
+    ("heal", "current"),
+    [
+        (lambda store: publish(store), 3),
+        (lambda store: store.set_current("acme", "birds", 1), 1),
+        (lambda store: store.delete("acme", "birds", 1), 2),
+        (lambda store: store.delete("acme", "birds"), None),
+    ],
+    ids=["publish", "set_current", "delete a version", "delete all"],
+)
+def test_a_damaged_pointer_is_healed_by_whatever_sets_it(store, heal, current):
+    publish(store), publish(store)
+    store._files.write("acme/birds/current", b"{")
+    heal(store)
+    assert store.current("acme", "birds") == current
+
+
+def test_a_damaged_pointer_to_nothing_can_be_deleted(store):
+    publish(store)
+    store.delete("acme", "birds")
+    store._files.write("acme/birds/current", b"{")
+    store.delete("acme", "birds")
+    assert store.names("acme") == ([], None)
 
 
 @pytest.mark.parametrize("reference", ["../birds", "birds/../../x", "", ".", "..", "/etc", "birds@../1", "Birds"])
