@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from itertools import count
 from typing import Any, TypeVar
 
 from adapters_store import AdapterStore, Ref, open_store
-from adapters_store.errors import AdapterNotFound, StoreUnavailable
+from adapters_store.errors import AdapterCorrupt, AdapterNotFound, StoreUnavailable
 
 FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 5.0
@@ -30,8 +31,18 @@ def open_writable(url: str, timeout_s: float) -> AdapterStore:
 def publish(
     store: AdapterStore, tenant: str, name: str, data: bytes, manifest: dict[str, Any], timeout_s: float
 ) -> Ref:
-    """Publish the next version; a store that does not answer is asked again for `timeout_s` seconds."""
-    return _asked_again(lambda: store.publish(tenant, name, data, manifest), timeout_s)
+    """Publish the job's version once; a store that does not answer is asked again for `timeout_s` seconds.
+
+    Args:
+        manifest: as `adapter_manifest` makes it; by its `job` a version is known that a failed try left after all.
+    """
+    since, tries = datetime.now(UTC).isoformat(), count()
+
+    def published() -> Ref:
+        earlier = next(tries) and find_published(store, tenant, name, job_id=manifest["job"], since=since)
+        return earlier or store.publish(tenant, name, data, manifest)
+
+    return _asked_again(published, timeout_s)
 
 
 def find_published(store: AdapterStore, tenant: str, name: str, *, job_id: str, since: str) -> Ref | None:
@@ -45,16 +56,23 @@ def find_published(store: AdapterStore, tenant: str, name: str, *, job_id: str, 
         try:
             ref = store.resolve(tenant, f"{name}@{version}")
             manifest = store.manifest(ref)
-        except AdapterNotFound:
+        except (AdapterNotFound, AdapterCorrupt):
             continue
         if manifest.get("job") == job_id:
-            current = store.current(tenant, name)
-            if current is None or current < version:
+            if _current(store, tenant, name) < version:
                 store.set_current(tenant, name, version)
             return ref
         if datetime.fromisoformat(manifest["created_at"]) < oldest:
             return None
     return None
+
+
+def _current(store: AdapterStore, tenant: str, name: str) -> int:
+    """The current version; 0 where none is, or where the pointer is damaged."""
+    try:
+        return store.current(tenant, name) or 0
+    except AdapterCorrupt:
+        return 0
 
 
 def _asked_again(ask: Callable[[], Answer], timeout_s: float) -> Answer:

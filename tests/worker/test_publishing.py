@@ -6,17 +6,27 @@ from worker.publishing import find_published, open_writable, publish
 LONG_AGO, FUTURE = "2020-01-01T00:00:00.000000Z", "2100-01-01T00:00:00.000000Z"
 
 
-class Flaky:
-    """A store that fails so many times before it works."""
+MANIFEST = {"job": "a"}
 
-    def __init__(self, store, errors):
-        self.store = store
-        self.errors = errors
 
-    def publish(self, *arguments):
-        if self.errors:
-            raise self.errors.pop()
-        return self.store.publish(*arguments)
+@pytest.fixture
+def fails(store, monkeypatch):
+    """Lets the store's next writes of files with this ending fail, as one that does not answer."""
+    write, errors = store._files.write, []
+
+    def fails(ending, *next_errors, is_applied=False):
+        errors.extend(next_errors)
+
+        def failing_write(path, data):
+            if not (path.endswith(ending) and errors):
+                return write(path, data)
+            if is_applied:
+                write(path, data)
+            raise errors.pop()
+
+        monkeypatch.setattr(store._files, "write", failing_write)
+
+    return fails
 
 
 def test_an_earlier_attempts_version_is_found(store):
@@ -34,16 +44,29 @@ def test_versions_older_than_the_job_are_not_looked_at(store):
     assert find_published(store, "t", "pets", job_id="a", since=FUTURE) is None
 
 
-def test_a_store_that_comes_back_gets_the_adapter_once(store):
-    flaky = Flaky(store, [StoreUnavailable("away"), StoreUnavailable("away")])
-    assert publish(flaky, "t", "pets", b"data", {}, timeout_s=5).version == 1
-    assert store.versions("t", "pets") == [1]
+@pytest.mark.parametrize("damage", ["current", "versions/000003.json"])
+def test_an_earlier_attempts_version_is_found_beside_what_is_damaged(store, damage):
+    for job in ("a", "b", "c"):
+        store.publish("t", "pets", job.encode(), {"job": job})
+    store._files.write(f"t/pets/{damage}", b"{")
+    assert find_published(store, "t", "pets", job_id="b", since=LONG_AGO).version == 2
+    assert store.current("t", "pets") == (2 if damage == "current" else 3)
+
+
+@pytest.mark.parametrize("is_applied", [False, True])
+@pytest.mark.parametrize("ending", [".safetensors", ".json", "current"])
+def test_a_store_that_comes_back_gets_the_adapter_once(store, fails, ending, is_applied):
+    fails(ending, StoreUnavailable("away"), StoreUnavailable("away"), is_applied=is_applied)
+    ref = publish(store, "t", "pets", b"data", MANIFEST, timeout_s=5)
+    assert store.versions("t", "pets") == [ref.version] == [store.current("t", "pets")]
+    assert store.read(ref) == b"data"
 
 
 @pytest.mark.parametrize(("error", "timeout_s"), [(StoreFull("full"), 5), (StoreUnavailable("away"), 0)])
-def test_what_does_not_pass_is_raised(store, error, timeout_s):
+def test_what_does_not_pass_is_raised(store, fails, error, timeout_s):
+    fails(".json", error)
     with pytest.raises(type(error)):
-        publish(Flaky(store, [error]), "t", "pets", b"data", {}, timeout_s=timeout_s)
+        publish(store, "t", "pets", b"data", MANIFEST, timeout_s=timeout_s)
 
 
 def test_a_store_that_cannot_be_written_is_noticed_early(tmp_path):
