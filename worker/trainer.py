@@ -83,10 +83,9 @@ class Trainer:
         tenant, name, training = job["tenant"], job["name"], job["training"]
         # Before the training, which would be for nothing where the store cannot be written.
         store = open_writable(self.settings.store_url_or_local, self.settings.publish_timeout_s)
-        if job["attempts"] > 1:
-            earlier = find_published(store, tenant, name, job_id=job["id"], since=job["created_at"])
-            if earlier is not None:
-                return {"event": "published", "version": earlier.version}
+        earlier = find_published(store, tenant, name, job_id=job["id"], since=job["created_at"])
+        if earlier is not None:
+            return {"event": "published", "version": earlier.version}
         data, header = self.method.train(
             self.staging.load(job["upload_id"]),
             training,

@@ -13,9 +13,10 @@ from typing import Any
 import structlog
 from rq import Retry
 
-from adapters_store import open_store
+from adapters_store import Ref, open_store
 from adapters_store.errors import AdapterNotFound, StoreError
 from worker.errors import RedisUnavailable
+from worker.publishing import find_published
 from worker.queue import JobQueue, adapter_deleted_error
 from worker.records import JobRecord, utc_now
 from worker.settings import WorkerSettings
@@ -75,6 +76,7 @@ class TrainingJob:
         self.attempt = 0
         self._progress: dict[str, Any] | None = None
         self._next_progress = self._next_watch = self._next_heartbeat = 0.0
+        self._has_leave = False
         self._stop_reason: str | None = None
         self._kill_at = float("inf")
         self._deadline = time.monotonic() + self.settings.job_timeout_s
@@ -107,9 +109,12 @@ class TrainingJob:
             return None
         structlog.contextvars.bind_contextvars(job=record.id, tenant=record.tenant, adapter=record.name)
         reason = self.queue.stop_reason(record.id)
+        is_last = record.attempts > self.settings.max_retries
+        if (reason is not None or is_last) and (published := self._find_published(record)):
+            return self._succeed(record, published.version)
         if reason is not None:
             return self._finish_stopped(record, reason)
-        if record.attempts > self.settings.max_retries:
+        if is_last:
             return self._fail(record, "worker_lost", _lost_sentence(record.attempts))
         record = self.records.update(
             record.id,
@@ -140,7 +145,7 @@ class TrainingJob:
                 is_trained = True
             self._look_around()
             if is_trained and self._may_publish():
-                is_trained = False
+                is_trained, self._has_leave = False, True
                 self.trainer.send({"command": "publish"})
             if time.monotonic() > self._kill_at:
                 log.warning("the trainer does not step down and is killed", reason=self._stop_reason)
@@ -193,6 +198,9 @@ class TrainingJob:
     def _stop(self, reason: str, grace_s: float) -> None:
         if self._stop_reason is None:
             self._stop_reason = reason
+            if self._has_leave and reason != "shutdown":
+                # A publication is not cut off: nobody could tell whether the version is there.
+                grace_s = max(grace_s, self.settings.publish_timeout_s)
             self._kill_at = time.monotonic() + grace_s
             log.info("the training is told to stop", reason=reason)
             self.trainer.send({"command": "stop"})
@@ -203,6 +211,8 @@ class TrainingJob:
         event, reason = outcome["event"], self._stop_reason
         if event == "published":
             return self._succeed(record, outcome["version"])
+        if self._has_leave and reason != "shutdown" and (published := self._find_published(record)):
+            return self._succeed(record, published.version)
         if event == "failed":
             return self._fail(record, outcome["code"], outcome["detail"])
         if reason == "shutdown":
@@ -268,6 +278,15 @@ class TrainingJob:
             **changes,
         )
 
+    def _find_published(self, record: JobRecord) -> Ref | None:
+        """What an attempt of this job published before it could say so, as far as the store tells."""
+        try:
+            store = open_store(self.settings.store_url_or_local)
+            return find_published(store, record.tenant, record.name, job_id=record.id, since=record.created_at)
+        except StoreError as error:
+            log.error("the store cannot tell whether the job has published", code=error.code)
+            return None
+
     def _delete_version(self, record: JobRecord, version: int) -> None:
         try:
             open_store(self.settings.store_url_or_local).delete(record.tenant, record.name, version)
@@ -278,7 +297,7 @@ class TrainingJob:
 
 
 def _job_message(record: JobRecord) -> dict[str, Any]:
-    names = ("id", "tenant", "name", "upload_id", "training", "attempts", "created_at")
+    names = ("id", "tenant", "name", "upload_id", "training", "created_at")
     return {name: getattr(record, name) for name in names}
 
 

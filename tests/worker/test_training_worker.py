@@ -1,6 +1,7 @@
 """Real worker processes on a real Redis, with a stand-in for the method."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -20,6 +21,10 @@ def published(store, record, version=1):
 
 def left_uploads(staging):
     return list(staging.root.iterdir())
+
+
+def wait_for_phase(queue, record, phase):
+    wait_until(lambda: queue.records.find(record.id).progress["phase"] == phase)
 
 
 def test_a_job_publishes_its_adapter(workers, submit, queue, store, staging):
@@ -204,18 +209,70 @@ def test_an_attempt_that_was_replaced_publishes_nothing(workers, submit, queue, 
     assert worker.poll() is None
 
 
+@pytest.mark.parametrize("attempts", [1, 0], ids=["killed", "stopped"])
 @pytest.mark.parametrize("has_pointer", [True, False], ids=["published", "pointer missing"])
-def test_a_retry_after_the_publication_publishes_nothing_more(workers, submit, queue, store, settings, has_pointer):
+def test_a_retry_after_the_publication_publishes_nothing_more(
+    workers, submit, queue, store, settings, has_pointer, attempts
+):
     record = submit(epochs=3)
-    # As a worker leaves it that is killed between the publication and the end of the record.
+    # As a worker leaves it that ends between the publication and the end of the record.
     store.publish("t", "pets", b"{}", {"job": record.id})
-    queue.records.update(record.id, state="running", attempts=1)
+    queue.records.update(record.id, state="running", attempts=attempts)
     if not has_pointer:
         (settings.data_dir / "adapters" / "t" / "pets" / "current").unlink()
     workers()
     end = wait_for_end(queue, record)
     assert (end.state, end.adapter) == ("succeeded", {"name": "pets", "version": 1})
     assert store.versions("t", "pets") == [1] and store.current("t", "pets") == 1
+
+
+@pytest.mark.parametrize("stop", [None, JobQueue.cancel], ids=["lost", "cancelled"])
+def test_the_last_attempts_publication_counts_although_it_died(workers, submit, queue, store, stop):
+    record = submit()
+    store.publish("t", "pets", b"{}", {"job": record.id})
+    queue.records.update(record.id, state="running", attempts=3)
+    if stop:
+        stop(queue, "t", record.id)
+    workers()
+    end = wait_for_end(queue, record)
+    assert (end.state, end.adapter) == ("succeeded", {"name": "pets", "version": 1})
+
+
+def test_what_a_dead_attempt_published_goes_with_its_deleted_adapter(workers, submit, queue, store):
+    record = submit()
+    queue.records.update(record.id, state="running", attempts=1)
+    queue.adapter_deleted("t", "pets")
+    store.publish("t", "pets", b"{}", {"job": record.id})
+    workers()
+    end = wait_for_end(queue, record)
+    assert (end.state, end.error["code"]) == ("failed", "adapter_deleted")
+    assert store.names("t") == ([], None)
+
+
+def test_a_stop_does_not_cut_a_publication_off(workers, submit, queue, store):
+    workers(CANCEL_GRACE_S=0.1)
+    with store._files.lock("t/pets"):
+        record = submit()
+        wait_for_phase(queue, record, "publishing")
+        queue.cancel("t", record.id)
+        time.sleep(1.5)
+        assert queue.records.find(record.id).is_live
+    end = wait_for_end(queue, record)
+    assert (end.state, end.adapter["version"], store.current("t", "pets")) == ("succeeded", 1, 1)
+
+
+def test_a_publication_counts_although_its_trainer_died(workers, submit, queue, store):
+    worker = workers(MAX_RETRIES=0)
+    with store._files.lock("t/pets"):
+        record = submit()
+        wait_for_phase(queue, record, "publishing")
+        trainer = trainer_of(worker)
+        os.kill(trainer, signal.SIGSTOP)
+        time.sleep(0.2)
+    store.publish("t", "pets", b"{}", {"job": record.id})
+    os.kill(trainer, signal.SIGKILL)
+    end = wait_for_end(queue, record)
+    assert (end.state, end.attempts, end.adapter) == ("succeeded", 1, {"name": "pets", "version": 1})
 
 
 def test_a_store_that_cannot_be_written_fails_the_job(workers, submit, queue, settings):
