@@ -1,6 +1,7 @@
 """What a fit that was cut off needs to go on: one safetensors file, replaced whole at every epoch."""
 
 import json
+import logging
 import os
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -8,7 +9,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -17,6 +18,8 @@ from aspl.training_config import TrainingConfig
 
 # A run is one learner's work, such as `joint/2`: the candidate and the fold that it leaves out.
 Runs = dict[str, dict[str, Tensor]]
+
+log = logging.getLogger(__name__)
 
 
 def fit_key(clap: FrozenClap, waveforms: Sequence[np.ndarray], labels: Sequence[str], config: TrainingConfig) -> str:
@@ -50,10 +53,16 @@ class TrainingCheckpoint:
         return runs
 
     def save(self, runs: Runs) -> None:
-        """Replace the file in one step, so that a process killed here leaves the last epoch's."""
+        """Replace the file in one step, so that a process killed here leaves the last epoch's.
+
+        Where that fails, for want of disk space as a rule, the fit goes on without: it can still end well.
+        """
         tensors = {
             f"{run}|{name}": value.contiguous() for run, entries in runs.items() for name, value in entries.items()
         }
         temporary = self.path.with_suffix(".partial")
-        save_file(tensors, temporary, metadata={"key": self.key})
-        os.replace(temporary, self.path)
+        try:
+            save_file(tensors, temporary, metadata={"key": self.key})
+            os.replace(temporary, self.path)
+        except (OSError, SafetensorError) as error:
+            log.warning("the training's checkpoint cannot be saved: %s", error)
