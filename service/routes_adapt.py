@@ -23,6 +23,7 @@ ERRORS = responses(
     "bad_request", "idempotency_in_flight", "body_too_large", "too_many_files", "upload_too_large", "invalid_request",
     "labels_invalid", "adapter_name_invalid", "audio_prompt_invalid", "training_config_invalid", "upload_invalid",
     "label_invalid", "archive_invalid", "idempotency_mismatch", "tenant_queue_full", "queue_full", "redis_unavailable",
+    "staging_unavailable",
 )  # fmt: skip
 ACCEPTED = {202: {"headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}}}}
 CONFIG_FIELDS = ("method", "audio_prompt", "preset", "template", "epochs", "learning_rate", "batch_size", "seed")

@@ -47,6 +47,12 @@ class IdempotencyMismatch(WorkerError):
     code = "idempotency_mismatch"
 
 
+class StagingUnavailable(WorkerError):
+    """The disk that uploads wait on cannot be written or read, most often because it is full."""
+
+    code = "staging_unavailable"
+
+
 class UploadNotFound(WorkerError):
     """No upload of that id is staged (any more)."""
 

@@ -10,11 +10,14 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
-from worker.errors import LabelInvalid, UploadInvalid, UploadNotFound, UploadTooLarge
+import structlog
+
+from worker.errors import LabelInvalid, StagingUnavailable, UploadInvalid, UploadNotFound, UploadTooLarge
 from worker.settings import Settings
 
 MANIFEST = "manifest.json"
@@ -22,6 +25,20 @@ CHECKPOINT = "checkpoint.safetensors"
 CHUNK_BYTES = 256 * 1024
 MIN_LABELS = 2
 UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
+
+log = structlog.get_logger()
+
+
+@contextmanager
+def _disk_faults() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        log.error("the disk of the uploads fails", error=str(error))
+        fault = error.strerror or type(error).__name__
+        raise StagingUnavailable(
+            f"the clips cannot be kept on this service's disk ({fault}); try again later, or with fewer clips"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -71,19 +88,24 @@ class _Tally:
 
 
 class Staging:
-    """The uploads of one data directory; one thread at a time adds to an upload."""
+    """The uploads of one data directory; one thread at a time adds to an upload.
+
+    What writes or reads an upload raises StagingUnavailable where the disk fails.
+    """
 
     def __init__(self, data_dir: Path, limits: UploadLimits | None = None):
         self.root = data_dir / "staging"
         self.limits = limits or UploadLimits()
         self._tallies: dict[str, _Tally] = {}
 
+    @_disk_faults()
     def new_upload(self) -> str:
         """Make an empty upload and return its id."""
         upload_id = uuid.uuid4().hex
         (self.root / upload_id).mkdir(parents=True)
         return upload_id
 
+    @_disk_faults()
     def add_clip(
         self, upload_id: str, label: str, chunks: Iterable[bytes] | BinaryIO, *, filename: str = ""
     ) -> StagedClip:
@@ -122,6 +144,7 @@ class Staging:
             for member in members(archive, self.limits)
         ]
 
+    @_disk_faults()
     def clips(self, upload_id: str) -> list[StagedClip]:
         """What the upload holds, in the order in which it came."""
         manifest = self.directory(upload_id) / MANIFEST
@@ -151,6 +174,7 @@ class Staging:
         if len(labels) < MIN_LABELS:
             raise UploadInvalid(f"clips of at least {MIN_LABELS} different labels are needed, not {len(labels)}")
 
+    @_disk_faults()
     def check_audio(self, upload_id: str) -> list[StagedClip]:
         """Decode every clip and mark those that cannot be used; slow, for a thread of its own.
 

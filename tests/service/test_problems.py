@@ -145,6 +145,11 @@ def full_store(service):
     return service.import_file(data)
 
 
+def missing_staging(service):
+    service.context.settings.data_dir.joinpath("staging").write_text("no directory")
+    return service.adapt()
+
+
 def lost_redis(service):
     pool = service.context.records.redis.connection_pool
     pool.disconnect()
@@ -189,6 +194,7 @@ PROVOKED = {
     "queue_timeout": late,
     "not_ready": stopped_engine,
     "store_unavailable": missing_store,
+    "staging_unavailable": missing_staging,
     "queue_full": many_jobs,
     "redis_unavailable": lost_redis,
     "store_full": full_store,

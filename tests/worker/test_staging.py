@@ -9,7 +9,14 @@ import zipfile
 import pytest
 
 from tests.worker.sounds import tone
-from worker.errors import ArchiveInvalid, LabelInvalid, UploadInvalid, UploadNotFound, UploadTooLarge
+from worker.errors import (
+    ArchiveInvalid,
+    LabelInvalid,
+    StagingUnavailable,
+    UploadInvalid,
+    UploadNotFound,
+    UploadTooLarge,
+)
 from worker.staging import Staging, UploadLimits
 
 
@@ -23,6 +30,31 @@ def test_clips_come_back_in_order_with_their_labels(staging, upload):
     staging.add_clip(upload, "Katze 🐱", io.BytesIO(b"def"))
     loaded = staging.load(upload)
     assert [(path.read_bytes(), label) for path, label in loaded] == [(b"abc", "dog"), (b"def", "Katze 🐱")]
+
+
+def test_a_full_disk_is_named(staging, upload):
+    staging.add_clip(upload, "dog", [b"a"])
+    manifest = staging.directory(upload) / "manifest.json"
+    manifest.unlink()
+    manifest.symlink_to("/dev/full")
+    with pytest.raises(StagingUnavailable, match=r"No space left on device.*try again later"):
+        staging.add_clip(upload, "cat", [b"b"])
+
+
+def test_a_disk_that_is_not_there_is_named(staging):
+    staging.root.write_text("not a directory")
+    with pytest.raises(StagingUnavailable):
+        staging.new_upload()
+
+
+def test_a_clip_that_cannot_be_read_back_is_named(staging, upload):
+    for label in ("dog", "cat"):
+        staging.add_clip(upload, label, [b"a"])
+    path, _ = staging.load(upload)[0]
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(StagingUnavailable):
+        staging.check_audio(upload)
 
 
 def test_the_digest_is_of_labels_and_bytes_alone(staging):
