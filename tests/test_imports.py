@@ -13,7 +13,10 @@ MAY_IMPORT = {
     "worker": {"worker", "aspl", "adapters_store"},
     "service": OURS,
 }
-JOB_CODE = {"worker.training_job", "worker.trainer", "worker.training_worker"}
+JOB_CODE = {
+    f"worker.{name}"
+    for name in ("training_job", "training_worker", "trainer", "trainer_process", "method", "publishing")
+}
 
 
 def imported(path: Path) -> set[str]:

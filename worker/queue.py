@@ -160,13 +160,6 @@ class JobQueue:
             reason = self.redis.get(self.cancel_key(job_id))
         return reason.decode() if reason else None
 
-    def depth(self, tenant: str | None = None) -> int:
-        """The number of unfinished jobs, of one tenant or of all."""
-        with translated():
-            if tenant is None:
-                return self.redis.zcard(LIVE_KEY)
-            return self.redis.scard(self.records.live_key(tenant))
-
     def workers(self) -> list[ReadyWorker]:
         """The workers that are ready for jobs, or at one; one that was killed is listed for some two minutes more."""
         found = []
@@ -176,10 +169,6 @@ class JobQueue:
                 if pid is not None:
                     found.append(ReadyWorker(hostname.decode(), int(pid)))
         return found
-
-    def num_workers(self) -> int:
-        """The number of workers that are ready for jobs, or at one."""
-        return len(self.workers())
 
     def claim(self, tenant: str, key: str, digest: str | None = None) -> JobRecord | None:
         """Reserve an Idempotency-Key, before the body is read and again when its digest is known.

@@ -195,16 +195,10 @@ class JobRecords:
                 except WatchError:
                     continue
 
-    def events(self, job_id: str, *, after: str = "0", block_s: float = 0.0, limit: int = 100) -> list[JobEvent]:
-        """The job's changes after the event `after` ("0": from the first), oldest first.
-
-        Args:
-            after: an event's id, as a client's Last-Event-ID.
-            block_s: how long to wait for one where there is none yet, in seconds.
-        """
-        block_ms = max(1, int(block_s * 1000)) if block_s > 0 else None
+    def events(self, job_id: str, *, after: str = "0", limit: int = 100) -> list[JobEvent]:
+        """The job's changes after the event with the id `after` ("0": from the first), oldest first."""
         with translated():
-            answer = self.redis.xread({self.events_key(job_id): after}, count=limit, block=block_ms)
+            answer = self.redis.xread({self.events_key(job_id): after}, count=limit)
         return self.parse_events(answer)
 
     @staticmethod

@@ -67,11 +67,6 @@ class Settings(BaseSettings):
         """The URL of the adapter store: the one given, else a directory in the data directory."""
         return self.store_url or str(self.data_dir / "adapters")
 
-    @property
-    def staging_dir(self) -> Path:
-        """Where uploads wait for their job; the workers and the API must see the same directory."""
-        return self.data_dir / "staging"
-
 
 class WorkerSettings(Settings):
     """Settings of `python -m worker` alone."""

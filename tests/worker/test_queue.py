@@ -49,7 +49,7 @@ def test_queues_are_bounded_per_tenant_and_in_all(redis, settings):
     submit(queue, "b")
     with pytest.raises(QueueFull):
         submit(queue, "b")
-    assert (queue.depth("a"), queue.depth("b"), queue.depth()) == (2, 1, 3)
+    assert (len(queue.records.live_of("a")), len(queue.records.live_of("b"))) == (2, 1)
 
 
 def test_a_cancelled_job_leaves_the_queue_and_the_next_moves_up(queue, redis):
@@ -57,7 +57,7 @@ def test_a_cancelled_job_leaves_the_queue_and_the_next_moves_up(queue, redis):
     assert queue.cancel("t", second.id).state == "cancelled"
     assert queue.cancel("t", first.id).public()["ended_at"] is not None
     assert waiting(redis) == [third.id]
-    assert queue.depth("t") == 1
+    assert queue.records.live_of("t") == [third]
     assert Job.fetch(third.id, connection=redis, serializer="json").get_status() == JobStatus.QUEUED
 
 
@@ -137,7 +137,7 @@ def test_redis_away_is_named(settings):
     with pytest.raises(RedisUnavailable):
         submit(queue)
     with pytest.raises(RedisUnavailable):
-        queue.depth()
+        queue.workers()
 
 
 def test_nothing_in_redis_is_pickled(queue, redis):

@@ -1,6 +1,5 @@
 import json
 import threading
-import time
 from dataclasses import replace
 
 import pytest
@@ -76,21 +75,6 @@ def test_an_event_holds_only_what_is_shown_and_the_attempt(records, redis):
 def test_a_description_is_stored_as_it_is(records, redis):
     create(records, training={"description": "🐈"})
     assert redis.hget(records.record_key(ID), "training").decode() == '{"description": "🐈"}'
-
-
-def test_a_reader_waits_for_the_next_event(records, redis_url):
-    create(records)
-    last = records.events(ID)[-1].id
-
-    def later():
-        time.sleep(0.2)
-        JobRecords(connect(redis_url), ttl_s=100).update(ID, state="running")
-
-    thread = threading.Thread(target=later)
-    thread.start()
-    events = records.events(ID, after=last, block_s=5)
-    thread.join()
-    assert [event.record.state for event in events] == ["running"]
 
 
 def test_events_of_both_redis_protocols_are_read(records, redis_url):

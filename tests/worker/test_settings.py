@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import pytest
 from pydantic import ValidationError
 
@@ -11,7 +9,6 @@ def test_settings_come_from_the_environment(monkeypatch):
     monkeypatch.setenv("EARSHOT_DATA_DIR", "/somewhere")
     settings = Settings()
     assert settings.max_clips == 7
-    assert settings.staging_dir == Path("/somewhere/staging")
     assert settings.store_url_or_local == "/somewhere/adapters"
     assert settings.redis_url_or_private == "unix:///somewhere/redis.sock"
 

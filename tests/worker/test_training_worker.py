@@ -172,7 +172,7 @@ def test_an_idle_worker_stops_at_once(workers, queue, signum):
     assert worker.wait(timeout=5) == 0
     assert time.monotonic() - begin < 2
     assert not is_alive(trainer)
-    assert queue.num_workers() == 0
+    assert queue.workers() == []
 
 
 def test_tenants_take_turns(workers, submit, queue):
@@ -319,7 +319,7 @@ def test_a_job_outlives_a_restart_of_redis(settings, tmp_path_factory):
     queue = JobQueue(connect(url), own)
     worker = start_worker(own)
     try:
-        wait_until(queue.num_workers)
+        wait_until(queue.workers)
         upload = queue.staging.new_upload()
         queue.staging.add_clip(upload, "cat", [b"a"])
         record = queue.submit("t", "pets", upload, {"epochs": 40, "epoch_s": 0.1})
@@ -359,7 +359,7 @@ def test_a_worker_stops_in_time_without_redis(settings, tmp_path_factory):
     queue = JobQueue(connect(url), own)
     worker = start_worker(own)
     try:
-        wait_until(queue.num_workers)
+        wait_until(queue.workers)
         upload = queue.staging.new_upload()
         queue.staging.add_clip(upload, "cat", [b"a"])
         wait_for_epoch(queue, queue.submit("t", "pets", upload, {"epochs": 1000, "epoch_s": 0.1}), 1)
