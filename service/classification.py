@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -60,6 +61,7 @@ class Classifier:
         *,
         clap: FrozenClap,
         store: AdapterStore,
+        resolvers: Executor,
         cache: AdapterCache,
         decoder: Decoder,
         engine: Engine,
@@ -69,6 +71,7 @@ class Classifier:
     ):
         self._clap = clap
         self._store = store
+        self._resolvers = resolvers
         self._cache = cache
         self._decoder = decoder
         self._engine = engine
@@ -105,7 +108,9 @@ class Classifier:
         """The version that the request means; from here on it keeps to it."""
         if question.adapter is None:
             return None
-        return await asyncio.to_thread(self._store.resolve, question.tenant, question.adapter)
+        # Threads of its own: whatever else holds threads up, a slow upload or a hung Redis, must not stop this.
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._resolvers, self._store.resolve, question.tenant, question.adapter)
 
     def _adapter(self, question: Question, ref: Ref | None) -> AbstractAsyncContextManager[Adapter]:
         if ref is not None:

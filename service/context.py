@@ -29,6 +29,9 @@ from worker.staging import Staging, UploadLimits
 
 EVENTS_TIMEOUT_S = 10.0  # longer than any blocking read
 RATE_TIMEOUT_S = 0.1  # in the path of every request, which can do without
+JOBS_TIMEOUT_S = 2.0  # and that four times over, in one of the threads that uploads need too
+HEALTH_TIMEOUT_S = 1.0  # less than a prober waits
+RESOLVE_THREADS = 8  # they wait for the store, and compute nothing
 CPU_BATCHES = (1, 2, 4, 8)
 CUDA_BATCHES = (8, 16, 32, 64)
 
@@ -50,9 +53,11 @@ class Context:
     records: JobRecords
     jobs: JobQueue
     loaders: ThreadPoolExecutor
+    resolvers: ThreadPoolExecutor
     uploaders: ThreadPoolExecutor
     async_redis: AsyncRedis
     rate_redis: AsyncRedis
+    health_redis: AsyncRedis
     is_draining: bool = False
     """The service ends: no answer may go on for longer than it must."""
 
@@ -63,6 +68,7 @@ class Context:
         metrics = Metrics()
         store = open_store(settings.store_url_or_local)
         loaders = ThreadPoolExecutor(settings.load_threads, thread_name_prefix="load")
+        resolvers = ThreadPoolExecutor(RESOLVE_THREADS, thread_name_prefix="resolve")
         cache = AdapterCache(max_bytes=settings.cache_bytes, executor=loaders, metrics=metrics)
         decoder = Decoder(
             num_threads=settings.decode_threads,
@@ -79,6 +85,7 @@ class Context:
         classifier = Classifier(
             clap=clap,
             store=store,
+            resolvers=resolvers,
             cache=cache,
             decoder=decoder,
             engine=engine,
@@ -86,7 +93,7 @@ class Context:
             queue_timeout_s=settings.queue_timeout_s,
             max_windows=settings.max_request_windows,
         )
-        redis = connect(settings.redis_url_or_private)
+        redis = connect(settings.redis_url_or_private, socket_timeout_s=JOBS_TIMEOUT_S)
         return cls(
             settings=settings,
             clap=clap,
@@ -101,14 +108,11 @@ class Context:
             records=JobRecords(redis, ttl_s=settings.job_ttl_s),
             jobs=JobQueue(redis, settings),
             loaders=loaders,
+            resolvers=resolvers,
             uploaders=ThreadPoolExecutor(settings.upload_threads, thread_name_prefix="upload"),
             async_redis=AsyncRedis.from_url(settings.redis_url_or_private, socket_timeout=EVENTS_TIMEOUT_S),
-            rate_redis=AsyncRedis.from_url(
-                settings.redis_url_or_private,
-                socket_timeout=RATE_TIMEOUT_S,
-                socket_connect_timeout=RATE_TIMEOUT_S,
-                retry=Retry(NoBackoff(), 0),
-            ),
+            rate_redis=_impatient_redis(settings, RATE_TIMEOUT_S),
+            health_redis=_impatient_redis(settings, HEALTH_TIMEOUT_S),
         )
 
     def start(self) -> None:
@@ -120,10 +124,22 @@ class Context:
         self.engine.stop()
         self.decoder.close()
         self.loaders.shutdown(cancel_futures=True)
+        self.resolvers.shutdown(cancel_futures=True)
         self.uploaders.shutdown(cancel_futures=True)
         await self.async_redis.aclose()
         await self.rate_redis.aclose()
+        await self.health_redis.aclose()
         self.records.redis.close()
+
+
+def _impatient_redis(settings: ServiceSettings, timeout_s: float) -> AsyncRedis:
+    """A client that asks once: while Redis hangs it holds up neither a thread nor, for long, its caller."""
+    return AsyncRedis.from_url(
+        settings.redis_url_or_private,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=Retry(NoBackoff(), 0),
+    )
 
 
 def load_clap(settings: ServiceSettings) -> FrozenClap:

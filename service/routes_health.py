@@ -40,7 +40,7 @@ async def readyz(context: ServiceContext) -> dict[str, str]:
     if not context.engine.is_fresh(context.settings.ready_age_s):
         await _probe(context)
     try:
-        await asyncio.to_thread(context.records.redis.ping)
+        await context.health_redis.ping()
     except RedisError as error:
         raise RedisUnavailable("the job queue does not answer; try again in a few seconds") from error
     return {"status": "ok"}
@@ -67,7 +67,8 @@ async def metrics(context: ServiceContext) -> Response:
     """Prometheus text."""
     context.metrics.queue_windows.set(context.engine.queue.num_windows())
     # Without Redis the other figures are still wanted, and the last known number of jobs is better than none.
-    with suppress(RedisUnavailable):
+    with suppress(RedisError, RedisUnavailable):
+        await context.health_redis.ping()  # counting holds a thread, and while Redis hangs every scrape would hold one
         num_unfinished = await asyncio.to_thread(context.records.num_unfinished)
         for state, num_jobs in num_unfinished.items():
             context.metrics.jobs.labels(state).set(num_jobs)

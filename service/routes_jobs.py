@@ -12,7 +12,6 @@ from starlette.responses import JSONResponse
 from service.context import Context, ServiceContext, Tenant
 from service.problems import responses
 from service.schemas import Job, JobList
-from worker.errors import RedisUnavailable
 from worker.records import JobEvent, JobRecord
 
 BLOCK_S = 2.0
@@ -83,10 +82,10 @@ async def events(
 async def _is_live(context: Context, job_id: str) -> bool:
     """Whether more can come of the job; yes while Redis cannot be asked."""
     try:
-        record = await asyncio.to_thread(context.records.find, job_id)
-    except RedisUnavailable:
+        stored = await context.async_redis.hgetall(context.records.record_key(job_id))
+    except (ConnectionError, TimeoutError):
         return True
-    return record is not None and record.is_live
+    return bool(stored) and JobRecord.from_fields(stored).is_live
 
 
 async def _read(context: Context, job_id: str, after: str, *, block_s: float) -> list[JobEvent]:

@@ -13,8 +13,9 @@ CONNECT_TIMEOUT_S = 5.0
 def connect(url: str, *, num_retries: int = 3, socket_timeout_s: float | None = 10.0) -> Redis:
     """A client for `url` that asks again, with growing pauses, while Redis does not answer.
 
-    Three retries take half a second, which a waiting caller can bear; forty take most of a minute, which a
-    restarting server needs. Answers are bytes, as RQ wants them.
+    Of a Redis that refuses, three retries take half a second, which a waiting caller can bear; forty take most of a
+    minute, which a restarting server needs. One that hangs holds every try for `socket_timeout_s`. Answers are bytes,
+    as RQ wants them.
     """
     return Redis.from_url(
         url,
