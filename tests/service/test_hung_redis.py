@@ -14,6 +14,7 @@ from tests.service.sounds import tone
 from worker import private_redis
 
 NUM_CALLERS = 24
+PROMPT_S = 8.0  # on a busy machine; a thread that waited for this Redis would take 40
 
 
 @pytest.fixture
@@ -34,8 +35,8 @@ def settings(redis_process, tmp_path):
 def test_classification_goes_on_and_readiness_tells(redis_process, address, publish):
     publish("animals", ["dog", "cat"])
     question = {"files": [("audio", ("a.wav", tone(440)))], "data": {"adapter": "animals"}}
-    assert httpx2.post(f"{address}/classify", **question).status_code == 200
-    assert httpx2.get(f"{address}/readyz").status_code == 200
+    assert httpx2.post(f"{address}/classify", timeout=20, **question).status_code == 200
+    assert httpx2.get(f"{address}/readyz", timeout=20).status_code == 200
     redis, _ = redis_process
     redis.send_signal(signal.SIGSTOP)
     with ThreadPoolExecutor(2 * NUM_CALLERS) as callers:
@@ -44,15 +45,15 @@ def test_classification_goes_on_and_readiness_tells(redis_process, address, publ
         wait(probes + scrapes, 0.2)  # all are under way
         started_at = time.monotonic()
         answer = httpx2.post(f"{address}/classify", timeout=20, **question)
-        assert (answer.status_code, time.monotonic() - started_at < 3) == (200, True)
+        assert (answer.status_code, time.monotonic() - started_at < PROMPT_S) == (200, True)
         for probe in probes:
             answer, elapsed_s = probe.result()
-            assert (answer.status_code, answer.json()["code"], elapsed_s < 3) == (503, "redis_unavailable", True)
+            assert (answer.status_code, answer.json()["code"], elapsed_s < PROMPT_S) == (503, "redis_unavailable", True)
         for scrape in scrapes:
             answer, elapsed_s = scrape.result()
-            assert (answer.status_code, elapsed_s < 3) == (200, True)
+            assert (answer.status_code, elapsed_s < PROMPT_S) == (200, True)
     redis.send_signal(signal.SIGCONT)
-    assert httpx2.get(f"{address}/readyz").status_code == 200
+    assert httpx2.get(f"{address}/readyz", timeout=20).status_code == 200
 
 
 def timed(url):
