@@ -14,7 +14,7 @@ from adapters_store import AdapterStore, Ref
 from aspl import Adapter, FrozenClap
 from aspl.errors import AsplError
 from service.adapter_cache import AdapterCache, StoredKey, ZeroShotKey
-from service.decoding import DecodedClip, Decoder
+from service.decoding import DecodedClip, Decoder, settle
 from service.engine import Engine
 from service.metrics import Metrics
 from service.problems import ServiceError, describe
@@ -163,11 +163,9 @@ async def _heard(clip: DecodedClip, scoring: "asyncio.Future[Scored]") -> Heard 
 
 
 async def _cancel(futures: Sequence["asyncio.Future[Any]"]) -> None:
-    pending = [future for future in futures if not future.done()]
-    for future in pending:
+    for future in futures:
         future.cancel()
-    # Also those that have failed: their errors count as seen.
-    await asyncio.gather(*futures, return_exceptions=True)
+    await settle(futures)
 
 
 def _row(name: str, outcome: Heard | Exception, adapter: Adapter, question: Question) -> dict[str, Any]:

@@ -2,9 +2,11 @@
 
 import asyncio
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -32,23 +34,25 @@ class Decoder:
         self.max_waiting = max_waiting
         self.max_clip_s = max_clip_s
         self._metrics = metrics
-        self._num_waiting = 0
+        self._unfinished: set[Future[DecodedClip]] = set()
         self._pool = ThreadPoolExecutor(num_threads, thread_name_prefix="decode")
 
     async def decode(self, file: BinaryIO) -> DecodedClip:
         """Decode one file; raises aspl's Audio errors, and `ServiceError` when too much waits."""
-        if self._num_waiting >= self.max_waiting:
+        if len(self._unfinished) >= self.max_waiting:
             limit = ("max_decoding", self.max_waiting)
             raise ServiceError("overloaded", "Too many clips wait to be decoded; try again shortly.", limit=limit)
-        self._num_waiting += 1
         decoding = self._pool.submit(self._decode, file)
+        self._unfinished.add(decoding)
+        decoding.add_done_callback(self._unfinished.discard)
+        ending = asyncio.wrap_future(decoding)
         try:
-            return await asyncio.wrap_future(decoding)
-        finally:
-            # Cancelled in mid-decoding: the file must stay open until the thread has let go of it.
-            if not decoding.done() and not decoding.cancel():
-                await asyncio.wait([asyncio.wrap_future(decoding)])
-            self._num_waiting -= 1
+            return await asyncio.shield(ending)
+        except asyncio.CancelledError:
+            # In mid-decoding the file must stay open until the thread has let go of it.
+            if not decoding.cancel():
+                await settle([ending])
+            raise
 
     def close(self) -> None:
         """End the threads once they have finished what they are at."""
@@ -61,3 +65,13 @@ class Decoder:
         elapsed_s = time.perf_counter() - started_at
         self._metrics.decode_s.observe(elapsed_s)
         return DecodedClip(windows, spans_s, clip.duration_s, clip.is_silent, clip.is_truncated, elapsed_s * 1e3)
+
+
+async def settle(futures: Sequence["asyncio.Future[Any]"]) -> None:
+    """Wait until all have ended, also where the waiting itself is cancelled: what they use may be taken away after."""
+    while pending := [future for future in futures if not future.done()]:
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait(pending)
+    for future in futures:
+        if not future.cancelled():
+            future.exception()  # counts as seen

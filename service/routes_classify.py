@@ -9,6 +9,7 @@ from starlette.responses import JSONResponse
 
 from service.classification import NamedFile, Question
 from service.context import ServiceContext, Tenant
+from service.decoding import settle
 from service.forms import ClassifyBody, check_labels, check_num_files, check_template, split_labels
 from service.problems import ServiceError, responses
 from service.schemas import Classification
@@ -55,7 +56,7 @@ async def classify(request: Request, form: ClassifyBody, tenant: Tenant, context
     finally:
         leaving.cancel()
         answering.cancel()
-        await asyncio.gather(answering, leaving, return_exceptions=True)
+        await settle([answering, leaving])  # the form's files are closed after this
 
 
 def _name_in_log(adapter: dict[str, Any] | None) -> None:
