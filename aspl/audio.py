@@ -88,8 +88,14 @@ def windows(waveform: np.ndarray) -> tuple[np.ndarray, list[tuple[float, float]]
         return padded[None], [(0.0, num_samples / SAMPLE_RATE_HZ)]
     last = num_samples - WINDOW_SAMPLES
     starts = [*range(0, last, HOP_SAMPLES), last]
+    assert len(starts) == num_windows(num_samples)
     cut = np.stack([waveform[start : start + WINDOW_SAMPLES] for start in starts])
     return cut, [(start / SAMPLE_RATE_HZ, (start + WINDOW_SAMPLES) / SAMPLE_RATE_HZ) for start in starts]
+
+
+def num_windows(num_samples: int) -> int:
+    """How many windows `windows` cuts a waveform of so many samples into."""
+    return 1 + max(0, -(-(num_samples - WINDOW_SAMPLES) // HOP_SAMPLES))
 
 
 class _Waveform:

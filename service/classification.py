@@ -16,6 +16,7 @@ from aspl.errors import AsplError
 from service.adapter_cache import AdapterCache, StoredKey, ZeroShotKey
 from service.decoding import DecodedClip, Decoder, settle
 from service.engine import Engine
+from service.held_windows import HeldWindows
 from service.metrics import Metrics
 from service.problems import ServiceError, describe
 from service.ticket import Scored, Ticket
@@ -64,32 +65,33 @@ class Classifier:
         resolvers: Executor,
         cache: AdapterCache,
         decoder: Decoder,
+        held: HeldWindows,
         engine: Engine,
         metrics: Metrics,
         queue_timeout_s: float,
-        max_windows: int,
     ):
         self._clap = clap
         self._store = store
         self._resolvers = resolvers
         self._cache = cache
         self._decoder = decoder
+        self._held = held
         self._engine = engine
         self._metrics = metrics
         self._queue_timeout_s = queue_timeout_s
-        self._max_windows = max_windows
 
     async def answer(self, question: Question) -> dict[str, Any]:
         """The body of the answer; raises what fails the request as a whole."""
         started_at = time.perf_counter()
         self._engine.queue.check_room(question.tenant)
         ref = await self._resolve(question)
-        clips = [asyncio.ensure_future(self._decoder.decode(file.content)) for file in question.files]
-        try:
-            async with self._adapter(question, ref) as adapter:
-                outcomes = await self._hear(question, adapter, clips)
-        finally:
-            await _cancel(clips)
+        with self._held.of_request(question.tenant) as hold:
+            clips = [asyncio.ensure_future(self._decoder.decode(file.content, hold)) for file in question.files]
+            try:
+                async with self._adapter(question, ref) as adapter:
+                    outcomes = await self._hear(question, adapter, clips)
+            finally:
+                await _cancel(clips)
         for outcome in outcomes:
             self._metrics.clips.labels("unusable" if isinstance(outcome, Exception) else "scored").inc()
         if len(outcomes) == 1 and isinstance(outcomes[0], Exception):
@@ -122,7 +124,6 @@ class Classifier:
         self, question: Question, adapter: Adapter, clips: Sequence["asyncio.Future[DecodedClip]"]
     ) -> list[Heard | Exception]:
         """For each file what was heard, or why that file could not be used."""
-        num_windows = 0
         waiting: list[tuple[DecodedClip, asyncio.Future[Scored]] | Exception] = []
         try:
             for decoding in clips:
@@ -131,8 +132,6 @@ class Classifier:
                 except AsplError as error:
                     waiting.append(error)
                     continue
-                num_windows += len(clip.windows)
-                self._check_windows(num_windows)
                 waiting.append((clip, self._submit(question, adapter, clip)))
             return [item if isinstance(item, Exception) else await _heard(*item) for item in waiting]
         finally:
@@ -143,14 +142,6 @@ class Classifier:
         deadline = time.monotonic() + self._queue_timeout_s
         ticket = Ticket(question.tenant, clip.windows, adapter, deadline, wants_windows=question.wants_windows)
         return asyncio.wrap_future(self._engine.submit(ticket))
-
-    def _check_windows(self, num_windows: int) -> None:
-        if num_windows > self._max_windows:
-            raise ServiceError(
-                "too_many_windows",
-                f"The clips make more than max_request_windows = {self._max_windows} windows of 10 s.",
-                limit=("max_request_windows", self._max_windows),
-            )
 
 
 async def _heard(clip: DecodedClip, scoring: "asyncio.Future[Scored]") -> Heard | Exception:

@@ -18,6 +18,7 @@ from service.adapter_cache import AdapterCache
 from service.classification import Classifier
 from service.decoding import Decoder
 from service.engine import Engine, measure_batch_windows
+from service.held_windows import HeldWindows
 from service.keys import KeyFile
 from service.metrics import Metrics
 from service.settings import ServiceSettings
@@ -76,6 +77,11 @@ class Context:
             max_clip_s=settings.max_clip_s,
             metrics=metrics,
         )
+        held = HeldWindows(
+            max_windows=settings.max_held_windows,
+            max_tenant_windows=settings.max_tenant_held_windows,
+            max_request_windows=settings.max_request_windows,
+        )
         queue = TenantQueue(
             max_windows=settings.max_queue_windows, max_tenant_windows=settings.max_tenant_queue_windows
         )
@@ -88,10 +94,10 @@ class Context:
             resolvers=resolvers,
             cache=cache,
             decoder=decoder,
+            held=held,
             engine=engine,
             metrics=metrics,
             queue_timeout_s=settings.queue_timeout_s,
-            max_windows=settings.max_request_windows,
         )
         redis = connect(settings.redis_url_or_private, socket_timeout_s=JOBS_TIMEOUT_S)
         return cls(

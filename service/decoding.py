@@ -11,6 +11,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from aspl import audio
+from aspl.errors import AsplError
+from service.held_windows import Hold
 from service.metrics import Metrics
 from service.problems import ServiceError
 
@@ -37,12 +39,15 @@ class Decoder:
         self._unfinished: set[Future[DecodedClip]] = set()
         self._pool = ThreadPoolExecutor(num_threads, thread_name_prefix="decode")
 
-    async def decode(self, file: BinaryIO) -> DecodedClip:
-        """Decode one file; raises aspl's Audio errors, and `ServiceError` when too much waits."""
+    async def decode(self, file: BinaryIO, hold: Hold) -> DecodedClip:
+        """Decode one file, whose windows the request is to `hold`.
+
+        Raises aspl's Audio errors, and `ServiceError` when too much waits or is held.
+        """
         if len(self._unfinished) >= self.max_waiting:
             limit = ("max_decoding", self.max_waiting)
             raise ServiceError("overloaded", "Too many clips wait to be decoded; try again shortly.", limit=limit)
-        decoding = self._pool.submit(self._decode, file)
+        decoding = self._pool.submit(self._decode, file, hold)
         self._unfinished.add(decoding)
         decoding.add_done_callback(self._unfinished.discard)
         ending = asyncio.wrap_future(decoding)
@@ -58,9 +63,17 @@ class Decoder:
         """End the threads once they have finished what they are at."""
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _decode(self, file: BinaryIO) -> DecodedClip:
+    def _decode(self, file: BinaryIO, hold: Hold) -> DecodedClip:
+        try:
+            return self._cut(file, hold)
+        except (AsplError, ServiceError) as error:
+            # Its traceback would keep the samples, uncounted, until the request's other clips are done.
+            raise error.with_traceback(None) from None
+
+    def _cut(self, file: BinaryIO, hold: Hold) -> DecodedClip:
         started_at = time.perf_counter()
         clip = audio.decode(file, max_duration_s=self.max_clip_s)
+        hold(audio.num_windows(len(clip.waveform)))  # before they are cut, for the cut is a copy
         windows, spans_s = audio.windows(clip.waveform)
         elapsed_s = time.perf_counter() - started_at
         self._metrics.decode_s.observe(elapsed_s)

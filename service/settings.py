@@ -30,6 +30,10 @@ class ServiceSettings(Settings):
     batch_windows: int = Field(0, ge=0, description="most windows in a batch; 0: measured at the start")
     max_queue_windows: int = Field(256, gt=0, description="most windows that wait for the model")
     max_tenant_queue_windows: int = Field(192, gt=0, description="most of them that one tenant may have")
+    max_held_windows: int = Field(
+        512, gt=0, description="most windows that requests hold until they are answered, of 1.9 MB each"
+    )
+    max_tenant_held_windows: int = Field(384, gt=0, description="most of them that one tenant may hold")
     queue_timeout_s: float = Field(30.0, gt=0, description="longest wait of a clip for the model, in seconds")
     decode_threads: int = Field(2, gt=0, description="threads that decode audio")
     max_decoding: int = Field(256, gt=0, description="most clips that wait for a decoding thread")

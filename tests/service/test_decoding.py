@@ -1,9 +1,11 @@
 import asyncio
 import io
 import threading
+import traceback
 
 import pytest
 
+from aspl.errors import AudioTooLong
 from service.decoding import Decoder
 from service.metrics import Metrics
 from service.problems import ServiceError
@@ -32,17 +34,25 @@ def decoder():
     decoder.close()
 
 
+def refuse(num_windows):
+    raise ServiceError("too_many_windows", "More than there may be.")
+
+
+def hold(num_windows):
+    """As much as may come: what requests hold has tests of its own."""
+
+
 async def held(decoder):
     """A file in the hands of the decoder's only thread, and the task that waits for it."""
     file = HeldFile()
-    decoding = asyncio.ensure_future(decoder.decode(file))
+    decoding = asyncio.ensure_future(decoder.decode(file, hold))
     await asyncio.to_thread(file.entered.wait, 10)
     return file, decoding
 
 
 async def is_full(decoder):
     try:
-        await decoder.decode(io.BytesIO(tone(440)))
+        await decoder.decode(io.BytesIO(tone(440)), hold)
     except ServiceError as error:
         assert (error.code, error.limit) == ("overloaded", ("max_decoding", 2))
         return True
@@ -52,7 +62,7 @@ async def is_full(decoder):
 def test_no_more_clips_wait_than_may(decoder):
     async def ask():
         file, first = await held(decoder)
-        second = asyncio.ensure_future(decoder.decode(io.BytesIO(tone(440))))
+        second = asyncio.ensure_future(decoder.decode(io.BytesIO(tone(440)), hold))
         await asyncio.sleep(0)
         assert await is_full(decoder)
         file.gate.set()
@@ -65,7 +75,7 @@ def test_no_more_clips_wait_than_may(decoder):
 def test_a_clip_that_waits_can_be_given_up(decoder):
     async def ask():
         file, first = await held(decoder)
-        second = asyncio.ensure_future(decoder.decode(io.BytesIO(tone(440))))
+        second = asyncio.ensure_future(decoder.decode(io.BytesIO(tone(440)), hold))
         await asyncio.sleep(0)
         second.cancel()
         await asyncio.wait([second], timeout=1)
@@ -85,7 +95,7 @@ def test_however_often_it_is_cancelled_a_clip_being_decoded_keeps_its_file_and_i
             decoding.cancel()
             await asyncio.wait([decoding], timeout=0.02)
         assert not decoding.done()  # whoever waits for it closes the file after
-        other = asyncio.ensure_future(decoder.decode(io.BytesIO(tone(440))))
+        other = asyncio.ensure_future(decoder.decode(io.BytesIO(tone(440)), hold))
         await asyncio.sleep(0)
         assert await is_full(decoder)
         file.gate.set()
@@ -97,3 +107,11 @@ def test_however_often_it_is_cancelled_a_clip_being_decoded_keeps_its_file_and_i
         assert not await is_full(decoder)
 
     asyncio.run(ask())
+
+
+@pytest.mark.parametrize(("duration_s", "hold", "refusal"), [(11.0, hold, AudioTooLong), (5.0, refuse, ServiceError)])
+def test_a_refused_clip_leaves_no_samples_behind(decoder, duration_s, hold, refusal):
+    with pytest.raises(refusal) as refused:
+        asyncio.run(decoder.decode(io.BytesIO(tone(440, duration_s=duration_s)), hold))
+    frames = [frame for frame, _ in traceback.walk_tb(refused.value.__traceback__)]
+    assert not {"waveform", "clip", "samples", "block"} & {name for frame in frames for name in frame.f_locals}
