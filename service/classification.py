@@ -141,7 +141,11 @@ class Classifier:
     def _submit(self, question: Question, adapter: Adapter, clip: DecodedClip) -> "asyncio.Future[Scored]":
         deadline = time.monotonic() + self._queue_timeout_s
         ticket = Ticket(question.tenant, clip.windows, adapter, deadline, wants_windows=question.wants_windows)
-        return asyncio.wrap_future(self._engine.submit(ticket))
+        scoring = asyncio.wrap_future(self._engine.submit(ticket))
+        expiring = asyncio.get_running_loop().call_later(self._queue_timeout_s, self._engine.queue.expire, ticket)
+        scoring.add_done_callback(lambda _: expiring.cancel())
+        scoring.add_done_callback(lambda _: self._engine.queue.withdraw(ticket))
+        return scoring
 
 
 async def _heard(clip: DecodedClip, scoring: "asyncio.Future[Scored]") -> Heard | Exception:

@@ -101,9 +101,10 @@ class Engine:
             row.ticket.embeddings.append(embeddings)
             if sum(len(part) for part in row.ticket.embeddings) == row.ticket.num_windows:
                 complete.append(row.ticket)
-        if any(not isinstance(embeddings, Exception) for embeddings in encoded):
-            self._last_forward_at = time.monotonic()
-        for ticket, scores in zip(complete, each_or_error(complete, self._score), strict=True):
+        scored = each_or_error(complete, self._score)
+        has_failed = any(isinstance(result, Exception) for result in (*encoded, *scored))
+        self._last_forward_at = None if has_failed else time.monotonic()
+        for ticket, scores in zip(complete, scored, strict=True):
             if isinstance(scores, Exception):
                 self._refuse(ticket, scores)
             else:

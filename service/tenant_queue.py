@@ -44,6 +44,20 @@ class TenantQueue:
                     taken[ticket] = taken.get(ticket, 0) + 1
             return [ticket.last_taken(count, now) for ticket, count in taken.items()]
 
+    def expire(self, ticket: Ticket) -> None:
+        """Refuse a clip that no batch has taken yet: while the model hangs, nobody else would tell its caller."""
+        with self._changed:
+            is_late = ticket.num_taken == 0
+            if is_late:
+                self._remove(ticket)
+        if is_late:
+            ticket.fail(_expired(ticket))
+
+    def withdraw(self, ticket: Ticket) -> None:
+        """Remove what is left of a clip that nobody waits for, and with it its room and its windows."""
+        with self._changed:
+            self._remove(ticket)
+
     def drain(self) -> list[Ticket]:
         """Remove and return every clip that waits."""
         with self._changed:
@@ -61,6 +75,13 @@ class TenantQueue:
         """How many windows wait, of one tenant or of all."""
         with self._changed:
             return self._count(tenant)
+
+    def _remove(self, ticket: Ticket) -> None:
+        tickets = self._tickets.get(ticket.tenant, deque())
+        if ticket in tickets:
+            tickets.remove(ticket)
+            if not tickets:
+                del self._tickets[ticket.tenant]
 
     def _count(self, tenant: str | None) -> int:
         queues = self._tickets.values() if tenant is None else [self._tickets.get(tenant, ())]

@@ -1,3 +1,6 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -66,10 +69,11 @@ def test_a_new_version_is_used_by_the_next_request(client, publish):
     assert {score["label"] for score in before["results"][0]["scores"]} == {"dog", "cat"}
 
 
-def test_an_unsure_answer_is_unknown(client, publish):
-    publish("sure", ["dog", "cat"], threshold=1.0)
-    (row,) = client.post("/classify", files=audio(tone(440)), data={"adapter": "sure"}).json()["results"]
-    assert row["unknown"] is True
+@pytest.mark.parametrize(("threshold", "is_unknown"), [(1.0, True), (0.0, False), (None, False)])
+def test_an_answer_under_its_adapters_threshold_is_unknown(client, publish, threshold, is_unknown):
+    publish("animals", ["dog", "cat"], threshold=threshold)
+    (row,) = client.post("/classify", files=audio(tone(440)), data={"adapter": "animals"}).json()["results"]
+    assert row["unknown"] is is_unknown
 
 
 def test_labels_may_come_as_one_json_array(client):
@@ -81,3 +85,26 @@ def test_labels_may_come_as_one_json_array(client):
 def test_labels_that_are_none_are_refused(client, labels):
     answer = client.post("/classify", files=audio(tone(440)), data={"labels": labels})
     assert (answer.status_code, answer.json()["code"]) == (422, "labels_invalid")
+
+
+def test_a_model_that_hangs_refuses_whom_it_did_not_begin(client, context, monkeypatch):
+    entered, gate = threading.Event(), threading.Event()
+    encode = context.engine._encode
+
+    def hang(rows):
+        entered.set()
+        gate.wait(20)
+        return encode(rows)
+
+    monkeypatch.setattr(context.engine, "_encode", hang)
+    monkeypatch.setattr(context.classifier, "_queue_timeout_s", 0.3)
+    question = {"files": [("audio", ("a.wav", tone(440)))], "data": {"labels": ["dog", "cat"]}}
+    with ThreadPoolExecutor(1) as caller:
+        begun = caller.submit(client.post, "/classify", **question)
+        assert entered.wait(10)
+        late = client.post("/classify", **question)
+        assert (late.status_code, late.json()["code"]) == (503, "queue_timeout")
+        assert not begun.done()
+        assert context.engine.queue.num_windows() == 0
+        gate.set()
+        assert begun.result().status_code == 200

@@ -9,7 +9,7 @@ import torch
 
 from aspl import Adapter
 from service import engine as engine_module
-from service.engine import Engine, measure_batch_windows, noise_windows
+from service.engine import Engine, measure_batch_windows
 from service.metrics import Metrics
 from service.problems import ServiceError
 from service.tenant_queue import TenantQueue
@@ -82,7 +82,7 @@ def test_a_clip_of_many_windows_is_spread_over_batches_and_lets_others_pass(engi
     ended = []
     for name, each in (("long", long), ("short", short)):
         each.future.add_done_callback(lambda _, name=name: ended.append(name))
-        engine.submit(each) if engine._thread.is_alive() else engine.queue.put(each)
+        engine.queue.put(each)  # before the engine starts, so that the batches are the same every time
     gate.open.set()
     engine.start()
     wait([long.future, short.future], 20)
@@ -114,7 +114,9 @@ def test_a_fault_fails_only_its_own_clip(engine, adapter):
     for failed in (bad, short):
         with pytest.raises(ServiceError, match="failed on this clip"):
             failed.future.result(10)
+    assert not engine.is_fresh(60)
     assert engine.submit(ticket(adapter)).result(10).clip.shape == (3,)
+    assert engine.is_fresh(60)
 
 
 def test_a_fault_of_the_thread_fails_those_who_wait_and_is_survived(engine, adapter, monkeypatch):
@@ -140,6 +142,20 @@ def test_a_clip_that_waited_too_long_is_refused(engine, adapter):
     assert refusal.value.code == "queue_timeout"
 
 
+def test_only_what_no_batch_has_taken_expires_and_its_room_is_free(engine, adapter):
+    engine.queue.put(begun := ticket(adapter, num_windows=2))
+    engine.queue.put(waiting := ticket(adapter))
+    engine.queue.take(1)
+    for each in (begun, waiting, waiting):
+        engine.queue.expire(each)
+    assert not begun.future.done()
+    assert waiting.future.exception(0).code == "queue_timeout"
+    assert engine.queue.num_windows() == 1
+    engine.queue.withdraw(begun)
+    assert engine.queue.num_windows() == 0
+    assert engine.queue.take(1, timeout_s=0) == []
+
+
 def test_the_queue_is_bounded_for_all_and_for_each(engine, adapter):
     engine.queue.put(ticket(adapter, num_windows=30))
     with pytest.raises(ServiceError) as share:
@@ -163,9 +179,30 @@ def test_stopping_fails_what_waits(engine, adapter):
     assert waiting.future.exception(1).code == "not_ready"
 
 
-def test_the_batch_is_measured(clap):
-    assert measure_batch_windows(clap, (1, 2)) in (1, 2)
-    assert noise_windows(2).shape == (2, 480_000)
+@pytest.mark.parametrize(
+    ("seconds", "best"),
+    [
+        ({1: 1.0, 2: 1.5, 4: 2.0}, 4),
+        ({1: 1.0, 2: 1.5, 4: 4.0}, 2),
+        ({1: 1.0, 2: 1.95, 4: 3.9}, 1),  # not worth the wait
+    ],
+)
+def test_the_batch_of_the_most_windows_a_second_is_taken(clap, monkeypatch, seconds, best):
+    monkeypatch.setattr(engine_module, "_encode_s", lambda clap, count: seconds[count])
+    assert measure_batch_windows(clap, tuple(seconds)) == best
+
+
+def test_a_batch_is_timed_with_a_real_pass(clap, monkeypatch):
+    encoded, encode = [], engine_module.encode_windows
+
+    def noted(clap, windows, prompts):
+        encoded.append(len(windows))
+        return encode(clap, windows, prompts)
+
+    monkeypatch.setattr(engine_module, "encode_windows", noted)
+    monkeypatch.setattr(engine_module, "MEASURE_LIMIT_S", 60.0)
+    measure_batch_windows(clap, (1, 2))
+    assert encoded == [1, 1, 1, 2, 2]
 
 
 def test_a_start_that_is_late_leaves_sizes_out(clap, monkeypatch):
