@@ -7,10 +7,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
-from adapters_store import AdapterNotFound, AdapterStore, Ref, check_name, parse_reference
+from adapters_store import AdapterCorrupt, AdapterNotFound, AdapterStore, Ref, check_name, parse_reference
 from aspl import Adapter
 from service.context import ServiceContext, Tenant
-from service.problems import responses
+from service.problems import describe, responses
 from service.schemas import AdapterList, AdapterSummary, AdapterVersion, CurrentVersion, VersionList
 from worker.manifest import adapter_manifest
 
@@ -34,7 +34,7 @@ def adapters(
 ) -> JSONResponse:
     """The tenant's adapters in alphabetical order, used or not."""
     names, following = context.store.names(tenant, limit=limit, after=after and check_name(after))
-    rows = [row for name in names if (row := _summary_if_there(context.store, tenant, name))]
+    rows = [row for name in names if (row := _row(context.store, tenant, name))]
     return JSONResponse({"adapters": rows, "next": following})
 
 
@@ -116,11 +116,13 @@ def _import(context: ServiceContext, tenant: str, name: str, data: bytes) -> dic
     return _version(context.store, ref, ref.version)
 
 
-def _summary_if_there(store: AdapterStore, tenant: str, name: str) -> dict[str, Any] | None:
+def _row(store: AdapterStore, tenant: str, name: str) -> dict[str, Any] | None:
     try:
         return _summary(store, store.resolve(tenant, name))
     except AdapterNotFound:  # deleted since it was listed
         return None
+    except AdapterCorrupt as error:  # the others are as good as ever
+        return {"name": name, "error": describe(error)}
 
 
 def _summary(store: AdapterStore, ref: Ref) -> dict[str, Any]:

@@ -188,8 +188,15 @@ class AdapterSummary(BaseModel):
     adapter: AdapterVersion
 
 
+class AdapterFailed(BaseModel):
+    """An adapter whose files are damaged, among others that are not."""
+
+    name: str
+    error: Fault
+
+
 class AdapterList(BaseModel):
-    adapters: list[AdapterSummary]
+    adapters: list[AdapterSummary | AdapterFailed]
     next: str | None = Field(description="Pass as `after` for the next page; null at the end.")
 
 

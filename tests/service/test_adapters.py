@@ -22,6 +22,21 @@ def test_the_list_shows_what_lies_in_the_store(client, publish):
     assert client.get("/adapters/b@1").json()["adapter"]["labels"] == ["dog", "cat"]
 
 
+def test_a_damaged_adapter_is_an_error_row_among_others(client, context, publish):
+    for name in ("a", "b", "c", "d"):
+        publish(name, ["dog", "cat"])
+    adapters = context.settings.data_dir / "adapters" / "local"
+    (adapters / "b" / "current").write_text("{")
+    (adapters / "c" / "versions" / "000001.json").write_text("{")
+    rows = client.get("/adapters").json()["adapters"]
+    assert [(row["name"], row.get("error", {}).get("code")) for row in rows] == [
+        ("a", None),
+        ("b", "adapter_corrupt"),
+        ("c", "adapter_corrupt"),
+        ("d", None),
+    ]
+
+
 def test_versions_come_by_pages(client, publish):
     for _ in range(3):
         publish("animals", ["dog", "cat"])
