@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
+import structlog
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -12,6 +13,8 @@ from starlette.responses import JSONResponse
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 PROBLEM_SCHEMA = {"$ref": "#/components/schemas/Problem"}
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,7 @@ KINDS: Mapping[str, Kind] = {
     "overloaded": Kind(503, "The queue of the model is full."),
     "queue_timeout": Kind(503, "The clip waited for the model for more than 30 s."),
     "not_ready": Kind(503, "The model has not finished a forward pass yet."),
+    "staging_unavailable": Kind(503, "The service cannot keep the upload: its disk is full or cannot be written."),
     "store_unavailable": Kind(503, "The adapter store does not answer or cannot be written."),
     "staging_unavailable": Kind(503, "The clips cannot be kept on this service's disk; try again later."),
     "queue_full": Kind(503, "There are 1000 unfinished jobs, as many as this service takes."),
@@ -66,6 +70,7 @@ KINDS: Mapping[str, Kind] = {
 }
 
 GENERIC = ("internal_error", "not_found", "method_not_allowed")
+UPLOAD_NOT_KEPT = "staging_unavailable"
 RETRY_AFTER_S = {409: 1, 429: 1, 503: 1}
 # What Starlette raises by itself: by status, and in its form parser by the start of the sentence.
 _BY_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
@@ -94,6 +99,8 @@ def code_of(error: Exception) -> str:
     if isinstance(code, str) and code in KINDS:
         return code
     if isinstance(error, HTTPException):
+        if isinstance(error.__cause__, OSError):  # the form's parser puts large files on the disk
+            return UPLOAD_NOT_KEPT
         refusals = (code for start, code in _FORM_REFUSALS.items() if str(error.detail).startswith(start))
         return next(refusals, _BY_STATUS.get(error.status_code, "bad_request"))
     return "internal_error"
@@ -102,7 +109,7 @@ def code_of(error: Exception) -> str:
 def describe(error: Exception) -> dict[str, Any]:
     """`{"code", "detail"}` of an error: the row of a file that failed among others, and the heart of a problem."""
     code = code_of(error)
-    if code in GENERIC:
+    if code in GENERIC or (code == UPLOAD_NOT_KEPT and isinstance(error, HTTPException)):
         return {"code": code, "detail": KINDS[code].example}
     if isinstance(error, RequestValidationError):
         return {"code": code, "detail": "; ".join(_sentence(fault) for fault in error.errors()[:10])}
@@ -128,7 +135,9 @@ def problem(error: Exception, *, request_id: str | None = None) -> JSONResponse:
 
 
 async def handle(request: Request, error: Exception) -> JSONResponse:
-    """Starlette's exception handler for every class that `install` names."""
+    """Starlette's exception handler for every class of errors that are raised on purpose."""
+    if code_of(error) == UPLOAD_NOT_KEPT:
+        log.error("upload_not_kept", error=repr(error.__cause__ or error))
     return problem(error, request_id=request.scope.get("earshot.request_id"))
 
 

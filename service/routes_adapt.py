@@ -60,9 +60,10 @@ class Submission:
     def run(self) -> JobRecord:
         """The job's record as it was when the job was made, also where this is a replay."""
         is_replay = self._key is not None and self._jobs.claim(self._tenant, self._key) is not None
-        upload_id = self._staging.new_upload()
-        record, may_have_job = None, False
+        upload_id = record = None
+        may_have_job = False
         try:
+            upload_id = self._staging.new_upload()
             self._stage(upload_id)
             digest = self._digest(upload_id)
             if is_replay:
@@ -80,7 +81,7 @@ class Submission:
             raise
         finally:
             if record is None:
-                if not may_have_job:
+                if upload_id is not None and not may_have_job:
                     self._staging.remove(upload_id)
                 if self._key and not is_replay:
                     self._jobs.release(self._tenant, self._key)

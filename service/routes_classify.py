@@ -19,6 +19,7 @@ ERRORS = responses(
     "audio_unsupported", "invalid_request", "audio_undecodable", "audio_invalid", "audio_too_long",
     "too_many_windows", "labels_invalid", "adapter_name_invalid", "adapter_invalid", "tenant_overloaded",
     "engine_fault", "adapter_corrupt", "overloaded", "queue_timeout", "not_ready", "store_unavailable",
+    "staging_unavailable",
 )  # fmt: skip
 # No client is left to read it; the number is nginx's, for the log and the metrics.
 CLIENT_LEFT_STATUS = 499

@@ -97,3 +97,10 @@ def test_an_outage_before_the_job_was_made_leaves_no_clips(client, context, monk
     monkeypatch.setattr(Pipeline, "watch", lost)
     assert adapt(client).json()["code"] == "redis_unavailable"
     assert staged(context) == []
+
+
+def test_a_key_is_given_back_where_not_even_the_staging_could_begin(client, context):
+    context.staging.root.write_text("no directory")
+    assert adapt(client, key="once").status_code >= 500
+    context.staging.root.unlink()
+    assert adapt(client, key="once").status_code == 202

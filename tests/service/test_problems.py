@@ -1,6 +1,7 @@
 """Every error code that the OpenAPI document names is provoked, by the request or the accident that leads to it."""
 
 import json
+import tempfile
 
 import numpy as np
 import pytest
@@ -135,6 +136,11 @@ def missing_store(service):
     return service.classify(CLIP, adapter="animals")
 
 
+def full_disk(service):
+    service.replace(tempfile, "tempdir", "/nowhere")
+    return service.classify(b"x" * 1_800_000)  # what is under a megabyte stays in memory
+
+
 def full_store(service):
     data = service.export()
 
@@ -193,6 +199,7 @@ PROVOKED = {
     "overloaded": full_queue,
     "queue_timeout": late,
     "not_ready": stopped_engine,
+    "staging_unavailable": full_disk,
     "store_unavailable": missing_store,
     "staging_unavailable": missing_staging,
     "queue_full": many_jobs,
