@@ -3,18 +3,20 @@
 It stands before the body is read, so what is refused here costs nothing.
 """
 
+import asyncio
 import re
 import time
 import uuid
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import docs
 from service.keys import LOCAL_TENANT, KeyFile
 from service.metrics import Metrics
-from service.problems import ServiceError, code_of, problem
+from service.problems import CLIENT_LEFT_STATUS, ServiceError, code_of, problem
 from service.rates import TenantRates
 
 PUBLIC_PATHS = docs.PATHS | {"/", "/healthz", "/readyz", "/info", "/metrics", "/openapi.json"}
@@ -34,6 +36,7 @@ class Access:
         is_loopback: bool,
         rates: TenantRates,
         max_bytes_by_path: dict[str, int],
+        body_idle_s: float,
         metrics: Metrics,
     ):
         self.app = app
@@ -41,6 +44,7 @@ class Access:
         self._is_loopback = is_loopback
         self._rates = rates
         self._max_bytes_by_path = max_bytes_by_path
+        self._body_idle_s = body_idle_s
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,7 +57,7 @@ class Access:
         with structlog.contextvars.bound_contextvars(request_id=scope["earshot.request_id"]):
             try:
                 await self._admit(scope, headers)
-                await self.app(scope, self._limited(scope, receive), answer)
+                await self.app(scope, self._limited(scope, receive, answer), answer)
             except Exception as error:
                 await self._answer_error(error, scope, receive, answer)
             finally:
@@ -80,17 +84,30 @@ class Access:
             raise ServiceError("unauthenticated", f"{what} Send Authorization: Bearer KEY, or X-API-Key: KEY.")
         return tenant
 
-    def _limited(self, scope: Scope, receive: Receive) -> Receive:
-        num_bytes = 0
+    def _limited(self, scope: Scope, receive: Receive, answer: "Answer") -> Receive:
+        num_bytes, is_complete = 0, False
 
         async def receive_counted() -> Message:
-            nonlocal num_bytes
-            message = await receive()
+            nonlocal num_bytes, is_complete
+            if is_complete:
+                return await receive()
+            message = await self._next_part(receive)
+            is_complete = not message.get("more_body", False)
+            answer.has_left = message["type"] == "http.disconnect"
             num_bytes += len(message.get("body", b""))
             self._check_size(scope, num_bytes)
             return message
 
         return receive_counted
+
+    async def _next_part(self, receive: Receive) -> Message:
+        try:
+            async with asyncio.timeout(self._body_idle_s):
+                return await receive()
+        except TimeoutError as error:
+            limit = ("body_idle_s", self._body_idle_s)
+            detail = f"Nothing of the body came for body_idle_s = {self._body_idle_s:g} s."
+            raise ServiceError("body_timeout", detail, limit=limit) from error
 
     def _check_size(self, scope: Scope, num_bytes: int) -> None:
         path = scope["path"] if scope["path"] in self._max_bytes_by_path else "*"
@@ -101,6 +118,8 @@ class Access:
             raise ServiceError("body_too_large", f"The body is larger than {name} = {most} bytes.", limit=(name, most))
 
     async def _answer_error(self, error: Exception, scope: Scope, receive: Receive, answer: "Answer") -> None:
+        if isinstance(error, ClientDisconnect):
+            return  # in mid-upload: there is nobody to tell
         if code_of(error) == "internal_error":
             log.error("internal_error", exc_info=error)
         if answer.status is not None:
@@ -110,11 +129,12 @@ class Access:
     def _report(self, scope: Scope, answer: "Answer") -> None:
         route = getattr(scope.get("route"), "path", "unmatched")
         elapsed_s = time.perf_counter() - answer.started_at
-        self._metrics.requests.labels(scope["method"], route, str(answer.status or 499)).inc()
+        status = answer.status or CLIENT_LEFT_STATUS
+        self._metrics.requests.labels(scope["method"], route, str(status)).inc()
         self._metrics.request_s.labels(scope["method"], route).observe(elapsed_s)
         level = log.debug if scope["path"] in PUBLIC_PATHS else log.info
         elapsed_ms = round(elapsed_s * 1e3, 1)
-        level("request", method=scope["method"], route=route, status=answer.status, elapsed_ms=elapsed_ms)
+        level("request", method=scope["method"], route=route, status=status, elapsed_ms=elapsed_ms)
 
 
 class Answer:
@@ -124,10 +144,11 @@ class Answer:
         self._scope = scope
         self._send = send
         self.status: int | None = None
+        self.has_left = False
         self.started_at = time.perf_counter()
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status = message["status"]
+            self.status = CLIENT_LEFT_STATUS if self.has_left else message["status"]
             MutableHeaders(scope=message)["X-Request-ID"] = self._scope["earshot.request_id"]
         await self._send(message)

@@ -21,7 +21,7 @@ from worker.errors import WorkerError
 
 # Before any route: what the gate in service/access.py and Starlette itself may answer.
 PUBLIC_ERRORS = ("body_too_large", "internal_error")
-GATE_ERRORS = (*PUBLIC_ERRORS, "unauthenticated", "rate_limited")
+GATE_ERRORS = (*PUBLIC_ERRORS, "body_timeout", "unauthenticated", "rate_limited")
 # What the gate looks for; FastAPI's own classes for it would look again, at every request.
 SECURITY_SCHEMES = {
     "HTTPBearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
@@ -52,10 +52,14 @@ def create_app(context: Context) -> FastAPI:
     for error in (HTTPException, RequestValidationError, AsplError, StoreError, WorkerError):
         app.add_exception_handler(error, problems.handle)
     settings = context.settings
-    # Staging names the limit that an upload exceeds; the form parser only has to stop what goes far beyond.
-    form_limits = {"max_files": 2 * settings.max_clips, "max_fields": 2 * settings.max_clips + 100}
-    for module in (routes_classify, routes_adapt, routes_jobs, routes_adapters, routes_health, docs, page):
-        app.include_router(module.router, form_limits=form_limits)
+    app.include_router(
+        routes_classify.router, form_limits=_form_limits(max_files=settings.max_files, max_labels=settings.max_labels)
+    )
+    app.include_router(
+        routes_adapt.router, form_limits=_form_limits(max_files=settings.max_clips, max_labels=settings.max_clips)
+    )
+    for module in (routes_jobs, routes_adapters, routes_health, docs, page):
+        app.include_router(module.router)
     app.add_middleware(
         Access,
         keys=context.keys,
@@ -67,10 +71,23 @@ def create_app(context: Context) -> FastAPI:
             "/adapters/*/file": ("max_adapter_bytes", settings.max_adapter_bytes),
             "*": ("max_json_bytes", 65536),
         },
+        body_idle_s=settings.body_idle_s,
         metrics=context.metrics,
     )
     app.openapi = lambda: app.openapi_schema or _describe(app)
     return app
+
+
+def _form_limits(*, max_files: int, max_labels: int) -> dict[str, int]:
+    """What the form's parser stops by itself, far beyond the limits that the routes name.
+
+    It keeps text in memory: a field holds a JSON array of labels of 64 bytes each, or one label of a thousand.
+    """
+    return {
+        "max_files": 2 * max_files,
+        "max_fields": 2 * max_labels + 100,
+        "max_part_size": max(64 * max_labels, 65536),
+    }
 
 
 def is_loopback(host: str) -> bool:

@@ -32,6 +32,7 @@ KINDS: Mapping[str, Kind] = {
     "adapter_not_found": Kind(404, "There is no adapter 'doors'."),
     "job_not_found": Kind(404, "There is no job 'j1'."),
     "method_not_allowed": Kind(405, "This address does not answer to this method; see /docs."),
+    "body_timeout": Kind(408, "Nothing of the body came for body_idle_s = 30 s."),
     "adapter_model_mismatch": Kind(409, "The adapter was trained on another base model."),
     "idempotency_in_flight": Kind(409, "The first request with this Idempotency-Key is still being handled."),
     "body_too_large": Kind(413, "The body is larger than max_request_bytes = 134217728 bytes."),
@@ -71,6 +72,8 @@ KINDS: Mapping[str, Kind] = {
 
 GENERIC = ("internal_error", "not_found", "method_not_allowed")
 UPLOAD_NOT_KEPT = "staging_unavailable"
+# No client is left to read it; the number is nginx's, for the log and the metrics.
+CLIENT_LEFT_STATUS = 499
 RETRY_AFTER_S = {409: 1, 429: 1, 503: 1}
 # What Starlette raises by itself: by status, and in its form parser by the start of the sentence.
 _BY_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
@@ -129,6 +132,8 @@ def problem(error: Exception, *, request_id: str | None = None) -> JSONResponse:
     headers = dict(getattr(error, "headers", None) or {})
     if status in RETRY_AFTER_S and code != "adapter_model_mismatch":
         headers["Retry-After"] = str(max(RETRY_AFTER_S[status], round(getattr(error, "retry_after_s", 0))))
+    if status == HTTPStatus.REQUEST_TIMEOUT:
+        headers["Connection"] = "close"  # what is left of the body may still come, and is no request
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
     return JSONResponse(body, status_code=status, headers=headers, media_type=PROBLEM_MEDIA_TYPE)

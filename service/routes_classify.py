@@ -11,7 +11,7 @@ from service.classification import NamedFile, Question
 from service.context import ServiceContext, Tenant
 from service.decoding import settle
 from service.forms import ClassifyBody, check_labels, check_num_files, check_template, split_labels
-from service.problems import ServiceError, responses
+from service.problems import CLIENT_LEFT_STATUS, ServiceError, responses
 from service.schemas import Classification
 
 ERRORS = responses(
@@ -21,8 +21,6 @@ ERRORS = responses(
     "engine_fault", "adapter_corrupt", "overloaded", "queue_timeout", "not_ready", "store_unavailable",
     "staging_unavailable",
 )  # fmt: skip
-# No client is left to read it; the number is nginx's, for the log and the metrics.
-CLIENT_LEFT_STATUS = 499
 
 router = APIRouter(tags=["classify"])
 

@@ -1,9 +1,20 @@
+import json
+import socket
+import time
+from urllib.parse import urlsplit
+
+import httpx2
 import pytest
 from starlette.testclient import TestClient
 
 from service.app import create_app, is_loopback
 from service.keys import KeyFile
 from tests.service.sounds import tone
+
+
+@pytest.fixture
+def settings(settings):
+    return settings.model_copy(update={"body_idle_s": 0.3})
 
 
 def test_keys_name_tenants_and_are_not_kept(tmp_path):
@@ -75,3 +86,29 @@ def test_a_body_is_cut_off_whether_its_length_is_declared_or_not(client, context
 def test_a_clients_request_id_comes_back(client):
     assert client.get("/healthz", headers={"X-Request-ID": "abc-1"}).headers["X-Request-ID"] == "abc-1"
     assert client.get("/healthz", headers={"X-Request-ID": "a b"}).headers["X-Request-ID"] != "a b"
+
+
+def test_a_body_that_stops_coming_ends_its_connection(address, context):
+    url = urlsplit(address)
+    with socket.create_connection((url.hostname, url.port), timeout=10) as connection:
+        head = "POST /classify HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+        connection.sendall(f"{head}Content-Length: 1000\r\n\r\n--x\r\n".encode())
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))  # until the service closes
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2])["limit"] == {"name": "body_idle_s", "value": 0.3}
+
+
+def test_a_body_that_is_whole_may_wait_for_its_answer(address, context, monkeypatch):
+    decode = context.decoder._decode
+    monkeypatch.setattr(context.decoder, "_decode", lambda *clip: time.sleep(0.6) or decode(*clip))
+    question = {"files": [("audio", ("a.wav", tone(440)))], "data": {"labels": ["dog", "cat"]}}
+    assert httpx2.post(f"{address}/classify", timeout=20, **question).status_code == 200
+
+
+def test_text_in_a_form_is_bounded(client):
+    files = [("audio", ("a.wav", tone(440)))]
+    for data in ({"labels": ["a", "b"], "other": "x" * 65_537}, {"labels": ["a", "b"], "other": ["x"] * 2_200}):
+        assert client.post("/classify", files=files, data=data).status_code == 413
+    labels = [f"{number:060d}" for number in range(999)]
+    data = {"labels": json.dumps(labels), "top_k": "1"}
+    assert client.post("/classify", files=files, data=data).status_code == 200

@@ -81,7 +81,7 @@ def test_labels_may_come_as_one_json_array(client):
     assert {score["label"] for score in body["results"][0]["scores"]} == {"a, b", "c"}
 
 
-@pytest.mark.parametrize("labels", ['["\\ud800", "b"]', '["a\\u0000", "b"]', '["a", 1]', "[" * 100_000, '["a", "b"'])
+@pytest.mark.parametrize("labels", ['["\\ud800", "b"]', '["a\\u0000", "b"]', '["a", 1]', "[" * 50_000, '["a", "b"'])
 def test_labels_that_are_none_are_refused(client, labels):
     answer = client.post("/classify", files=audio(tone(440)), data={"labels": labels})
     assert (answer.status_code, answer.json()["code"]) == (422, "labels_invalid")

@@ -4,6 +4,8 @@ import time
 from urllib.parse import urlsplit
 
 import httpx2
+import pytest
+import structlog
 
 from tests.service.sounds import tone
 
@@ -48,3 +50,24 @@ def wait_for(condition, timeout_s=10):
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    ("route", "content_type"),
+    [
+        ("/classify", "multipart/form-data; boundary=x"),
+        ("/adapt", "multipart/form-data; boundary=x"),
+        ("/adapters/{name}/file", "application/octet-stream"),
+        ("/adapters/{name}/current", "application/json"),
+    ],
+)
+def test_a_client_that_leaves_in_mid_upload_is_no_fault_of_the_service(address, context, route, content_type):
+    url = urlsplit(address)
+    method = "PUT" if route.endswith("current") else "POST"
+    head = f"{method} {route.format(name='animals')} HTTP/1.1\r\nHost: a\r\nContent-Type: {content_type}\r\n"
+    with structlog.testing.capture_logs() as lines:
+        with socket.create_connection((url.hostname, url.port)) as connection:
+            connection.sendall(f"{head}Content-Length: 1000\r\n\r\n--x\r\n".encode())
+        wait_for(lambda: any(line["event"] == "request" for line in lines))
+    assert [(line["log_level"], line["status"]) for line in lines] == [("info", 499)]
+    assert context.metrics.requests.labels(method, route, "499")._value.get() == 1

@@ -1,5 +1,6 @@
 """Every error code that the OpenAPI document names is provoked, by the request or the accident that leads to it."""
 
+import asyncio
 import json
 import tempfile
 
@@ -136,6 +137,16 @@ def missing_store(service):
     return service.classify(CLIP, adapter="animals")
 
 
+def half_sent(service):
+    app = service.client.app
+
+    async def stalled(scope, receive, send):
+        await app(scope, asyncio.Event().wait, send)
+
+    service.replace(service.client._transport, "app", stalled)
+    return service.classify()
+
+
 def full_disk(service):
     service.replace(tempfile, "tempdir", "/nowhere")
     return service.classify(b"x" * 1_800_000)  # what is under a megabyte stays in memory
@@ -174,6 +185,7 @@ PROVOKED = {
     "idempotency_in_flight": in_flight,
     "body_too_large": lambda s: s.classify(b"x" * 2_000_000),
     "upload_too_large": lambda s: s.adapt(files=CLIPS * 2, labels=["a", "b"] * 2),
+    "body_timeout": half_sent,
     "too_many_files": lambda s: s.classify(CLIP, CLIP, CLIP, CLIP),
     "audio_unsupported": lambda s: s.classify(b"\x89PNG\r\n\x1a\n" + b"x" * 100),
     "invalid_request": lambda s: s.classify(CLIP, labels=["a", "b"], top_k="0"),
@@ -218,6 +230,7 @@ def settings(settings):
         "max_clips": 3,
         "max_request_windows": 4,
         "max_clip_s": 16.0,
+        "body_idle_s": 0.1,
         "request_burst": 8,
         "requests_per_s": 0.5,
         "tenant_queue_limit": 1,
