@@ -64,7 +64,6 @@ KINDS: Mapping[str, Kind] = {
     "not_ready": Kind(503, "The model has not finished a forward pass yet."),
     "staging_unavailable": Kind(503, "The service cannot keep the upload: its disk is full or cannot be written."),
     "store_unavailable": Kind(503, "The adapter store does not answer or cannot be written."),
-    "staging_unavailable": Kind(503, "The clips cannot be kept on this service's disk; try again later."),
     "queue_full": Kind(503, "There are 1000 unfinished jobs, as many as this service takes."),
     "redis_unavailable": Kind(503, "The job queue does not answer; try again in a few seconds."),
     "store_full": Kind(507, "The adapter store has no space left."),

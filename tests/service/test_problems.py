@@ -213,7 +213,6 @@ PROVOKED = {
     "not_ready": stopped_engine,
     "staging_unavailable": full_disk,
     "store_unavailable": missing_store,
-    "staging_unavailable": missing_staging,
     "queue_full": many_jobs,
     "redis_unavailable": lost_redis,
     "store_full": full_store,
@@ -254,6 +253,11 @@ def test_provoked(code, service):
     assert len(body["detail"]) > 10
     if answer.status_code in (429, 503):
         assert int(answer.headers["retry-after"]) >= 1
+
+
+def test_a_disk_without_a_place_for_uploads_is_named(service):
+    answer = missing_staging(service)
+    assert (answer.status_code, answer.json()["code"]) == (503, "staging_unavailable")
 
 
 def test_the_document_names_exactly_what_is_provoked(client):
