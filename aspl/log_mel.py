@@ -61,6 +61,6 @@ class LogMel(nn.Module):
             pad_mode="reflect",
             return_complex=True,
         )  # [B, F, T]
-        power = torch.view_as_real(spectrum).square().sum(-1)
+        power = spectrum.real.square() + spectrum.imag.square()
         mel = power.transpose(1, 2) @ self.filters  # [B, T, M]
         return mel.clamp_min(front_end.power_floor).log10().mul(10.0).unsqueeze(1)

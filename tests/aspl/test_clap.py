@@ -4,6 +4,7 @@ from transformers import ClapModel
 
 from aspl import FrozenClap
 from aspl.errors import DeviceUnavailable, LabelsInvalid
+from aspl.swin import attend
 
 TEXTS = ["a dog", "rain on a roof of tin, with wind around the house", "海の音"]
 
@@ -56,6 +57,18 @@ def test_bfloat16_is_close_and_keeps_the_log_mel_in_float32(small_clap_directory
     assert half.log_mel(torch.zeros(1, 480_000)).dtype == torch.float32
     cosines = (half.encode_audio(log_mel) * clap.encode_audio(log_mel)).sum(-1)
     assert cosines.min() > 0.999
+
+
+@pytest.mark.parametrize("windows_of_bias", [1, 6])
+def test_attention_by_products_is_torchs_own_and_lets_gradients_through(windows_of_bias):
+    generator = torch.Generator().manual_seed(0)
+    query, key, value = (torch.randn(6, 2, 16, 8, generator=generator).requires_grad_() for _ in range(3))
+    bias = torch.randn(windows_of_bias, 2, 16, 16, generator=generator)
+    half = attend(*(x.bfloat16() for x in (query, key, value)), bias.bfloat16())
+    whole = attend(query, key, value, bias.expand(6, -1, -1, -1))
+    torch.testing.assert_close(half.float(), whole, atol=0.05, rtol=0.02)
+    gradients = [torch.autograd.grad(result.float().square().sum(), (query, key, value)) for result in (half, whole)]
+    torch.testing.assert_close(*gradients, atol=0.2, rtol=0.05)
 
 
 def test_a_text_that_does_not_fit_is_refused_by_name(clap):
