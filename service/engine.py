@@ -4,6 +4,7 @@ It never waits for a batch to fill: an idle engine starts at once with what is t
 comes back.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from service.tenant_queue import TenantQueue
 from service.ticket import Rows, Scored, Ticket
 
 MEASURE_LIMIT_S = 3.0
+MEASURE_ROUNDS = 6
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -154,20 +156,23 @@ def noise_windows(count: int) -> torch.Tensor:
 
 
 def measure_batch_windows(clap: FrozenClap, candidates: Sequence[int]) -> int:
-    """Time a batch of each size and return the one with the most windows a second; a smaller one wins within 5%.
+    """Time batches of each size and return the one with the most windows a second; a smaller one wins within 5%.
 
-    Every size is timed twice, for the first time of a shape pays for its preparation. Once that has taken
-    `MEASURE_LIMIT_S`, sizes not yet begun are left out: a busy machine should start late by seconds, not by a minute.
+    The sizes take turns and the best time of each counts: the first time of a shape pays for its preparation, and a
+    moment in which the machine had other work should decide nothing. After `MEASURE_LIMIT_S` no batch is begun: a busy
+    machine should start late by seconds, not by a minute.
     """
     encode_windows(clap, noise_windows(1), [None])
-    started_at = time.perf_counter()
-    best, best_rate = candidates[0], 0.0
-    for count in candidates:
-        if time.perf_counter() - started_at > MEASURE_LIMIT_S:
+    deadline = time.perf_counter() + MEASURE_LIMIT_S
+    seconds = dict.fromkeys(candidates, math.inf)
+    for count in [*candidates] * MEASURE_ROUNDS:
+        if time.perf_counter() > deadline:
             break
-        rate = count / min(_encode_s(clap, count) for _ in range(2))
-        if rate > best_rate * 1.05:
-            best, best_rate = count, rate
+        seconds[count] = min(seconds[count], _encode_s(clap, count))
+    best = candidates[0]
+    for count in candidates:
+        if count / seconds[count] > 1.05 * best / seconds[best]:
+            best = count
     return best
 
 

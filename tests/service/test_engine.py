@@ -202,7 +202,14 @@ def test_a_batch_is_timed_with_a_real_pass(clap, monkeypatch):
     monkeypatch.setattr(engine_module, "encode_windows", noted)
     monkeypatch.setattr(engine_module, "MEASURE_LIMIT_S", 60.0)
     measure_batch_windows(clap, (1, 2))
-    assert encoded == [1, 1, 1, 2, 2]
+    assert encoded == [1, *[1, 2] * engine_module.MEASURE_ROUNDS]
+
+
+def test_a_moment_of_other_work_does_not_decide_the_batch(clap, monkeypatch):
+    disturbed, quiet = [5.0, 0.3, 0.9], [0.1, 0.3, 0.9]  # seconds for 1, 2 and 4 windows
+    times = iter(disturbed * 2 + quiet * engine_module.MEASURE_ROUNDS)
+    monkeypatch.setattr(engine_module, "_encode_s", lambda clap, count: next(times))
+    assert measure_batch_windows(clap, (1, 2, 4)) == 1
 
 
 def test_a_start_that_is_late_leaves_sizes_out(clap, monkeypatch):
