@@ -29,7 +29,7 @@ from benchmarks.served import BUNDLED, recordings, served
 from service.engine import measure_batch_windows
 from tests.e2e.stack import Process, Stack
 
-NUM_CLIPS = 64
+NUM_CLIPS = 256
 NUM_SINGLE = 40
 NUM_COLD = 30
 NUM_STORED = 10_000
