@@ -1,4 +1,4 @@
-"""The frozen CLAP, its stages in the open: read `_audio_head` and `_audio_tail` beside figure 1 of arXiv 2606.15751."""
+"""The frozen CLAP, its stages in the open: read `audio_head` and `audio_tail` beside figure 1 of arXiv 2606.15751."""
 
 from collections.abc import Sequence
 from pathlib import Path

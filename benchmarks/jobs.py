@@ -3,7 +3,8 @@
 A real API, a real worker, and the clips of `examples/train` over HTTP (five labels, eight clips each). Each kind of job
 is sent several times at once, as tenants do; then jobs one by one, to see how long each waits for its first training
 step. The clock is Redis's: a job's creation, its start and end, and the event that tells its first epoch. The first job
-of all warms the worker up and is left out.
+of all warms the worker up and is left out. Memory is what the keys of a job take in Redis when it has ended, and
+the most that one process of the worker ever had in RAM.
 """
 
 import argparse
@@ -14,9 +15,10 @@ from datetime import datetime
 from pathlib import Path
 
 import httpx2
+from redis import Redis
 
 from benchmarks.figures import Figure, report
-from benchmarks.machine import describe_machine
+from benchmarks.machine import describe_machine, family, resident_mib
 from benchmarks.served import BUNDLED, recordings, served
 
 KINDS: dict[str, dict[str, str]] = {"default settings": {}, "audio_prompt=none": {"audio_prompt": "none"}}
@@ -74,6 +76,11 @@ def first_step_s(client: httpx2.Client, clips: list[tuple[str, bytes]]) -> float
     return seconds
 
 
+def redis_kib(redis: Redis) -> float:
+    """The memory of all keys."""
+    return sum(redis.memory_usage(key, samples=0) or 0 for key in redis.scan_iter()) / 1024
+
+
 def _has_begun(job: dict) -> bool:
     return job["progress"]["phase"] not in BEFORE_THE_FIRST_STEP
 
@@ -96,10 +103,17 @@ def main() -> None:
         httpx2.Client(base_url=stack.apis[0].address, timeout=120) as client,
     ):
         measure_kind(client, clips, "audio_prompt=none", 1)
+        redis = Redis.from_url(stack.redis_url)
+        before_kib = redis_kib(redis)
         figures = [figure for kind in KINDS for figure in measure_kind(client, clips, kind, arguments.jobs)]
+        job_kib = (redis_kib(redis) - before_kib) / (len(KINDS) * arguments.jobs)
         first = statistics.median(first_step_s(client, clips) for _ in range(arguments.first_steps))
+        worker = stack.processes[0].popen.pid
+        worker_mib = max(resident_mib(pid, peak=True) for pid in family(worker))
     name = f"from the queue to the first training step, median of {arguments.first_steps}"
     figures.append(Figure(name, first, "s", FIRST_STEP_BAR_S))
+    figures.append(Figure("memory of a job in Redis", job_kib, "KiB"))
+    figures.append(Figure("memory of the worker's largest process, at its peak", worker_mib, "MiB"))
     report(figures, "jobs", machine=machine, model=arguments.model.name, clips=len(clips))
 
 
