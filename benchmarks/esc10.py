@@ -210,7 +210,7 @@ def main() -> None:
     ]
     clips = load_clips(arguments.folder, is_filtered=arguments.microphone)
     done = [{name: row[name] for name in runs[0]} for row in rows]
-    for run in track([run for run in runs if run not in done], description="fits"):
+    for run in track([run for run in runs if run not in done], description="fits", console=Console(stderr=True)):
         train, test = draw(clips, fold=run["fold"], shots=run["shots"], seed=run["seed"])
         control = run["audio_prompt"] if run["audio_prompt"] in CONTROLS else None
         prompt = "none" if control else run["audio_prompt"]

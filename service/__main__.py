@@ -5,8 +5,10 @@ import gc
 import os
 import sys
 
-from adapters_store import check_tenant
-from service.keys import KeyFile
+from pydantic import ValidationError
+
+from adapters_store import NameInvalid, check_tenant
+from service.keys import KeyFile, KeysUnreadable
 from service.settings import ServiceSettings
 from worker.settings import describe
 
@@ -32,11 +34,16 @@ def main() -> None:
     revoke.add_argument("tenant")
     revoke.add_argument("--id", help="only the key of this id")
     arguments = parser.parse_args()
-    settings = ServiceSettings()
-    if arguments.command == "keys":
-        manage_keys(KeyFile(settings.keys_path_or_default), arguments)
-    else:
-        serve(settings)
+    try:
+        settings = ServiceSettings()
+        if arguments.command == "keys":
+            manage_keys(KeyFile(settings.keys_path_or_default), arguments)
+        else:
+            serve(settings)
+    except ValidationError as error:
+        raise SystemExit(f"a setting cannot be used:\n{error}") from error
+    except (NameInvalid, KeysUnreadable) as error:
+        raise SystemExit(str(error)) from error
 
 
 def manage_keys(keys: KeyFile, arguments: argparse.Namespace) -> None:

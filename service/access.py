@@ -20,13 +20,14 @@ from service.problems import CLIENT_LEFT_STATUS, ServiceError, code_of, problem
 from service.rates import TenantRates
 
 PUBLIC_PATHS = docs.PATHS | {"/", "/healthz", "/readyz", "/info", "/metrics", "/openapi.json"}
+UNEXPECTED = ("internal_error", "keys_unreadable")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 log = structlog.get_logger(__name__)
 
 
 class Access:
-    """ASGI middleware; sets `earshot.request_id` and `earshot.tenant` in the scope."""
+    """ASGI middleware; sets `earshot.request_id` and `earshot.tenant` in the scope, counts its `earshot.code`."""
 
     def __init__(
         self,
@@ -120,8 +121,9 @@ class Access:
     async def _answer_error(self, error: Exception, scope: Scope, receive: Receive, answer: "Answer") -> None:
         if isinstance(error, ClientDisconnect):
             return  # in mid-upload: there is nobody to tell
-        if code_of(error) == "internal_error":
-            log.error("internal_error", exc_info=error)
+        code = scope["earshot.code"] = code_of(error)
+        if code in UNEXPECTED:
+            log.error(code, exc_info=error)
         if answer.status is not None:
             raise error
         await problem(error, request_id=scope["earshot.request_id"])(scope, receive, answer)
@@ -132,6 +134,8 @@ class Access:
         status = answer.status or CLIENT_LEFT_STATUS
         self._metrics.requests.labels(scope["method"], route, str(status)).inc()
         self._metrics.request_s.labels(scope["method"], route).observe(elapsed_s)
+        if code := scope.get("earshot.code"):
+            self._metrics.errors.labels(code).inc()
         level = log.debug if scope["path"] in PUBLIC_PATHS else log.info
         elapsed_ms = round(elapsed_s * 1e3, 1)
         level("request", method=scope["method"], route=route, status=status, elapsed_ms=elapsed_ms)

@@ -21,7 +21,7 @@ from worker.errors import WorkerError
 
 # Before any route: what the gate in service/access.py and Starlette itself may answer.
 PUBLIC_ERRORS = ("body_too_large", "internal_error")
-GATE_ERRORS = (*PUBLIC_ERRORS, "body_timeout", "unauthenticated", "rate_limited")
+GATE_ERRORS = (*PUBLIC_ERRORS, "body_timeout", "unauthenticated", "keys_unreadable", "rate_limited")
 # What the gate looks for; FastAPI's own classes for it would look again, at every request.
 SECURITY_SCHEMES = {
     "HTTPBearer": {"type": "http", "scheme": "bearer", "description": "An API key."},

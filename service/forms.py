@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from fastapi import Form, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
+from aspl.text_prompts import check_labels
 from service.problems import ServiceError
 from service.settings import ServiceSettings
 
@@ -70,22 +71,17 @@ def split_labels(labels: list[str]) -> list[str]:
     return parsed
 
 
-def check_labels(labels: list[str], settings: ServiceSettings) -> tuple[str, ...]:
-    """Zero-shot labels within the limits, or a `ServiceError` that names the one that is exceeded."""
+def bounded_labels(labels: list[str], settings: ServiceSettings) -> tuple[str, ...]:
+    """Zero-shot labels within the limits, or an error that names the one that is exceeded."""
     if len(labels) > settings.max_labels:
         limit = ("max_labels", settings.max_labels)
         raise ServiceError("labels_invalid", f"More than max_labels = {settings.max_labels} labels.", limit=limit)
-    for label in labels:
-        if not label.strip():
-            raise ServiceError("labels_invalid", "A label is empty.")
-        if not label.isprintable():  # among them half characters, which JSON can write and UTF-8 cannot
-            raise ServiceError("labels_invalid", f"The label {label!r} holds characters that cannot be printed.")
-        if len(label) > settings.max_label_chars:
-            limit = ("max_label_chars", settings.max_label_chars)
-            detail = f"A label is longer than max_label_chars = {settings.max_label_chars} characters."
-            raise ServiceError("labels_invalid", detail, limit=limit)
-    if len(set(labels)) < len(labels):
-        raise ServiceError("labels_invalid", "A label is given twice.")
+    if any(len(label) > settings.max_label_chars for label in labels):
+        limit = ("max_label_chars", settings.max_label_chars)
+        detail = f"A label is longer than max_label_chars = {settings.max_label_chars} characters."
+        raise ServiceError("labels_invalid", detail, limit=limit)
+    if labels:  # none where an adapter brings its own
+        check_labels(labels, "zero_shot")
     return tuple(labels)
 
 

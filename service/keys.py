@@ -17,6 +17,12 @@ KEY_PREFIX = "esk_"
 ID_LENGTH = 8
 
 
+class KeysUnreadable(Exception):
+    """The file of keys is damaged or not ours to read; nobody is let in until it is mended."""
+
+    code = "keys_unreadable"
+
+
 @dataclass(frozen=True)
 class KeyRecord:
     """What is kept of a key: its public beginning, its hash and its tenant."""
@@ -28,7 +34,10 @@ class KeyRecord:
 
 
 class KeyFile:
-    """The keys in one JSON file. A running service notices changes by itself."""
+    """The keys in one JSON file. A running service notices changes by itself.
+
+    Every method raises `KeysUnreadable` where the file is there and cannot be read.
+    """
 
     def __init__(self, path: Path):
         self.path = path
@@ -55,10 +64,12 @@ class KeyFile:
     def records(self, tenant: str | None = None) -> list[KeyRecord]:
         """The keys of one tenant or of all, without the keys themselves."""
         try:
-            rows = json.loads(self.path.read_text())
+            records = [KeyRecord(**row) for row in json.loads(self.path.read_text())]
         except FileNotFoundError:
             return []
-        return [KeyRecord(**row) for row in rows if tenant in (None, row["tenant"])]
+        except (OSError, ValueError, TypeError) as error:
+            raise KeysUnreadable(f"{self.path} is no file of keys that can be read: {error}") from error
+        return [record for record in records if tenant in (None, record.tenant)]
 
     def has_keys(self) -> bool:
         """Whether any key was made."""

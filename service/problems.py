@@ -58,6 +58,7 @@ KINDS: Mapping[str, Kind] = {
     "tenant_queue_full": Kind(429, "This tenant has 100 unfinished jobs, as many as it may have."),
     "internal_error": Kind(500, "Something failed on our side; the log has it under this request's id."),
     "engine_fault": Kind(500, "The model failed on this clip."),
+    "keys_unreadable": Kind(500, "The service cannot read its file of API keys; its log says why."),
     "adapter_corrupt": Kind(500, "The stored file of the adapter does not match its digest."),
     "overloaded": Kind(503, "The queue of the model is full."),
     "queue_timeout": Kind(503, "The clip waited for the model for more than 30 s."),
@@ -69,7 +70,7 @@ KINDS: Mapping[str, Kind] = {
     "store_full": Kind(507, "The adapter store has no space left."),
 }
 
-GENERIC = ("internal_error", "not_found", "method_not_allowed")
+GENERIC = ("internal_error", "keys_unreadable", "not_found", "method_not_allowed")
 UPLOAD_NOT_KEPT = "staging_unavailable"
 # No client is left to read it; the number is nginx's, for the log and the metrics.
 CLIENT_LEFT_STATUS = 499
@@ -139,8 +140,9 @@ def problem(error: Exception, *, request_id: str | None = None) -> JSONResponse:
 
 
 async def handle(request: Request, error: Exception) -> JSONResponse:
-    """Starlette's exception handler for every class of errors that are raised on purpose."""
-    if code_of(error) == UPLOAD_NOT_KEPT:
+    """Starlette's exception handler for the errors that are raised on purpose; notes the code for the metrics."""
+    request.scope["earshot.code"] = code_of(error)
+    if request.scope["earshot.code"] == UPLOAD_NOT_KEPT:
         log.error("upload_not_kept", error=repr(error.__cause__ or error))
     return problem(error, request_id=request.scope.get("earshot.request_id"))
 

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse
 from service.classification import NamedFile, Question
 from service.context import ServiceContext, Tenant
 from service.decoding import settle
-from service.forms import ClassifyBody, check_labels, check_num_files, check_template, split_labels
+from service.forms import ClassifyBody, bounded_labels, check_num_files, check_template, split_labels
 from service.problems import CLIENT_LEFT_STATUS, ServiceError, responses
 from service.schemas import Classification
 
@@ -38,7 +38,7 @@ async def classify(request: Request, form: ClassifyBody, tenant: Tenant, context
         tenant=tenant,
         files=[NamedFile(file.filename or f"audio-{number}", file.file) for number, file in enumerate(form.audio, 1)],
         adapter=form.adapter,
-        labels=check_labels(labels, context.settings),
+        labels=bounded_labels(labels, context.settings),
         template=check_template(form.template, context.settings),
         top_k=form.top_k,
         wants_windows=form.windows,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,16 +17,6 @@ from worker.errors import TrainingFailed, TrainingStopped
 from worker.settings import Settings
 
 DECODE_THREADS = 4
-CONFIG_NAMES = (
-    "method",
-    "audio_prompt",
-    "preset",
-    "template",
-    "epochs",
-    "learning_rate",
-    "batch_size",
-    "seed",
-)
 
 
 class Progress(Protocol):
@@ -73,8 +64,8 @@ class ClapMethod:
         Raises TrainingFailed, and TrainingStopped where `should_cancel` said so.
         """
         with _translated():
-            values = {name: training[name] for name in CONFIG_NAMES if training.get(name) is not None}
-            config = TrainingConfig(**values)
+            names = [field.name for field in fields(TrainingConfig)]
+            config = TrainingConfig(**{name: training[name] for name in names if training.get(name) is not None})
             with ThreadPoolExecutor(DECODE_THREADS) as threads:
                 waveforms = list(threads.map(self._waveform, [path for path, _ in clips]))
             adapter = fit(

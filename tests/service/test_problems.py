@@ -174,6 +174,11 @@ def lost_redis(service):
     return service.client.get("/jobs")
 
 
+def damaged_keys(service):
+    service.context.settings.keys_path_or_default.write_text('[{"tenant": "acme"}]')
+    return service.client.get("/adapters")
+
+
 PROVOKED = {
     "bad_request": malformed,
     "unauthenticated": unknown_key,
@@ -207,6 +212,7 @@ PROVOKED = {
     "tenant_queue_full": two_jobs,
     "internal_error": broken_route,
     "engine_fault": broken_scores,
+    "keys_unreadable": damaged_keys,
     "adapter_corrupt": damaged_file,
     "overloaded": full_queue,
     "queue_timeout": late,
@@ -250,6 +256,7 @@ def test_provoked(code, service):
     assert answer.headers["content-type"] == PROBLEM_MEDIA_TYPE
     assert body["status"] == answer.status_code
     assert body["request_id"] == answer.headers["x-request-id"]
+    assert service.context.metrics.errors.labels(code)._value.get() >= 1
     assert len(body["detail"]) > 10
     if answer.status_code in (429, 503):
         assert int(answer.headers["retry-after"]) >= 1
