@@ -190,6 +190,7 @@ def check_labels(labels: Sequence[str], method: str) -> None:
         raise LabelsInvalid(f"{len(labels)} labels; {method} takes 2 to {limit}")
     if any(not label.strip() for label in labels):
         raise LabelsInvalid("a label is empty")
+    # Among what is not printable are half characters, which JSON can write and UTF-8 cannot.
     if odd := next((label for label in labels if not label.isprintable()), None):
         raise LabelsInvalid(f"the label {odd!r} holds characters that cannot be printed")
     if len(set(labels)) < len(labels):

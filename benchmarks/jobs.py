@@ -20,6 +20,7 @@ from redis import Redis
 from benchmarks.figures import Figure, report
 from benchmarks.machine import describe_machine, family, resident_mib
 from benchmarks.served import BUNDLED, recordings, served
+from worker.connection import connect
 
 KINDS: dict[str, dict[str, str]] = {"default settings": {}, "audio_prompt=none": {"audio_prompt": "none"}}
 FIRST_STEP_BAR_S = 2.0
@@ -103,7 +104,7 @@ def main() -> None:
         httpx2.Client(base_url=stack.apis[0].address, timeout=120) as client,
     ):
         measure_kind(client, clips, "audio_prompt=none", 1)
-        redis = Redis.from_url(stack.redis_url)
+        redis = connect(stack.redis_url)
         before_kib = redis_kib(redis)
         figures = [figure for kind in KINDS for figure in measure_kind(client, clips, kind, arguments.jobs)]
         job_kib = (redis_kib(redis) - before_kib) / (len(KINDS) * arguments.jobs)

@@ -5,8 +5,6 @@ import gc
 import os
 import sys
 
-from pydantic import ValidationError
-
 from adapters_store import NameInvalid, check_tenant
 from service.keys import KeyFile, KeysUnreadable
 from service.settings import ServiceSettings
@@ -34,14 +32,12 @@ def main() -> None:
     revoke.add_argument("tenant")
     revoke.add_argument("--id", help="only the key of this id")
     arguments = parser.parse_args()
+    settings = ServiceSettings.read()
     try:
-        settings = ServiceSettings()
         if arguments.command == "keys":
             manage_keys(KeyFile(settings.keys_path_or_default), arguments)
         else:
             serve(settings)
-    except ValidationError as error:
-        raise SystemExit(f"a setting cannot be used:\n{error}") from error
     except (NameInvalid, KeysUnreadable) as error:
         raise SystemExit(str(error)) from error
 

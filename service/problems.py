@@ -141,8 +141,8 @@ def problem(error: Exception, *, request_id: str | None = None) -> JSONResponse:
 
 async def handle(request: Request, error: Exception) -> JSONResponse:
     """Starlette's exception handler for the errors that are raised on purpose; notes the code for the metrics."""
-    request.scope["earshot.code"] = code_of(error)
-    if request.scope["earshot.code"] == UPLOAD_NOT_KEPT:
+    code = request.scope["earshot.code"] = code_of(error)
+    if code == UPLOAD_NOT_KEPT:
         log.error("upload_not_kept", error=repr(error.__cause__ or error))
     return problem(error, request_id=request.scope.get("earshot.request_id"))
 

@@ -112,7 +112,7 @@ def main() -> int:
     parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
-    stack = Stack(ServiceSettings())
+    stack = Stack(ServiceSettings.read())
     _adopt_orphans()
     try:
         stack.start()

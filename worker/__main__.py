@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 
 import structlog
-from pydantic import ValidationError
 from redis import Redis
 from redis.exceptions import RedisError
 from rq.exceptions import StopRequested
@@ -34,11 +33,7 @@ def main(trainer_command: Sequence[str] = TRAINER_COMMAND) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.parse_args()
-    try:
-        settings = WorkerSettings()
-    except ValidationError as error:
-        print(f"a setting cannot be used:\n{error}", file=sys.stderr)
-        return 2
+    settings = WorkerSettings.read()
     logging.set_up(level=settings.log_level, format=settings.log_format)
     trainer = TrainerProcess(trainer_command)
     try:

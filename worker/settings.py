@@ -1,8 +1,10 @@
 """What both processes read from the environment, once, into one object."""
 
+import sys
 from pathlib import Path
+from typing import Self
 
-from pydantic import AliasChoices, Field
+from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
@@ -13,6 +15,15 @@ class Settings(BaseSettings):
     """Settings shared by the API and the worker; every one is `EARSHOT_` and its name in capitals."""
 
     model_config = SettingsConfigDict(env_prefix="EARSHOT_", populate_by_name=True, extra="ignore", frozen=True)
+
+    @classmethod
+    def read(cls) -> Self:
+        """The settings of this process; one that cannot be used is named and ends it with status 2."""
+        try:
+            return cls()
+        except ValidationError as error:
+            print(f"a setting cannot be used:\n{error}", file=sys.stderr)
+            raise SystemExit(2) from error
 
     data_dir: Path = Field(
         Path("data"), description="directory of uploads, of the local store and of the private Redis"
