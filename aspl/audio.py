@@ -11,14 +11,15 @@ from typing import BinaryIO
 import numpy as np
 import soxr
 
-from aspl.audio_containers import identify, is_cut_short
-from aspl.decoders import Block, DecodingStopped, blocks
-from aspl.errors import AudioInvalid, AudioTooLong, AudioUndecodable
+from aspl.audio_containers import Container, identify
+from aspl.audio_ends import is_cut_short
+from aspl.decoders import Block, Loss, blocks
+from aspl.errors import AsplError, AudioInvalid, AudioTooLong, AudioUndecodable
 
 SAMPLE_RATE_HZ = 48_000
 WINDOW_SAMPLES = 480_000
 HOP_SAMPLES = WINDOW_SAMPLES // 2
-MIN_DURATION_S = 0.05
+MIN_DURATION_S = 0.01
 MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 768_000
 # 120 dB above full scale: past any recording, and low enough for the power spectrum to stay finite.
 MAX_AMPLITUDE = 1e6
@@ -28,46 +29,57 @@ SILENCE_AMPLITUDE = 2.0**-16
 
 @dataclass(frozen=True)
 class Clip:
-    """A decoded file: mono float32 waveform [N] at 48 kHz, its duration, and what was odd about it."""
+    """A decoded file: mono float32 waveform [N] at 48 kHz, its duration, and what was odd about it.
+
+    `is_truncated`: the file ends before its structure says that it does. `is_damaged`: a part within it could not be
+    decoded and is left out.
+    """
 
     waveform: np.ndarray
     duration_s: float
     is_silent: bool
     is_truncated: bool
+    is_damaged: bool
 
 
 def decode(data: bytes | BinaryIO, *, max_duration_s: float = 600.0) -> Clip:
     """Decode an audio file and bring it to mono (the mean of its channels) at 48 kHz.
 
     `data` are the file's bytes or a seekable binary file, which is read from its start. The file's header is not
-    believed: samples count as they are decoded, and decoding ends at `max_duration_s`. A file that breaks off is used
-    as far as it goes, and flagged. Safe to call from many threads, each with its own `data`.
+    believed: samples count as they are decoded, and decoding ends at `max_duration_s`. What is damaged is used as far
+    as it can be read, past the damage where the codec finds its way again, and flagged. Safe to call from many
+    threads, each with its own `data`.
 
-    Raises AudioNotAudio for other types of file, AudioUndecodable where less than 50 ms of a broken file decode,
-    AudioInvalid for audio without samples, under 50 ms, or with samples or a sample rate that cannot be used, and
+    Raises AudioNotAudio for other types of file, AudioUndecodable where less than 10 ms of a broken file decode,
+    AudioInvalid for audio without samples, under 10 ms, or with samples or a sample rate that cannot be used, and
     AudioTooLong.
     """
     stream = data if hasattr(data, "seek") else io.BytesIO(data)
     container = identify(stream)
     waveform = _Waveform(max_duration_s)
-    stopped: DecodingStopped | None = None
-    try:
-        for block in blocks(stream, container):
-            waveform.append(block)
-    except DecodingStopped as error:
-        stopped = error
-    is_truncated = stopped is not None or is_cut_short(stream, container)
+    losses: list[Loss] = []
+    for item in blocks(stream, container):
+        if isinstance(item, Loss):
+            losses.append(item)
+        else:
+            waveform.append(item)
+    ends_broken = any(loss.is_end for loss in losses)
+    is_cut = is_cut_short(stream, container)
+    is_truncated = ends_broken if is_cut is None else is_cut
+    is_damaged = any(not loss.is_end for loss in losses) or (ends_broken and not is_truncated)
     if waveform.duration_s < MIN_DURATION_S:
-        heard = f"{waveform.duration_s * 1000:.4g} ms" if waveform.duration_s else "no samples at all"
-        if is_truncated:
-            reason = stopped or "the file ends early"
-            raise AudioUndecodable(
-                f"The {container.name} file is damaged or cut off, with {heard} to decode: {reason}."
-            )
-        raise AudioInvalid(f"The audio holds {heard}; at least {MIN_DURATION_S * 1000:g} ms are needed.")
+        raise _too_short(waveform.duration_s, container, losses, is_truncated)
     samples = waveform.finish()
     is_silent = bool(np.abs(samples).max() < SILENCE_AMPLITUDE)
-    return Clip(samples, waveform.duration_s, is_silent, is_truncated)
+    return Clip(samples, waveform.duration_s, is_silent, is_truncated, is_damaged)
+
+
+def _too_short(duration_s: float, container: Container, losses: list[Loss], is_truncated: bool) -> AsplError:
+    heard = f"{duration_s * 1000:.4g} ms" if duration_s else "no samples at all"
+    if losses or is_truncated:
+        reason = losses[0].reason if losses else "the file ends early"
+        return AudioUndecodable(f"The {container.name} file is damaged or cut off, with {heard} to decode: {reason}.")
+    return AudioInvalid(f"The audio holds {heard}; at least {MIN_DURATION_S * 1000:g} ms are needed.")
 
 
 def windows(waveform: np.ndarray) -> tuple[np.ndarray, list[tuple[float, float]]]:

@@ -1,4 +1,4 @@
-"""Audio file -> blocks of samples as the file has them: libsndfile for what it reads, libav for the rest."""
+"""Audio file -> blocks of samples as the file has them: libsndfile for PCM, Vorbis and Opus, libav for the rest."""
 
 import contextlib
 import io
@@ -8,12 +8,18 @@ from typing import BinaryIO, NamedTuple
 import av
 import numpy as np
 import soundfile
+from av.codec.context import Flags2
 
-from aspl.audio_containers import Container
+from aspl import ogg_pages
+from aspl.audio_containers import CAF, FLAC, OGG, Container
+from aspl.audio_ends import is_cut_short
 from aspl.errors import AudioNotAudio, AudioUndecodable
+from aspl.flac_frames import Numbering
 
 # An error loses the block that it falls into, and libsndfile allows 1,024 channels: blocks are short.
 BLOCK_FRAMES = 4_096
+# A pause between two frames from which on something is missing there. Opus leaves out up to 0.4 s of silence.
+MIN_GAP_S = 0.5
 # What a block handed on holds at least, but for the last: each costs the caller a fixed time.
 JOINED_SAMPLES = 2**18
 
@@ -29,8 +35,11 @@ class Block(NamedTuple):
         return self.samples.shape[1]
 
 
-class DecodingStopped(Exception):
-    """The data broke off or are damaged after the blocks that were given."""
+class Loss(NamedTuple):
+    """A part that could not be decoded, and why; `is_end` where nothing after it could be."""
+
+    reason: str
+    is_end: bool
 
 
 class _ForwardFile(soundfile.SoundFile):
@@ -57,26 +66,24 @@ class _CStream:
         return self._stream.read(count)
 
 
-def blocks(stream: BinaryIO, container: Container) -> Iterator[Block]:
-    """Decode `stream` (seekable) from its start.
+def blocks(stream: BinaryIO, container: Container) -> Iterator[Block | Loss]:
+    """Decode `stream` (seekable) from its start, past damage where the codec finds its way again.
 
-    Raises DecodingStopped where the data end or break before the end that the file gives, AudioUndecodable where no
-    decoder opens it, and AudioNotAudio where the container holds no audio track.
+    Raises AudioUndecodable where no decoder opens it, and AudioNotAudio where the container holds no audio track.
     """
     held: list[Block] = []
     num_held = 0
-    try:
-        for block in _short_blocks(stream, container):
-            is_alike = held and held[0].rate_hz == block.rate_hz and held[0].num_channels == block.num_channels
-            if held and (not is_alike or num_held >= JOINED_SAMPLES):
-                yield _join(held)
-                held, num_held = [], 0
-            held.append(block)
-            num_held += block.samples.size
-    except DecodingStopped:
-        if held:
+    for item in _linked(stream, container):
+        is_alike = isinstance(item, Block) and held and held[0].rate_hz == item.rate_hz
+        is_alike = is_alike and held[0].num_channels == item.num_channels
+        if held and (not is_alike or num_held >= JOINED_SAMPLES):
             yield _join(held)
-        raise
+            held, num_held = [], 0
+        if isinstance(item, Loss):
+            yield item
+            continue
+        held.append(item)
+        num_held += item.samples.size
     if held:
         yield _join(held)
 
@@ -85,7 +92,25 @@ def _join(held: list[Block]) -> Block:
     return Block(np.concatenate([block.samples for block in held]), held[0].rate_hz)
 
 
-def _short_blocks(stream: BinaryIO, container: Container) -> Iterator[Block]:
+def _linked(stream: BinaryIO, container: Container) -> Iterator[Block | Loss]:
+    """The streams of a chained Ogg file one after another, each an own file for the decoders; others as they are."""
+    if container is not OGG:
+        yield from _short_blocks(stream, container)
+        return
+    first, *others = ogg_pages.links(stream)
+    yield from _short_blocks(first, container)
+    earlier = first
+    for link in others:
+        if ogg_pages.is_cut(earlier):
+            yield Loss("one of the joined streams breaks off", is_end=False)
+        earlier = link
+        try:
+            yield from _short_blocks(link, container)
+        except (AudioUndecodable, AudioNotAudio) as error:
+            yield Loss(str(error), is_end=False)
+
+
+def _short_blocks(stream: BinaryIO, container: Container) -> Iterator[Block | Loss]:
     if container.is_libsndfile:
         stream.seek(0)
         try:
@@ -94,44 +119,100 @@ def _short_blocks(stream: BinaryIO, container: Container) -> Iterator[Block]:
             pass  # an unusual codec, perhaps
         else:
             with file:
-                yield from _libsndfile_blocks(file)
-            return
+                # A header that was never finished tells of no samples; libav reads on until the end.
+                if file.frames or not is_cut_short(stream, container):
+                    yield from _libsndfile_blocks(file)
+                    return
     yield from _libav_blocks(stream, container)
 
 
-def _libsndfile_blocks(file: soundfile.SoundFile) -> Iterator[Block]:
+def _libsndfile_blocks(file: soundfile.SoundFile) -> Iterator[Block | Loss]:
     num_frames = 0
     while True:
         try:
             samples = file.read(BLOCK_FRAMES, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
-            raise DecodingStopped(error.error_string) from error
+            yield Loss(error.error_string, is_end=True)
+            return
         if not len(samples):
             break
         num_frames += len(samples)
         yield Block(samples, file.samplerate)
     is_counted = file.frames < np.iinfo(np.int64).max
     if is_counted and num_frames < file.frames:
-        raise DecodingStopped(f"{num_frames} of {file.frames} frames are there")
+        # It counts as far as the file goes, and passes over what it cannot read.
+        yield Loss(f"{num_frames} of {file.frames} frames are there", is_end=not num_frames)
 
 
-def _libav_blocks(stream: BinaryIO, container: Container) -> Iterator[Block]:
+def _libav_blocks(stream: BinaryIO, container: Container) -> Iterator[Block | Loss]:
     stream.seek(0)
     try:
-        source = av.open(stream, format=container.demuxer, metadata_errors="ignore")
+        # Without a mode PyAV asks the stream, and a spooled upload says that it is open for writing.
+        source = av.open(stream, mode="r", format=container.demuxer, metadata_errors="ignore")
     except (av.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise AudioUndecodable(f"The file looks like {container.name}, but does not open as such: {reason}.") from error
     with source:
         if not source.streams.audio:
             raise AudioNotAudio(f"The {container.name} file has no audio track.")
+        track = source.streams.audio[0]
+        numbering = None
+        if track.codec_context.name == "flac":
+            numbering = Numbering(track.duration if container is FLAC else None)
+        if container is CAF and track.codec_context.name == "alac":
+            # Its last packet says itself how long it is; libav takes the container's remainder off once more.
+            track.codec_context.flags2 |= Flags2.skip_manual
         convert = None
+        for item in _libav_frames(source, track, numbering):
+            if isinstance(item, Loss):
+                yield item
+                continue
+            setup = (item.format.name, item.layout.name, item.sample_rate)
+            if convert is None or convert[0] != setup:
+                convert = (setup, av.AudioResampler(format="fltp"))
+            for part in [item] if item.format.name == "fltp" else convert[1].resample(item):
+                yield Block(part.to_ndarray().T, item.sample_rate)
+
+
+def _libav_frames(
+    source: av.container.InputContainer, track: av.AudioStream, numbering: Numbering | None
+) -> Iterator[av.AudioFrame | Loss]:
+    """The decoded frames of a track, and where packets between them could not be decoded, a Loss in their place."""
+    failed: str | None = None
+    expected_s: float | None = None
+    for packet in _libav_packets(source, track):
+        if isinstance(packet, str):
+            failed = failed or packet
+            continue
         try:
-            for frame in source.decode(source.streams.audio[0]):
-                setup = (frame.format.name, frame.layout.name, frame.sample_rate)
-                if convert is None or convert[0] != setup:
-                    convert = (setup, av.AudioResampler(format="fltp"))
-                for part in [frame] if frame.format.name == "fltp" else convert[1].resample(frame):
-                    yield Block(part.to_ndarray().T, frame.sample_rate)
+            frames = packet.decode()
         except (av.FFmpegError, ValueError) as error:
-            raise DecodingStopped(getattr(error, "strerror", None) or str(error)) from error
+            failed = failed or _reason(error)
+            continue
+        if numbering is not None and packet.size and numbering.has_gap(bytes(packet), sum(f.samples for f in frames)):
+            failed = failed or "frames are missing"
+        if frames and frames[0].time is not None:
+            if expected_s is not None and frames[0].time - expected_s > MIN_GAP_S:
+                failed = failed or f"{frames[0].time - expected_s:.1f} s are missing"
+            expected_s = frames[-1].time + frames[-1].samples / frames[-1].sample_rate
+        # The last packet, an empty one, brings out what the decoder held back: that is no going on.
+        if failed and frames and packet.size:
+            yield Loss(failed, is_end=False)
+            failed = None
+        yield from frames
+    if numbering is not None and numbering.is_short():
+        failed = failed or "the last frames are missing"
+    if failed:
+        yield Loss(failed, is_end=True)
+
+
+def _libav_packets(source: av.container.InputContainer, track: av.AudioStream) -> Iterator[av.Packet | str]:
+    """The packets of a track, and why there are no more where the container itself breaks."""
+    try:
+        yield from source.demux(track)
+    except (av.FFmpegError, ValueError) as error:
+        yield _reason(error)
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

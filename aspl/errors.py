@@ -14,13 +14,13 @@ class AudioNotAudio(AsplError):
 
 
 class AudioUndecodable(AsplError):
-    """The bytes look like audio, but less than 50 ms of it can be decoded."""
+    """The bytes look like audio, but less than 10 ms of it can be decoded."""
 
     code = "audio_undecodable"
 
 
 class AudioInvalid(AsplError):
-    """The decoded samples cannot be used: none at all, under 50 ms, NaN or infinite."""
+    """The decoded samples cannot be used: none at all, under 10 ms, NaN or infinite."""
 
     code = "audio_invalid"
 

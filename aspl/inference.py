@@ -64,7 +64,7 @@ def classify(clap: FrozenClap, waveforms: Sequence[np.ndarray], adapters: Sequen
     """Return for each clip the probability of each of its adapter's labels.
 
     Args:
-        waveforms: 1-D float32 at 48 kHz, of any length from 50 ms.
+        waveforms: 1-D float32 at 48 kHz, of any length from 10 ms.
         adapters: one a clip, mixed freely.
     """
     if len(waveforms) != len(adapters):

@@ -80,7 +80,7 @@ def fit(
     """Train an adapter.
 
     Args:
-        waveforms: n clips, 1-D float32 at 48 kHz, of any length from 50 ms.
+        waveforms: n clips, 1-D float32 at 48 kHz, of any length from 10 ms.
         labels: n labels; the adapter's order is that of their first appearance.
         on_progress: called after every epoch.
         should_cancel: asked before every micro-batch.
@@ -109,7 +109,7 @@ def check_clips(waveforms: Sequence[np.ndarray], labels: Sequence[str]) -> None:
         raise TrainingDataInvalid(f"{most[0]!r} has {shots[most[0]]} clips; {MAX_SHOTS} a label is the most")
     for index, waveform in enumerate(waveforms):
         if waveform.ndim != 1 or len(waveform) < MIN_DURATION_S * SAMPLE_RATE_HZ or not np.isfinite(waveform).all():
-            raise TrainingDataInvalid(f"clip {index} is not a finite 1-D waveform of 50 ms or more")
+            raise TrainingDataInvalid(f"clip {index} is not a finite 1-D waveform of 10 ms or more")
 
 
 class _Fit:

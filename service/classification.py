@@ -175,6 +175,7 @@ def _row(name: str, outcome: Heard | Exception, adapter: Adapter, question: Ques
         "unknown": adapter.threshold is not None and best["score"] < adapter.threshold,
         "silent": clip.is_silent,
         "truncated": clip.is_truncated,
+        "damaged": clip.is_damaged,
     }
     if question.wants_windows:
         row["windows"] = [

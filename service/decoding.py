@@ -26,6 +26,7 @@ class DecodedClip:
     duration_s: float
     is_silent: bool
     is_truncated: bool
+    is_damaged: bool
     decode_ms: float
 
 
@@ -77,7 +78,9 @@ class Decoder:
         windows, spans_s = audio.windows(clip.waveform)
         elapsed_s = time.perf_counter() - started_at
         self._metrics.decode_s.observe(elapsed_s)
-        return DecodedClip(windows, spans_s, clip.duration_s, clip.is_silent, clip.is_truncated, elapsed_s * 1e3)
+        return DecodedClip(
+            windows, spans_s, clip.duration_s, clip.is_silent, clip.is_truncated, clip.is_damaged, elapsed_s * 1e3
+        )
 
 
 async def settle(futures: Sequence["asyncio.Future[Any]"]) -> None:

@@ -71,7 +71,8 @@ class ClipScores(BaseModel):
     score: float = Field(description="Its calibrated probability.")
     unknown: bool = Field(description="The score lies under the adapter's threshold.")
     silent: bool = Field(description="Digital silence.")
-    truncated: bool = Field(description="The file broke off; what could be decoded was used.")
+    truncated: bool = Field(description="The file ends before it should; what is there was used.")
+    damaged: bool = Field(description="A part within the file could not be decoded; the rest was used.")
     scores: list[Score] = Field(description="The best first; at most top_k.")
     windows: list[WindowScores] | None = None
 
