@@ -20,7 +20,7 @@ class Container:
 
 
 WAV = Container("WAV", "wav", is_libsndfile=True)
-W64 = Container("Wave64", "w64", is_libsndfile=True)
+W64 = Container("Wave64", "w64")  # of which libsndfile takes floats for integers
 AIFF = Container("AIFF", "aiff", is_libsndfile=True)
 AU = Container("AU", "au", is_libsndfile=True)
 CAF = Container("CAF", "caf", is_libsndfile=True)

@@ -25,6 +25,7 @@ from aspl.audio_containers import (
 from aspl.mpeg_frames import HEADER_BYTES, FrameBytes, aac_frame_bytes, mp3_frame_bytes, next_frame
 
 MAX_ELEMENTS = 1_000  # chunks or boxes that are walked; real files have a dozen
+MAX_OFFSET = 2**62
 MAX_FRAMES = 200_000  # MPEG frames that are walked: over 25 minutes of the shortest kind
 # Programs that write to a pipe put a size near 2 or 4 GiB where they cannot know it: SoX 0x7FFFF000, FFmpeg
 # 0xFFFFFFFF, others 0x7FFFFFFF or that less a header. As real sizes they would be of files far beyond any limit here.
@@ -64,6 +65,9 @@ def is_cut_short(stream: BinaryIO, container: Container) -> bool | None:
 
 
 def _read(stream: BinaryIO, offset: int, count: int) -> bytes:
+    """What lies there; nothing past the end, also where a damaged size leads further than a file can be."""
+    if offset > MAX_OFFSET:
+        return b""
     stream.seek(offset)
     return stream.read(count)
 
@@ -115,8 +119,7 @@ def _is_w64_cut(stream: BinaryIO, size: int) -> bool:
             return offset > size
         claimed = int.from_bytes(header[16:], "little")
         if header[:4] == b"data":
-            is_unfinished = claimed <= W64_HEADER_BYTES and offset + W64_HEADER_BYTES < size
-            return is_unfinished or (claimed < PLACEHOLDER_BYTES and offset + claimed > size)
+            return claimed < PLACEHOLDER_BYTES and offset + claimed > size
         offset += max(W64_HEADER_BYTES, -(-claimed // 8) * 8)
     return False
 

@@ -20,6 +20,8 @@ from aspl.flac_frames import Numbering
 BLOCK_FRAMES = 4_096
 # A pause between two frames from which on something is missing there. Opus leaves out up to 0.4 s of silence.
 MIN_GAP_S = 0.5
+# PyAV looks for the end of a frame's planes where there is none if it has eight or more, and reads what lies behind.
+MAX_PLANES = 7
 # What a block handed on holds at least, but for the last: each costs the caller a fixed time.
 JOINED_SAMPLES = 2**18
 
@@ -156,22 +158,37 @@ def _libav_blocks(stream: BinaryIO, container: Container) -> Iterator[Block | Lo
         if not source.streams.audio:
             raise AudioNotAudio(f"The {container.name} file has no audio track.")
         track = source.streams.audio[0]
+        if track.codec_context is None:
+            raise AudioUndecodable(f"The {container.name} file's audio is of a codec that is not known here.")
         numbering = None
         if track.codec_context.name == "flac":
             numbering = Numbering(track.duration if container is FLAC else None)
         if container is CAF and track.codec_context.name == "alac":
             # Its last packet says itself how long it is; libav takes the container's remainder off once more.
             track.codec_context.flags2 |= Flags2.skip_manual
-        convert = None
-        for item in _libav_frames(source, track, numbering):
-            if isinstance(item, Loss):
-                yield item
-                continue
-            setup = (item.format.name, item.layout.name, item.sample_rate)
-            if convert is None or convert[0] != setup:
-                convert = (setup, av.AudioResampler(format="fltp"))
-            for part in [item] if item.format.name == "fltp" else convert[1].resample(item):
-                yield Block(part.to_ndarray().T, item.sample_rate)
+        frames = _libav_frames(source, track, numbering)
+        yield from _as_blocks(frames)
+
+
+def _as_blocks(frames: Iterator[av.AudioFrame | Loss]) -> Iterator[Block | Loss]:
+    """Frames of any format and layout as blocks of float32."""
+    setup, convert = None, None
+    for frame in frames:
+        if isinstance(frame, Loss):
+            yield frame
+            continue
+        if setup != (setup := (frame.format.name, frame.layout.name, frame.sample_rate)):
+            convert = av.AudioResampler(format="flt")
+        if frame.format.name == "fltp" and frame.layout.nb_channels <= MAX_PLANES:
+            yield Block(frame.to_ndarray().T, frame.sample_rate)
+            continue
+        try:
+            parts = convert.resample(frame)
+        except (av.FFmpegError, ValueError) as error:  # a setup that no recording has
+            yield Loss(_reason(error), is_end=False)
+            continue
+        for part in parts:
+            yield Block(part.to_ndarray().reshape(-1, part.layout.nb_channels), frame.sample_rate)
 
 
 def _libav_frames(
@@ -191,10 +208,10 @@ def _libav_frames(
             continue
         if numbering is not None and packet.size and numbering.has_gap(bytes(packet), sum(f.samples for f in frames)):
             failed = failed or "frames are missing"
-        if frames and frames[0].time is not None:
-            if expected_s is not None and frames[0].time - expected_s > MIN_GAP_S:
-                failed = failed or f"{frames[0].time - expected_s:.1f} s are missing"
-            expected_s = frames[-1].time + frames[-1].samples / frames[-1].sample_rate
+        for frame in frames:
+            if None not in (frame.time, expected_s) and frame.time - expected_s > MIN_GAP_S:
+                failed = failed or f"{frame.time - expected_s:.1f} s are missing"
+            expected_s = None if frame.time is None else frame.time + frame.samples / frame.sample_rate
         # The last packet, an empty one, brings out what the decoder held back: that is no going on.
         if failed and frames and packet.size:
             yield Loss(failed, is_end=False)

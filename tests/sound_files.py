@@ -55,12 +55,12 @@ def write(kind: str, samples: np.ndarray, rate_hz: int = 48_000) -> bytes:
         soundfile.write(file, samples, rate_hz, format=container, subtype=codec)
         return file.getvalue()
     container, codec = LIBAV_KINDS[kind]
-    layout = "mono" if samples.shape[1] == 1 else "stereo"
+    layout = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}[samples.shape[1]]
     with av.open(file, "w", format=container) as target:
         stream = target.add_stream(codec, rate=8_000 if container == "amr" else rate_hz, layout=layout)
         if codec == "wmav2":
             stream.bit_rate = 128_000
-        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), format="fltp", layout=layout)
+        frame = av.AudioFrame.from_ndarray(samples.reshape(1, -1), format="flt", layout=layout)
         frame.sample_rate, frame.pts = rate_hz, 0
         resampler = av.AudioResampler(format=stream.format.name, rate=stream.rate, frame_size=stream.frame_size)
         for converted in [*resampler.resample(frame), *resampler.resample(None), None]:
