@@ -50,7 +50,7 @@ class DeviceUnavailable(AsplError):
 
 
 class LabelsInvalid(AsplError):
-    """A label or a list of them cannot be used; `limit` names the setting that was exceeded, if one was, and its value."""
+    """A label or a list of them cannot be used; `limit` is the setting that was exceeded, if one was, and its value."""
 
     code = "labels_invalid"
 

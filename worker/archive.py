@@ -126,7 +126,7 @@ class _Counted:
 
 
 class _TarHeader(tarfile.TarInfo):
-    """A tar header that is damaged is an error: tarfile takes it for the end of the archive, with no word of the rest."""
+    """A tar header that raises where it is damaged; tarfile would take it for the end, with no word of the rest."""
 
     @classmethod
     def frombuf(cls, buf: bytes, encoding: str, errors: str) -> tarfile.TarInfo:
@@ -137,7 +137,7 @@ class _TarHeader(tarfile.TarInfo):
 
 
 def _unpacking(file: BinaryIO) -> Callable[[BinaryIO], Readable] | None:
-    """How to read a file that bears the mark of a tar or of a packed one; None for others, of which some are refused."""
+    """How to read a file with the mark of a tar or of a packed one; None for others, of which some are refused."""
     file.seek(0)
     head = file.read(TAR_MAGIC_AT + len(TAR_MAGIC))
     if head[TAR_MAGIC_AT:] == TAR_MAGIC:
@@ -163,9 +163,8 @@ def _zip_members(file: BinaryIO, budget: _Budget) -> Iterator[ArchiveMember]:
             if info.flag_bits & 0x1:
                 raise ArchiveInvalid("the archive is encrypted; upload it without a password")
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise ArchiveInvalid(
-                    f"{str(path)!r} in the zip is packed by method {info.compress_type}; take 0 (stored) or 8 (deflated)"
-                )
+                method = f"{str(path)!r} in the zip is packed by method {info.compress_type}"
+                raise ArchiveInvalid(f"{method}; take 0 (stored) or 8 (deflated), as a plain zip does")
             with opened.open(info) as member:
                 yield ArchiveMember(path, _pieces(_Counted(member, budget), path))
 

@@ -14,66 +14,14 @@ if TYPE_CHECKING:
     from worker.staging import StagedClip
 
 # Kinds that are decoded and kinds that are not: who sends one of either means a clip.
-AUDIO_SUFFIXES = frozenset(
-    [
-        ".wav",
-        ".wave",
-        ".bwf",
-        ".rf64",
-        ".w64",
-        ".aif",
-        ".aiff",
-        ".aifc",
-        ".au",
-        ".snd",
-        ".caf",
-        ".flac",
-        ".ogg",
-        ".oga",
-        ".opus",
-        ".spx",
-        ".mp2",
-        ".mp3",
-        ".mpga",
-        ".aac",
-        ".adts",
-        ".m4a",
-        ".m4b",
-        ".m4p",
-        ".mp4",
-        ".3gp",
-        ".3g2",
-        ".mov",
-        ".webm",
-        ".weba",
-        ".mka",
-        ".wma",
-        ".amr",
-        ".awb",
-        ".ape",
-        ".wv",
-        ".tta",
-        ".mpc",
-        ".dsf",
-        ".dff",
-        ".ac3",
-        ".eac3",
-        ".dts",
-        ".ra",
-        ".rm",
-        ".gsm",
-        ".sph",
-        ".nist",
-        ".voc",
-        ".raw",
-        ".pcm",
-        ".sln",
-        ".qcp",
-        ".vox",
-    ]
-)
+AUDIO_SUFFIXES = {
+    ".wav", ".wave", ".bwf", ".rf64", ".w64", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".flac", ".ogg", ".oga",
+    ".opus", ".spx", ".mp2", ".mp3", ".mpga", ".aac", ".adts", ".m4a", ".m4b", ".m4p", ".mp4", ".3gp", ".3g2", ".mov",
+    ".webm", ".weba", ".mka", ".wma", ".amr", ".awb", ".ape", ".wv", ".tta", ".mpc", ".dsf", ".dff", ".ac3", ".eac3",
+    ".dts", ".ra", ".rm", ".gsm", ".sph", ".nist", ".voc", ".raw", ".pcm", ".sln", ".qcp", ".vox",
+}  # fmt: skip
 # Pictures whose container is that of MP4 audio.
-PICTURE_SUFFIXES = frozenset([".heic", ".heif", ".avif"])
+PICTURE_SUFFIXES = {".heic", ".heif", ".avif"}
 
 
 def is_clip(file: Path, name: str) -> bool:

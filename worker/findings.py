@@ -51,7 +51,7 @@ class Findings:
 
 
 def shown_name(filename: str) -> str:
-    """A client's file name as it is shown: text that UTF-8 can write, of bearable length, its end rather than its start."""
+    """A client's file name as it is shown: text that UTF-8 can write, of bearable length, its end above all."""
     text = filename.encode("utf-8", "replace").decode()
     return text if len(text) <= MAX_FILE_CHARS else "…" + text[1 - MAX_FILE_CHARS :]
 
