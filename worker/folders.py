@@ -57,11 +57,13 @@ def _refuse_parts(level: Sequence[str]) -> None:
     parts = [name for name in dict.fromkeys(level) if name.casefold() in PARTS]
     if not parts or (len(parts) == 1 and parts[0].casefold() in PART_AND_LABEL):
         return
+    others = [name for name in level if name not in parts]
+    beside = f" (beside {named(others)})" if others else ""
     to_send = next((name for name in parts if name.casefold().startswith("train")), None)
     advice = f"upload the folder {to_send!r} alone" if to_send else "upload what is to be trained on alone"
     raise ArchiveInvalid(
-        f"among the folders {named(level)} {named(parts)} look like parts of a data set rather than labels; "
-        f"{advice}, with a folder for each label in it. Clips of labels so named can be sent as `clips` with `labels`"
+        f"folders called {named(parts)}{beside} look like parts of a data set rather than labels; {advice}, with a "
+        "folder for each label in it. Clips of labels so named can be sent as `clips` with `labels`"
     )
 
 

@@ -33,7 +33,7 @@ def tar_of(entries: Entries, mode: str, tar_format: int = tarfile.PAX_FORMAT) ->
 def zip_of_raw_names(entries: Iterable[tuple[bytes, bytes]], *, extra: bytes = b"") -> io.BytesIO:
     """A zip whose names are these bytes, with no flag that says what they are; `extra` are fields of the first."""
     entries = list(entries)
-    stand_ins = [f"{number:0{len(raw)}d}" for number, (raw, _) in enumerate(entries)]
+    stand_ins = [chr(ord("A") + number) * len(raw) for number, (raw, _) in enumerate(entries)]
     infos = [zipfile.ZipInfo(name) for name in stand_ins]
     infos[0].extra = extra
     contents = [data for _, data in entries]

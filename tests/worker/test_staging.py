@@ -172,6 +172,107 @@ def test_folders_of_an_archive_are_labels(staging, upload, make):
     ]
 
 
+def test_files_of_an_archive_that_are_no_clips_are_listed_and_not_kept(staging, upload):
+    entries = [
+        ("README", b"read me"),
+        ("labels.csv", b"dog,cat"),
+        ("stray.wav", tone(100)),
+        ("dog/1.wav", tone(300)),
+        ("dog/cover.jpg", b"\xff\xd8\xff\xe0" + bytes(100)),
+        ("dog/photo.heic", b"\0\0\0\x18ftypheic" + bytes(100)),
+        ("dog/notes/more.txt", b"deeper"),
+        ("docs/manual.pdf", b"%PDF-1.7"),
+        ("cat/recorded", tone(500)),
+        ("cat/broken.wav", b"RIFF"),
+    ]
+    staging.add_archive(upload, zip_of(entries))
+    findings = staging.check_audio(upload)
+    left_out = [(file.file, file.label, file.error["code"]) for file in findings.left_out]
+    assert left_out == [
+        ("README", None, "audio_unsupported"),
+        ("labels.csv", None, "audio_unsupported"),
+        ("stray.wav", None, "labels_invalid"),
+        ("dog/cover.jpg", None, "audio_unsupported"),
+        ("dog/photo.heic", None, "audio_unsupported"),
+        ("dog/notes/more.txt", None, "audio_unsupported"),
+        ("docs/manual.pdf", None, "audio_unsupported"),
+        ("cat/broken.wav", "cat", "audio_unsupported"),
+    ]
+    assert findings.num_left_out == 8
+    assert [label for _, label in staging.load(upload)] == ["dog", "cat"]
+    assert len(list(staging.directory(upload).glob("*.clip"))) == 3
+
+
+def test_files_that_are_no_clips_count_for_no_limit_of_clips(tmp_path):
+    staging = Staging(tmp_path, UploadLimits(max_clips=2, max_upload_bytes=100))
+    upload = staging.new_upload()
+    notes = [(f"notes/{number}.txt", b"x" * 60) for number in range(9)]
+    staging.add_archive(upload, zip_of([*notes[:5], ("dog/1.wav", b"a"), *notes[5:], ("cat/1.wav", b"b")]))
+    assert [label for _, label in staging.load(upload)] == ["dog", "cat"]
+    with pytest.raises(UploadTooLarge, match="max_clips"):
+        staging.add_clip(upload, "dog", [b"c"])
+
+
+def test_what_is_listed_is_bounded_and_counted(staging, upload):
+    notes = [(f"dog/{number}{'x' * 240}.txt", b"x") for number in range(150)]
+    clips = [(f"{label}/{number}.wav", tone(300)) for label in ("dog", "cat") for number in range(60)]
+    staging.add_archive(upload, zip_of([*notes, *clips]))
+    findings = staging.check_audio(upload)
+    assert (len(findings.left_out), findings.num_left_out) == (100, 150)
+    assert (len(findings.warnings), findings.num_warnings) == (100, 119)
+    assert all(len(file.file) <= 200 and file.file.endswith("x.txt") for file in findings.left_out)
+
+
+def test_clips_that_come_twice_are_named(staging, upload):
+    same, silent = tone(300), tone(300)[:44] + bytes(28_800)
+    for label, data, name in [
+        ("dog", same, "1.wav"),
+        ("dog", same, "2.wav"),
+        ("cat", same, "3.wav"),
+        ("cat", silent, "4.wav"),
+        ("cat", tone(400)[:-2000], "5.wav"),
+    ]:
+        staging.add_clip(upload, label, [data], filename=name)
+    warnings = staging.check_audio(upload).warnings
+    assert [(warning.code, warning.file, warning.label) for warning in warnings] == [
+        ("clip_repeated", "2.wav", "dog"),
+        ("clip_in_two_labels", "3.wav", "cat"),
+        ("audio_silent", "4.wav", "cat"),
+        ("audio_truncated", "5.wav", "cat"),
+    ]
+    assert "1.wav" in warnings[0].detail and "'dog'" in warnings[1].detail
+
+
+def test_two_spellings_of_a_label_are_one(staging, upload):
+    archive = zip_of([("be\u0301be\u0301/1.wav", b"a"), ("bébé/2.wav", b"b"), ("dog\u00a0 bark/1.wav", b"c")])
+    assert [clip.label for clip in staging.add_archive(upload, archive)] == ["bébé", "bébé", "dog bark"]
+    assert staging.add_clip(upload, "dog bark\n", [b"d"]).label == "dog bark"
+
+
+def test_a_folder_that_is_no_label_is_named(staging, upload):
+    with pytest.raises(LabelsInvalid, match=r"the folder of 'do\\u202eg/1.wav' is no label.*U\+202E"):
+        staging.add_archive(upload, zip_of([("do\u202eg/1.wav", b"a"), ("cat/1.wav", b"b")]))
+
+
+def test_every_clip_of_a_label_that_fails_is_named(staging, upload):
+    entries = [("dog/1.wav", tone(300)), *((f"cat/{number}.wav", b"no audio") for number in range(30))]
+    staging.add_archive(upload, zip_of(entries))
+    with pytest.raises(UploadInvalid, match=r"'cat' can be used: cat/0.wav: .*; cat/19.wav: .*; and 10 more"):
+        staging.check_audio(upload)
+
+
+def test_labels_that_were_found_are_named_where_they_do_not_suffice(staging, upload):
+    staging.add_archive(upload, zip_of([("dog/1.wav", b"a"), ("cat/1.txt", b"b")]))
+    with pytest.raises(UploadInvalid, match=r"the only one found is 'dog'. Left out: cat/1.txt: "):
+        staging.check_labels(upload)
+
+
+@pytest.mark.parametrize("entries", [[], [("README.txt", b"x")], [("dog/notes.txt", b"x"), ("x.csv", b"y")]])
+def test_archives_without_clips_are_refused(staging, upload, entries):
+    with pytest.raises(ArchiveInvalid, match="no folder with clips"):
+        staging.add_archive(upload, zip_of(entries))
+
+
 @pytest.mark.parametrize("name", ["../dog/1.wav", "/dog/1.wav", "dog/../../1.wav", "C:/dog/1.wav", "..\\dog\\1.wav"])
 @pytest.mark.parametrize("make", ARCHIVES.values(), ids=ARCHIVES)
 def test_paths_that_lead_outside_are_refused(staging, upload, make, name):
