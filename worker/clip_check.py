@@ -8,10 +8,10 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from worker.findings import ClipWarning
+from worker.staged_clip import StagedClip
 
 if TYPE_CHECKING:
     from aspl.audio import Clip
-    from worker.staging import StagedClip
 
 # Kinds that are decoded and kinds that are not: who sends one of either means a clip.
 AUDIO_SUFFIXES = {
@@ -40,7 +40,7 @@ def is_clip(file: Path, name: str) -> bool:
     return True
 
 
-def oddities(clip: "StagedClip", decoded: "Clip") -> Iterator[ClipWarning]:
+def oddities(clip: StagedClip, decoded: "Clip") -> Iterator[ClipWarning]:
     """What is odd about a clip that is used."""
     flags = {
         "audio_silent": (
@@ -54,7 +54,7 @@ def oddities(clip: "StagedClip", decoded: "Clip") -> Iterator[ClipWarning]:
             yield ClipWarning(code, clip.shown_name, clip.label or "", detail)
 
 
-def repetitions(clips: Sequence["StagedClip"]) -> Iterator[tuple[int, ClipWarning]]:
+def repetitions(clips: Sequence[StagedClip]) -> Iterator[tuple[int, ClipWarning]]:
     """The number and the warning of each clip whose bytes came before, under its own label or another."""
     first_of: dict[tuple[str, str | None], StagedClip] = {}
     first: dict[str, StagedClip] = {}
@@ -68,5 +68,5 @@ def repetitions(clips: Sequence["StagedClip"]) -> Iterator[tuple[int, ClipWarnin
             yield clip.number, _repetition("clip_in_two_labels", clip, detail)
 
 
-def _repetition(code: str, clip: "StagedClip", detail: str) -> ClipWarning:
+def _repetition(code: str, clip: StagedClip, detail: str) -> ClipWarning:
     return ClipWarning(code, clip.shown_name, clip.label or "", detail)

@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,12 +25,12 @@ from worker.errors import ArchiveInvalid, StagingUnavailable, UploadInvalid, Upl
 from worker.findings import ClipWarning, Findings, LeftOut, fault, shown_name
 from worker.folders import label_depth, named
 from worker.settings import Settings
+from worker.staged_clip import StagedClip, Tally, reasons
 
 MANIFEST = "manifest.json"
 CHECKPOINT = "checkpoint.safetensors"
 CHUNK_BYTES = 256 * 1024
 MIN_LABELS = 2
-NUM_NAMED = 20
 UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 
 log = structlog.get_logger()
@@ -68,44 +68,6 @@ class UploadLimits:
         return cls(**{name: getattr(settings, name) for name in cls.__dataclass_fields__})
 
 
-@dataclass(frozen=True)
-class StagedClip:
-    """One file of an upload: its number, label, name, size and digest, and why it cannot be used, if so.
-
-    A file of an archive that is no clip, or lies in no folder, has no label and is not kept.
-    """
-
-    number: int
-    label: str | None
-    filename: str
-    size_bytes: int
-    sha256: str
-    error: dict[str, str] | None = None
-
-    @property
-    def shown_name(self) -> str:
-        """The client's name for the file, or its place in the upload."""
-        return self.filename or f"clip {self.number + 1}"
-
-
-@dataclass
-class _Tally:
-    """What an upload under way holds so far, so that its manifest is not read again for every clip."""
-
-    num_files: int = 0
-    num_clips: int = 0
-    size_bytes: int = 0
-    labels: set[str] = field(default_factory=set)
-
-    def add(self, file: StagedClip) -> None:
-        self.num_files += 1
-        if file.label is not None or file.error is None:
-            self.num_clips += 1
-            self.size_bytes += file.size_bytes
-        if file.label is not None:
-            self.labels.add(file.label)
-
-
 class Staging:
     """The uploads of one data directory; one thread at a time adds to an upload.
 
@@ -115,7 +77,7 @@ class Staging:
     def __init__(self, data_dir: Path, limits: UploadLimits | None = None):
         self.root = data_dir / "staging"
         self.limits = limits or UploadLimits()
-        self._tallies: dict[str, _Tally] = {}
+        self._tallies: dict[str, Tally] = {}
 
     @_disk_faults()
     def new_upload(self) -> str:
@@ -138,6 +100,7 @@ class Staging:
         """
         label = fold_label(label, max_chars=self.limits.max_label_chars)
         self._count_labels(upload_id, {label})
+        self._check_num_clips(self._tally(upload_id).num_clips + 1)
         clip = replace(self._store(upload_id, chunks, filename=filename), label=label)
         self._note(upload_id, [clip])
         return clip
@@ -153,6 +116,7 @@ class Staging:
             file = self._store(upload_id, member.chunks, filename=str(member.path))
             folders = tuple(map(fold, member.path.parts[:-1]))
             stored.append((self._checked(upload_id, file, folders), folders))
+            self._check_num_clips(self._tally(upload_id).num_clips)
         depth = _depth_of_labels(stored)
         files = [file if file.error else self._labelled(file, folders[depth]) for file, folders in stored]
         self._count_labels(upload_id, {file.label for file in files if file.label is not None})
@@ -191,7 +155,7 @@ class Staging:
         if len(labels) < MIN_LABELS:
             found = f"the only one found is {labels[0]!r}" if labels else "none was found"
             others = [file for file in files if file.label is None]
-            left_out = f". Left out: {_reasons(others)}" if others else ""
+            left_out = f". Left out: {reasons(others)}" if others else ""
             raise UploadInvalid(f"clips of at least {MIN_LABELS} different labels are needed; {found}{left_out}")
 
     @_disk_faults()
@@ -211,7 +175,7 @@ class Staging:
         used = {clip.label for clip in usable}
         if failed := [clip for clip in clips if clip.label not in used]:
             labels = named([clip.label for clip in failed if clip.label is not None])
-            raise UploadInvalid(f"no clip of the label {labels} can be used: {_reasons(failed)}")
+            raise UploadInvalid(f"no clip of the label {labels} can be used: {reasons(failed)}")
         warnings += repetitions(usable)
         warnings.sort(key=lambda numbered: numbered[0])
         left_out = [LeftOut(f.shown_name, f.label, f.error) for f in self.clips(upload_id) if f.error is not None]
@@ -244,9 +208,9 @@ class Staging:
                 removed.append(directory.name)
         return removed
 
-    def _tally(self, upload_id: str) -> _Tally:
+    def _tally(self, upload_id: str) -> Tally:
         if upload_id not in self._tallies:
-            tally = _Tally()
+            tally = Tally()
             for clip in self.clips(upload_id):
                 tally.add(clip)
             self._tallies[upload_id] = tally
@@ -256,8 +220,6 @@ class Staging:
     def _store(self, upload_id: str, chunks: Iterable[bytes] | BinaryIO, *, filename: str) -> StagedClip:
         """Write a file, which is still to be given its label."""
         tally = self._tally(upload_id)
-        if tally.num_clips >= self.limits.max_clips:
-            raise UploadTooLarge(f"more than {self.limits.max_clips} clips (max_clips)")
         path, name = self._clip_path(upload_id, tally.num_files), shown_name(filename)
         remaining_bytes = self.limits.max_upload_bytes - tally.size_bytes
         size_bytes, sha256 = self._write(path, _pieces(chunks), remaining_bytes, name)
@@ -291,6 +253,10 @@ class Staging:
             return replace(file, label=fold_label(folder, max_chars=self.limits.max_label_chars))
         except LabelsInvalid as error:
             raise LabelsInvalid(f"the folder of {file.filename!r} is no label: {error}", limit=error.limit) from error
+
+    def _check_num_clips(self, num_clips: int) -> None:
+        if num_clips > self.limits.max_clips:
+            raise UploadTooLarge(f"more than {self.limits.max_clips} clips (max_clips)")
 
     def _count_labels(self, upload_id: str, labels: set[str]) -> None:
         tally = self._tally(upload_id)
@@ -354,11 +320,5 @@ def _depth_of_labels(stored: list[tuple[StagedClip, tuple[str, ...]]]) -> int:
     folders = [folders for file, folders in stored if file.error is None]
     if folders:
         return label_depth(folders)
-    others = _reasons([file for file, _ in stored]) if stored else "there is no file in it"
+    others = reasons([file for file, _ in stored]) if stored else "there is no file in it"
     raise ArchiveInvalid(f"the archive holds no folder with clips; each clip's folder is its label: {others}")
-
-
-def _reasons(files: list[StagedClip]) -> str:
-    """Files and why each of them is left out, not too many of them."""
-    rest = f"; and {len(files) - NUM_NAMED} more" if len(files) > NUM_NAMED else ""
-    return "; ".join(f"{f.shown_name}: {f.error['detail']}" for f in files[:NUM_NAMED] if f.error) + rest

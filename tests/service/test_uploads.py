@@ -14,11 +14,10 @@ import soundfile
 from tests.service.sounds import RATE_HZ, tone, wav
 from tests.worker.archives import ARCHIVES, zip_of, zip_of_raw_names
 
-CLIPS = [(f"{label}/{number}.wav", tone(200 + 50 * at)) for at, (label, number) in enumerate(
-    [("dog", 0), ("dog", 1), ("rain", 0), ("rain", 1)]
-)]  # fmt: skip
-LARGE_CLIPS = [(name, wav(np.random.default_rng(at).uniform(-0.5, 0.5, 6 * RATE_HZ))) for at, (name, _) in
-               enumerate(CLIPS)]  # fmt: skip
+NAMES = ["dog/0.wav", "dog/1.wav", "rain/0.wav", "rain/1.wav"]
+CLIPS = [(name, tone(200 + 50 * at)) for at, name in enumerate(NAMES)]
+NOISES = np.random.default_rng(0).uniform(-0.5, 0.5, (4, 6 * RATE_HZ))
+LARGE_CLIPS = [(name, wav(noise)) for name, noise in zip(NAMES, NOISES, strict=True)]
 
 
 @pytest.fixture

@@ -207,10 +207,12 @@ def test_files_that_are_no_clips_count_for_no_limit_of_clips(tmp_path):
     staging = Staging(tmp_path, UploadLimits(max_clips=2, max_upload_bytes=100))
     upload = staging.new_upload()
     notes = [(f"notes/{number}.txt", b"x" * 60) for number in range(9)]
-    staging.add_archive(upload, zip_of([*notes[:5], ("dog/1.wav", b"a"), *notes[5:], ("cat/1.wav", b"b")]))
+    staging.add_archive(upload, zip_of([*notes[:3], ("dog/1.wav", b"a"), *notes[3:6], ("cat/1.wav", b"b"), *notes[6:]]))
     assert [label for _, label in staging.load(upload)] == ["dog", "cat"]
     with pytest.raises(UploadTooLarge, match="max_clips"):
         staging.add_clip(upload, "dog", [b"c"])
+    with pytest.raises(UploadTooLarge, match="max_clips"):
+        staging.add_archive(staging.new_upload(), zip_of([(f"dog/{number}.wav", b"a") for number in range(3)]))
 
 
 def test_what_is_listed_is_bounded_and_counted(staging, upload):
