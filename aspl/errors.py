@@ -50,9 +50,13 @@ class DeviceUnavailable(AsplError):
 
 
 class LabelsInvalid(AsplError):
-    """The list of labels cannot be used: too few, too many, doubled, empty or too long for the text encoder."""
+    """A label or a list of them cannot be used; `limit` is the setting that was exceeded, if one was, and its value."""
 
     code = "labels_invalid"
+
+    def __init__(self, detail: str, *, limit: tuple[str, int] | None = None) -> None:
+        super().__init__(detail)
+        self.limit = limit
 
 
 class AudioPromptInvalid(AsplError):

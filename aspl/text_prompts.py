@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from aspl.clap import FrozenClap
 from aspl.errors import LabelsInvalid, TrainingConfigInvalid
+from aspl.labels import check_distinct, check_label
 
 # B clips, K classes, L text tokens, D joint width, d text width
 
@@ -188,14 +189,9 @@ def check_labels(labels: Sequence[str], method: str) -> None:
     limit = MAX_COCOOP_LABELS if method == "cocoop" else MAX_LABELS
     if not 2 <= len(labels) <= limit:
         raise LabelsInvalid(f"{len(labels)} labels; {method} takes 2 to {limit}")
-    if any(not label.strip() for label in labels):
-        raise LabelsInvalid("a label is empty")
-    # Among what is not printable are half characters, which JSON can write and UTF-8 cannot.
-    if odd := next((label for label in labels if not label.isprintable()), None):
-        raise LabelsInvalid(f"the label {odd!r} holds characters that cannot be printed")
-    if len(set(labels)) < len(labels):
-        doubled = next(label for label in labels if list(labels).count(label) > 1)
-        raise LabelsInvalid(f"the label {doubled!r} comes twice")
+    for label in labels:
+        check_label(label)
+    check_distinct(labels)
 
 
 def fill_template(template: str, labels: Sequence[str]) -> list[str]:

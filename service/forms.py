@@ -6,11 +6,16 @@ from typing import Annotated, Literal
 from fastapi import Form, UploadFile
 from pydantic import BaseModel, ConfigDict, Field
 
+from aspl.labels import fold_label
 from aspl.text_prompts import check_labels
 from service.problems import ServiceError
 from service.settings import ServiceSettings
 
 DEFAULT_TEMPLATE = "This is a sound of {}."
+SEVERAL_LABELS = (
+    'Repeat the field for each label (-F labels=dog -F labels=rain) or send a JSON array (labels=["dog", "rain"]); '
+    "a comma is part of a label."
+)
 
 
 class ClassifyForm(BaseModel):
@@ -59,15 +64,21 @@ AdaptBody = Annotated[AdaptForm, Form(media_type="multipart/form-data")]
 
 
 def split_labels(labels: list[str]) -> list[str]:
-    """Labels as they came repeated, or out of the one JSON array that they came in."""
-    if len(labels) != 1 or not labels[0].lstrip().startswith("["):
-        return labels
+    """Labels as they came: the field repeated, each value one label or a JSON array of labels."""
+    return [label for value in labels for label in _labels_in(value)]
+
+
+def _labels_in(value: str) -> list[str]:
+    if not value.lstrip().startswith("["):
+        return [value]
     try:
-        parsed = json.loads(labels[0])
+        parsed = json.loads(value)
     except (ValueError, RecursionError) as error:
-        raise ServiceError("labels_invalid", f"labels: not a JSON array ({error}).") from error
+        # A shell that ate the quotes leaves the same as a label in brackets: better asked than guessed.
+        detail = f'labels: {value[:40]!r} starts like a JSON array and is none ({error}); write ["dog", "rain"]'
+        raise ServiceError("labels_invalid", f'{detail}, or, of a label in brackets, ["[noise]"].') from error
     if not all(isinstance(label, str) for label in parsed):
-        raise ServiceError("labels_invalid", "labels: the JSON array must hold strings alone.")
+        raise ServiceError("labels_invalid", 'labels: the JSON array must hold strings alone, as ["dog", "rain"].')
     return parsed
 
 
@@ -76,13 +87,13 @@ def bounded_labels(labels: list[str], settings: ServiceSettings) -> tuple[str, .
     if len(labels) > settings.max_labels:
         limit = ("max_labels", settings.max_labels)
         raise ServiceError("labels_invalid", f"More than max_labels = {settings.max_labels} labels.", limit=limit)
-    if any(len(label) > settings.max_label_chars for label in labels):
-        limit = ("max_label_chars", settings.max_label_chars)
-        detail = f"A label is longer than max_label_chars = {settings.max_label_chars} characters."
-        raise ServiceError("labels_invalid", detail, limit=limit)
-    if labels:  # none where an adapter brings its own
-        check_labels(labels, "zero_shot")
-    return tuple(labels)
+    folded = [fold_label(label, max_chars=settings.max_label_chars) for label in labels]
+    if len(folded) == 1:
+        detail = f"There is one label, {folded[0]!r}; zero-shot takes 2 to {settings.max_labels}. {SEVERAL_LABELS}"
+        raise ServiceError("labels_invalid", detail)
+    if folded:  # none where an adapter brings its own
+        check_labels(folded, "zero_shot")
+    return tuple(folded)
 
 
 def check_template(template: str, settings: ServiceSettings) -> str:

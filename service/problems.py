@@ -50,7 +50,6 @@ KINDS: Mapping[str, Kind] = {
     "audio_prompt_invalid": Kind(422, "There is no audio prompt 'loud'."),
     "training_config_invalid": Kind(422, "learning_rate must be above 0."),
     "upload_invalid": Kind(422, "3 clips came with 2 labels; each clip needs one."),
-    "label_invalid": Kind(422, "A label is longer than max_label_chars = 200."),
     "archive_invalid": Kind(422, "The archive is neither a zip nor a tar."),
     "idempotency_mismatch": Kind(422, "This Idempotency-Key was used with another body."),
     "rate_limited": Kind(429, "More than 100 requests a second."),

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 from adapters_store import check_name
 from aspl import TrainingConfig
 from service.context import Context, ServiceContext, Tenant
-from service.forms import AdaptBody, AdaptForm, check_template, split_labels
+from service.forms import SEVERAL_LABELS, AdaptBody, AdaptForm, check_template, split_labels
 from service.problems import ServiceError, responses
 from service.schemas import Job
 from worker.errors import JobUnconfirmed
@@ -22,7 +22,7 @@ from worker.records import JobRecord
 ERRORS = responses(
     "bad_request", "idempotency_in_flight", "body_too_large", "too_many_files", "upload_too_large", "invalid_request",
     "labels_invalid", "adapter_name_invalid", "audio_prompt_invalid", "training_config_invalid", "upload_invalid",
-    "label_invalid", "archive_invalid", "idempotency_mismatch", "tenant_queue_full", "queue_full", "redis_unavailable",
+    "archive_invalid", "idempotency_mismatch", "tenant_queue_full", "queue_full", "redis_unavailable",
     "staging_unavailable",
 )  # fmt: skip
 ACCEPTED = {202: {"headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}}}}
@@ -69,10 +69,15 @@ class Submission:
             if is_replay:
                 first = self._jobs.claim(self._tenant, self._key, digest)
                 return self._first_answer(first)
-            self._staging.check_audio(upload_id)
+            findings = self._staging.check_audio(upload_id)
             idempotency = Idempotency(self._key, digest) if self._key else None
             record = self._jobs.submit(
-                self._tenant, self._form.name, upload_id, self._training, idempotency=idempotency
+                self._tenant,
+                self._form.name,
+                upload_id,
+                self._training,
+                findings=findings,
+                idempotency=idempotency,
             )
             return record
         except JobUnconfirmed:
@@ -96,7 +101,8 @@ class Submission:
             return
         if len(labels) != len(form.clips):
             raise ServiceError(
-                "upload_invalid", f"{len(form.clips)} clips came with {len(labels)} labels; each clip needs one."
+                "upload_invalid",
+                f"{len(form.clips)} clips came with {len(labels)} labels; each clip needs one. {SEVERAL_LABELS}",
             )
         for clip, label in zip(form.clips, labels, strict=True):
             self._staging.add_clip(upload_id, label, clip.file, filename=clip.filename or "")
@@ -107,7 +113,7 @@ class Submission:
 
     def _first_answer(self, record: JobRecord) -> JobRecord:
         events = self._jobs.records.events(record.id, limit=1)
-        return events[0].record if events else record
+        return record.at(events[0]) if events else record
 
 
 def _training(form: AdaptForm, context: Context) -> dict[str, Any]:

@@ -73,7 +73,7 @@ async def events(
         found = await _read(context, record.id, after, block_s=BLOCK_S if was_live else 0)
         for event in found:
             after = event.id
-            yield ServerSentEvent(id=event.id, event="job", data=event.record.public())
+            yield ServerSentEvent(id=event.id, event="job", data=record.at(event).public())
         # Only a look that began after the job's end is sure to have seen its last event.
         if not was_live and not found:
             return

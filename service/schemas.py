@@ -139,6 +139,26 @@ class JobAdapter(BaseModel):
     version: int | None = None
 
 
+class LeftOut(BaseModel):
+    """A file of the upload that is not trained on."""
+
+    file: str = Field(description="Its name; in an archive its path there.")
+    label: str | None = Field(description="Null where it has none: it is no audio, or lies in no folder.")
+    error: Fault
+
+
+class ClipWarning(BaseModel):
+    """A clip that is trained on although something about it is odd."""
+
+    code: str = Field(
+        description="Stable, but new ones may come: `audio_silent`, `audio_truncated`, `clip_repeated` (the same bytes "
+        "under the same label), `clip_in_two_labels`."
+    )
+    file: str
+    label: str
+    detail: str
+
+
 class Job(BaseModel):
     """A training job."""
 
@@ -150,6 +170,10 @@ class Job(BaseModel):
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+    left_out: list[LeftOut] = Field([], description="Files of the upload that are not trained on; the first 100.")
+    num_left_out: int = Field(0, description="How many they are.")
+    warnings: list[ClipWarning] = Field([], description="Clips that are used although they are odd; the first 100.")
+    num_warnings: int = Field(0, description="How many warnings there are.")
 
 
 class JobList(BaseModel):

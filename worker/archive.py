@@ -1,4 +1,4 @@
-"""Clips out of a zip or tar, one member at a time, without ever extracting to a path that the archive names."""
+"""Files out of a zip or tar, one member at a time, without ever extracting to a path that the archive names."""
 
 import gzip
 import stat
@@ -6,12 +6,14 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
+from worker.archive_names import tar_name, zip_name
+from worker.decompression import Readable, as_it_is, opened_bzip2, opened_gzip, opened_xz
 from worker.errors import ArchiveInvalid, UploadTooLarge
 
 CHUNK_BYTES = 256 * 1024
@@ -22,6 +24,29 @@ OVERHEAD_BYTES = 16 * 1024 * 1024
 ZIP_ENTRY_BYTES = 512
 ZIP_END = struct.Struct("<4s4H2LH")
 DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError, ValueError, NotImplementedError)
+
+TAR_MAGIC, TAR_MAGIC_AT = b"ustar", 257
+PACKED_TARS = {
+    b"\x1f\x8b": opened_gzip,
+    b"BZh": opened_bzip2,
+    b"\xfd7zXZ\0": opened_xz,
+}
+NOT_TAKEN = {
+    b"7z\xbc\xaf\x27\x1c": "7z",
+    b"Rar!\x1a\x07": "RAR",
+    b"\x28\xb5\x2f\xfd": "Zstandard",
+    b"\x04\x22\x4d\x18": "LZ4",
+    b"LZIP": "lzip",
+    b"MSCF": "Windows cabinet",
+}
+TAKEN = "send a zip, or a tar (as it is, or packed by gzip, bzip2 or xz)"
+# What systems leave in folders without being asked; and every name that starts with a dot.
+SYSTEM_NAMES = {
+    "__macosx", "icon\r", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information",
+    "@eadir",
+}  # fmt: skip
+# What a name may hold in the file systems of our time.
+MAX_NAME_CHARS = 255
 
 
 class ArchiveLimits(Protocol):
@@ -34,33 +59,33 @@ class ArchiveLimits(Protocol):
 
 @dataclass(frozen=True)
 class ArchiveMember:
-    """One clip in an archive; its bytes are read as they are asked for, before the next member."""
+    """One file in an archive; its bytes are read as they are asked for, before the next member."""
 
-    label: str
-    filename: str
+    path: PurePosixPath
     chunks: Iterator[bytes]
 
 
 def members(archive: Path | BinaryIO, limits: ArchiveLimits) -> Iterator[ArchiveMember]:
-    """Every clip of the archive in its order; the folder that holds a file is its label.
-
-    Folders above the label's are passed over, so that an archive of one folder that holds the label folders works
-    as one of the label folders themselves. `__MACOSX` and names that start with a dot are left out.
+    """Every file of the archive in its order, but for what systems hide in folders.
 
     Args:
-        archive: a path or a seekable binary file: zip, tar or tar.gz.
+        archive: a path or a seekable binary file: zip, or tar as it is or packed by gzip, bzip2 or xz.
 
-    Raises ArchiveInvalid for anything else, and for damage, links, devices, absolute paths and `..`;
-    UploadTooLarge past a limit.
+    Raises ArchiveInvalid for anything else, and for damage, links, devices, absolute paths, `..` and folders whose
+    names cannot be told; UploadTooLarge past a limit.
     """
-    with _opened(archive) as file, _damage_named():
+    with _opened(archive) as file, _damage_named("the archive"):
         archive_bytes = file.seek(0, 2)
         budget = _Budget(archive_bytes, limits)
-        is_zip = zipfile.is_zipfile(file)
-        if is_zip:
+        unpack = _unpacking(file)
+        # Tars by their mark first: a zip's is looked for at the end, where a tar may hold a zip.
+        if unpack is None and zipfile.is_zipfile(file):
             _check_zip_directory(file, archive_bytes, limits)
-        file.seek(0)
-        yield from _zip_members(file, budget) if is_zip else _tar_members(file, budget)
+            file.seek(0)
+            yield from _zip_members(file, budget)
+        else:
+            file.seek(0)
+            yield from _tar_members((unpack or as_it_is)(file), budget)  # the oldest tars bear no mark
 
 
 class _Budget:
@@ -90,14 +115,40 @@ class _Budget:
 class _Counted:
     """A file whose every read is counted."""
 
-    def __init__(self, file: IO[bytes], budget: _Budget):
+    def __init__(self, file: Readable, budget: _Budget):
         self.file = file
         self.budget = budget
 
-    def read(self, size_bytes: int) -> bytes:
+    def read(self, size_bytes: int, /) -> bytes:
         piece = self.file.read(size_bytes)
         self.budget.count_bytes(len(piece))
         return piece
+
+
+class _TarHeader(tarfile.TarInfo):
+    """A tar header that raises where it is damaged; tarfile would take it for the end, with no word of the rest."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> tarfile.TarInfo:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:
+            raise tarfile.ReadError(str(error)) from error
+
+
+def _unpacking(file: BinaryIO) -> Callable[[BinaryIO], Readable] | None:
+    """How to read a file with the mark of a tar or of a packed one; None for others, of which some are refused."""
+    file.seek(0)
+    head = file.read(TAR_MAGIC_AT + len(TAR_MAGIC))
+    if head[TAR_MAGIC_AT:] == TAR_MAGIC:
+        return as_it_is
+    for magic, unpack in PACKED_TARS.items():
+        if head.startswith(magic):
+            return unpack
+    for magic, kind in NOT_TAKEN.items():
+        if head.startswith(magic):
+            raise ArchiveInvalid(f"the archive is of a kind that is not taken ({kind}); {TAKEN}")
+    return None
 
 
 def _zip_members(file: BinaryIO, budget: _Budget) -> Iterator[ArchiveMember]:
@@ -105,28 +156,28 @@ def _zip_members(file: BinaryIO, budget: _Budget) -> Iterator[ArchiveMember]:
         for info in opened.infolist():
             budget.count_entry()
             kind = stat.S_IFMT(info.external_attr >> 16)
-            path = _safe_path(info.filename, is_special=kind not in (0, stat.S_IFREG, stat.S_IFDIR))
-            if info.is_dir() or path is None:
+            name = zip_name(info)
+            path = _safe_path(name, is_special=kind not in (0, stat.S_IFREG, stat.S_IFDIR))
+            if name.endswith("/") or path is None:
                 continue
             if info.flag_bits & 0x1:
                 raise ArchiveInvalid("the archive is encrypted; upload it without a password")
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                raise ArchiveInvalid("the archive is packed in an unusual way; use a plain zip")
+                method = f"{str(path)!r} in the zip is packed by method {info.compress_type}"
+                raise ArchiveInvalid(f"{method}; take 0 (stored) or 8 (deflated), as a plain zip does")
             with opened.open(info) as member:
-                yield ArchiveMember(_label(path), path.name, _pieces(_Counted(member, budget)))
+                yield ArchiveMember(path, _pieces(_Counted(member, budget), path))
 
 
-def _tar_members(file: BinaryIO, budget: _Budget) -> Iterator[ArchiveMember]:
-    is_gzip = file.read(2) == b"\x1f\x8b"
-    file.seek(0)
+def _tar_members(file: Readable, budget: _Budget) -> Iterator[ArchiveMember]:
     # Headers are counted too: tarfile holds an extended one in memory, however long it says it is.
-    stream = _Counted(gzip.GzipFile(fileobj=file) if is_gzip else file, budget)
-    with tarfile.open(fileobj=stream, mode="r|") as opened:
+    stream = _Counted(file, budget)
+    with tarfile.open(fileobj=stream, mode="r|", tarinfo=_TarHeader, encoding="utf-8") as opened:
         for info in opened:
             budget.count_entry()
-            path = _safe_path(info.name, is_special=not (info.isreg() or info.isdir()))
+            path = _safe_path(tar_name(info), is_special=not (info.isreg() or info.isdir()))
             if info.isreg() and path is not None:
-                yield ArchiveMember(_label(path), path.name, _pieces(opened.extractfile(info)))
+                yield ArchiveMember(path, _pieces(opened.extractfile(info), path))
 
 
 def _check_zip_directory(file: BinaryIO, archive_bytes: int, limits: ArchiveLimits) -> None:
@@ -147,20 +198,16 @@ def _safe_path(name: str, *, is_special: bool) -> PurePosixPath | None:
     has_drive = bool(path.parts) and path.parts[0].endswith(":")
     if path.is_absolute() or ".." in path.parts or has_drive or "\0" in name:
         raise ArchiveInvalid(f"{name!r} in the archive leads outside of it")
-    if any(part == "__MACOSX" or part.startswith(".") for part in path.parts):
+    if any(len(part) > MAX_NAME_CHARS for part in path.parts):
+        raise ArchiveInvalid(f"a name in the archive is longer than {MAX_NAME_CHARS} characters: {name[:40]!r}...")
+    if not path.parts or any(part.startswith(".") or part.casefold() in SYSTEM_NAMES for part in path.parts):
         return None
     return path
 
 
-def _label(path: PurePosixPath) -> str:
-    if len(path.parts) < 2:
-        raise ArchiveInvalid(f"{path.name!r} lies in no folder; each clip's folder is its label")
-    return path.parts[-2]
-
-
-def _pieces(file: _Counted | IO[bytes]) -> Iterator[bytes]:
+def _pieces(file: Readable, path: PurePosixPath) -> Iterator[bytes]:
     while True:
-        with _damage_named():
+        with _damage_named(f"{str(path)!r} in the archive"):
             piece = file.read(CHUNK_BYTES)
         if not piece:
             return
@@ -177,8 +224,8 @@ def _opened(archive: Path | BinaryIO) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _damage_named() -> Iterator[None]:
+def _damage_named(what: str) -> Iterator[None]:
     try:
         yield
     except DAMAGE as error:
-        raise ArchiveInvalid("the archive is damaged, or neither a zip nor a tar") from error
+        raise ArchiveInvalid(f"{what} is damaged, or neither a zip nor a tar; {TAKEN}") from error

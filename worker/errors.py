@@ -65,14 +65,8 @@ class UploadInvalid(WorkerError):
     code = "upload_invalid"
 
 
-class LabelInvalid(UploadInvalid):
-    """A label that is empty, too long, or not printable text."""
-
-    code = "label_invalid"
-
-
 class ArchiveInvalid(UploadInvalid):
-    """The archive is not a zip or tar, is damaged, or has a link or an unsafe path inside."""
+    """The archive is not a zip or tar, is damaged, has a link or an unsafe path inside, or does not show its labels."""
 
     code = "archive_invalid"
 

@@ -29,6 +29,7 @@ from worker.errors import (
     RedisUnavailable,
     TenantQueueFull,
 )
+from worker.findings import Findings
 from worker.records import LIVE_KEY, PREFIX, JobRecord, JobRecords, new_job_id, translated, utc_now
 from worker.settings import Settings
 from worker.staging import Staging
@@ -43,6 +44,7 @@ RQ_RESULT_TTL_S = 60
 RQ_FAILURE_TTL_S = 24 * 3600
 IN_FLIGHT_TTL_S = 600
 CANCEL_TTL_S = 24 * 3600
+NOTHING_FOUND = Findings()
 # What an Idempotency-Key holds until its request has made a job.
 UNANSWERED = b"{}"
 
@@ -81,6 +83,7 @@ class JobQueue:
         upload_id: str,
         training: dict[str, Any],
         *,
+        findings: Findings = NOTHING_FOUND,
         idempotency: Idempotency | None = None,
     ) -> JobRecord:
         """Queue the training of adapter `name` on an upload, which then belongs to the job.
@@ -88,6 +91,7 @@ class JobQueue:
         Args:
             training: method, audio_prompt, preset, template, epochs, ... as aspl.TrainingConfig takes them, and
                 `description`; values are JSON.
+            findings: what was found in the upload, for the job and the adapter's report.
             idempotency: the request's key, claimed before with `claim`.
 
         Raises TenantQueueFull, QueueFull, RedisUnavailable; then the caller removes the upload, except after
@@ -101,6 +105,7 @@ class JobQueue:
             training=training,
             created_at=utc_now(),
             request_digest=idempotency.digest if idempotency else "",
+            **findings.to_json(),
         )
         with translated():
             self._create(record, idempotency)

@@ -30,7 +30,10 @@ LIVE_STATES = ("queued", "running")
 STATES = (*LIVE_STATES, "succeeded", "failed", "cancelled")
 EVENTS_KEPT = 1000
 JOB_ID = re.compile(r"[0-9a-f]{32}")
-PUBLIC_FIELDS = ("id", "state", "progress", "adapter", "error", "created_at", "started_at", "ended_at")
+# Set when the job is made and never changed, so that a job's many events need not hold it.
+FINDINGS_FIELDS = ("left_out", "num_left_out", "warnings", "num_warnings")
+CHANGING_FIELDS = ("id", "state", "progress", "adapter", "error", "created_at", "started_at", "ended_at")
+PUBLIC_FIELDS = (*CHANGING_FIELDS, *FINDINGS_FIELDS)
 NO_PROGRESS = {"phase": "queued", "epoch": 0, "epochs": 0, "loss": None, "accuracy": None, "eta_s": None}
 
 
@@ -50,6 +53,10 @@ class JobRecord:
     created_at: str = ""
     started_at: str | None = None
     ended_at: str | None = None
+    left_out: list[dict[str, Any]] = field(default_factory=list)
+    num_left_out: int = 0
+    warnings: list[dict[str, Any]] = field(default_factory=list)
+    num_warnings: int = 0
     request_digest: str = ""
     attempts: int = 0
 
@@ -62,13 +69,21 @@ class JobRecord:
         """The job as `GET /jobs/{id}` shows it."""
         return {name: getattr(self, name) for name in PUBLIC_FIELDS}
 
+    def findings(self) -> dict[str, Any]:
+        """What was found in the job's upload, as worker.findings.Findings has it."""
+        return {name: getattr(self, name) for name in FINDINGS_FIELDS}
+
     def to_fields(self) -> dict[str, str]:
         """The record as fields of a Redis hash: every value is JSON."""
         return _as_json(asdict(self))
 
     def to_event(self) -> dict[str, str]:
         """What an event tells of the record: a job has many, so only what changes and is shown."""
-        return _as_json(self.public() | {"attempts": self.attempts})
+        return _as_json({name: getattr(self, name) for name in (*CHANGING_FIELDS, "attempts")})
+
+    def at(self, event: JobEvent) -> JobRecord:
+        """The record as it was right after the event, in all that is shown."""
+        return replace(event.record, **self.findings())
 
     @classmethod
     def from_fields(cls, stored: dict[bytes, bytes] | dict[str, str]) -> JobRecord:

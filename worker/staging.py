@@ -11,14 +11,21 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 import structlog
 
-from worker.errors import LabelInvalid, StagingUnavailable, UploadInvalid, UploadNotFound, UploadTooLarge
+from aspl.errors import AsplError, LabelsInvalid
+from aspl.labels import fold, fold_label
+from worker.archive import members
+from worker.clip_check import is_clip, oddities, repetitions
+from worker.errors import ArchiveInvalid, StagingUnavailable, UploadInvalid, UploadNotFound, UploadTooLarge
+from worker.findings import ClipWarning, Findings, LeftOut, fault, shown_name
+from worker.folders import label_depth, named
 from worker.settings import Settings
+from worker.staged_clip import StagedClip, Tally, reasons
 
 MANIFEST = "manifest.json"
 CHECKPOINT = "checkpoint.safetensors"
@@ -61,32 +68,6 @@ class UploadLimits:
         return cls(**{name: getattr(settings, name) for name in cls.__dataclass_fields__})
 
 
-@dataclass(frozen=True)
-class StagedClip:
-    """One file of an upload: its number, label, size and digest, and why it cannot be used, if so."""
-
-    number: int
-    label: str
-    filename: str
-    size_bytes: int
-    sha256: str
-    error: dict[str, str] | None = None
-
-
-@dataclass
-class _Tally:
-    """What an upload under way holds so far, so that its manifest is not read again for every clip."""
-
-    num_clips: int = 0
-    size_bytes: int = 0
-    labels: set[str] = field(default_factory=set)
-
-    def add(self, clip: StagedClip) -> None:
-        self.num_clips += 1
-        self.size_bytes += clip.size_bytes
-        self.labels.add(clip.label)
-
-
 class Staging:
     """The uploads of one data directory; one thread at a time adds to an upload.
 
@@ -96,7 +77,7 @@ class Staging:
     def __init__(self, data_dir: Path, limits: UploadLimits | None = None):
         self.root = data_dir / "staging"
         self.limits = limits or UploadLimits()
-        self._tallies: dict[str, _Tally] = {}
+        self._tallies: dict[str, Tally] = {}
 
     @_disk_faults()
     def new_upload(self) -> str:
@@ -105,44 +86,42 @@ class Staging:
         (self.root / upload_id).mkdir(parents=True)
         return upload_id
 
-    @_disk_faults()
     def add_clip(
         self, upload_id: str, label: str, chunks: Iterable[bytes] | BinaryIO, *, filename: str = ""
     ) -> StagedClip:
         """Write one clip to the upload.
 
         Args:
-            label: what is to be heard; surrounding blanks are cut off.
+            label: what is to be heard, in any spelling of it; see aspl.labels.
             chunks: the file's bytes, in pieces of any size, or an open binary file.
             filename: the client's name for the file, used only in messages.
 
-        Raises LabelInvalid, UploadTooLarge (naming the limit), UploadNotFound.
+        Raises LabelsInvalid, UploadTooLarge (naming the limit), UploadNotFound.
         """
-        label = self.check_label(label)
-        tally = self._tally(upload_id)
-        if tally.num_clips >= self.limits.max_clips:
-            raise UploadTooLarge(f"more than {self.limits.max_clips} clips (max_clips)")
-        if label not in tally.labels and len(tally.labels) >= self.limits.max_labels:
-            raise UploadTooLarge(f"more than {self.limits.max_labels} labels (max_labels)")
-        path = self._clip_path(upload_id, tally.num_clips)
-        size_bytes, sha256 = self._write(path, _pieces(chunks), self.limits.max_upload_bytes - tally.size_bytes)
-        clip = StagedClip(tally.num_clips, label, filename[:200], size_bytes, sha256)
-        with (self.directory(upload_id) / MANIFEST).open("a", encoding="utf-8") as manifest:
-            manifest.write(json.dumps(asdict(clip)) + "\n")
-        tally.add(clip)
+        label = fold_label(label, max_chars=self.limits.max_label_chars)
+        self._count_labels(upload_id, {label})
+        self._check_num_clips(self._tally(upload_id).num_clips + 1)
+        clip = replace(self._store(upload_id, chunks, filename=filename), label=label)
+        self._note(upload_id, [clip])
         return clip
 
     def add_archive(self, upload_id: str, archive: Path | BinaryIO) -> list[StagedClip]:
-        """Write every clip of a zip or tar (plain or gzip) to the upload; the folder of a file is its label.
+        """Write every clip of a zip or tar to the upload, labelled by its folder; see worker.folders.
 
-        Raises ArchiveInvalid, LabelInvalid, UploadTooLarge.
+        Returns its files in their order; those that are no audio, or lie in no folder, have no label but an error.
+        Raises ArchiveInvalid, LabelsInvalid, UploadTooLarge.
         """
-        from worker.archive import members
-
-        return [
-            self.add_clip(upload_id, member.label, member.chunks, filename=member.filename)
-            for member in members(archive, self.limits)
-        ]
+        stored = []
+        for member in members(archive, self.limits):
+            file = self._store(upload_id, member.chunks, filename=str(member.path))
+            folders = tuple(map(fold, member.path.parts[:-1]))
+            stored.append((self._checked(upload_id, file, folders), folders))
+            self._check_num_clips(self._tally(upload_id).num_clips)
+        depth = _depth_of_labels(stored)
+        files = [file if file.error else self._labelled(file, folders[depth]) for file, folders in stored]
+        self._count_labels(upload_id, {file.label for file in files if file.label is not None})
+        self._note(upload_id, files)
+        return files
 
     @_disk_faults()
     def clips(self, upload_id: str) -> list[StagedClip]:
@@ -164,44 +143,43 @@ class Staging:
         """SHA-256 over labels and clips, equal for equal uploads."""
         digest = hashlib.sha256()
         for clip in self.clips(upload_id):
-            digest.update(json.dumps([clip.label, clip.sha256]).encode())
+            if clip.label is not None:
+                digest.update(json.dumps([clip.label, clip.sha256]).encode())
         return digest.hexdigest()
 
     def check_labels(self, upload_id: str) -> None:
         """Raise UploadInvalid unless the upload holds clips of at least two labels."""
         self._tallies.pop(upload_id, None)
-        labels = {clip.label for clip in self.clips(upload_id)}
+        files = self.clips(upload_id)
+        labels = list(dict.fromkeys(clip.label for clip in files if clip.label is not None))
         if len(labels) < MIN_LABELS:
-            raise UploadInvalid(f"clips of at least {MIN_LABELS} different labels are needed, not {len(labels)}")
+            found = f"the only one found is {labels[0]!r}" if labels else "none was found"
+            others = [file for file in files if file.label is None]
+            left_out = f". Left out: {reasons(others)}" if others else ""
+            raise UploadInvalid(f"clips of at least {MIN_LABELS} different labels are needed; {found}{left_out}")
 
     @_disk_faults()
-    def check_audio(self, upload_id: str) -> list[StagedClip]:
+    def check_audio(self, upload_id: str) -> Findings:
         """Decode every clip and mark those that cannot be used; slow, for a thread of its own.
 
-        Returns the clips that cannot be used, each with its error; they are left out of the training.
+        Returns the files that are left out of the training, each with its error, and what is odd about the others.
         Raises UploadInvalid where a label has no usable clip, UploadTooLarge where all of it together is too long.
         """
         self.check_labels(upload_id)
-        failed = [clip for clip in self._decoded(upload_id) if clip.error is not None]
-        with (self.directory(upload_id) / MANIFEST).open("a", encoding="utf-8") as manifest:
-            manifest.writelines(json.dumps(asdict(clip)) + "\n" for clip in failed)
-        used = {clip.label for clip in self.clips(upload_id) if clip.error is None}
-        for clip in failed:
-            if clip.label not in used:
-                name = f" ({clip.filename})" if clip.filename else ""
-                raise UploadInvalid(f"no clip of the label {clip.label!r} can be used{name}: {clip.error['detail']}")
-        return failed
-
-    def check_label(self, label: str) -> str:
-        """The label without surrounding blanks; raises LabelInvalid where it is empty, too long or not printable."""
-        label = label.strip()
-        if not label:
-            raise LabelInvalid("a label is empty")
-        if len(label) > self.limits.max_label_chars:
-            raise LabelInvalid(f"a label is longer than {self.limits.max_label_chars} characters (max_label_chars)")
-        if not label.isprintable():
-            raise LabelInvalid(f"the label {label!r} holds characters that cannot be printed")
-        return label
+        clips, warnings = [], []
+        for clip, odd in self._decoded(upload_id):
+            clips.append(clip)
+            warnings += [(clip.number, warning) for warning in odd]
+        self._note(upload_id, [clip for clip in clips if clip.error is not None])
+        usable = [clip for clip in clips if clip.error is None]
+        used = {clip.label for clip in usable}
+        if failed := [clip for clip in clips if clip.label not in used]:
+            labels = named([clip.label for clip in failed if clip.label is not None])
+            raise UploadInvalid(f"no clip of the label {labels} can be used: {reasons(failed)}")
+        warnings += repetitions(usable)
+        warnings.sort(key=lambda numbered: numbered[0])
+        left_out = [LeftOut(f.shown_name, f.label, f.error) for f in self.clips(upload_id) if f.error is not None]
+        return Findings.of(left_out, [warning for _, warning in warnings])
 
     def checkpoint(self, upload_id: str) -> Path:
         """Where the training of this upload keeps its state between two workers."""
@@ -230,46 +208,94 @@ class Staging:
                 removed.append(directory.name)
         return removed
 
-    def _tally(self, upload_id: str) -> _Tally:
+    def _tally(self, upload_id: str) -> Tally:
         if upload_id not in self._tallies:
-            tally = _Tally()
+            tally = Tally()
             for clip in self.clips(upload_id):
                 tally.add(clip)
             self._tallies[upload_id] = tally
         return self._tallies[upload_id]
 
-    def _decoded(self, upload_id: str) -> Iterator[StagedClip]:
-        # Imported here because `import aspl` imports torch, which the worker's parent process must not.
+    @_disk_faults()
+    def _store(self, upload_id: str, chunks: Iterable[bytes] | BinaryIO, *, filename: str) -> StagedClip:
+        """Write a file, which is still to be given its label."""
+        tally = self._tally(upload_id)
+        path, name = self._clip_path(upload_id, tally.num_files), shown_name(filename)
+        remaining_bytes = self.limits.max_upload_bytes - tally.size_bytes
+        size_bytes, sha256 = self._write(path, _pieces(chunks), remaining_bytes, name)
+        file = StagedClip(tally.num_files, None, name, size_bytes, sha256)
+        tally.add(file)
+        return file
+
+    @_disk_faults()
+    def _note(self, upload_id: str, files: Iterable[StagedClip]) -> None:
+        with (self.directory(upload_id) / MANIFEST).open("a", encoding="utf-8") as manifest:
+            manifest.writelines(json.dumps(asdict(file)) + "\n" for file in files)
+
+    @_disk_faults()
+    def _checked(self, upload_id: str, file: StagedClip, folders: tuple[str, ...]) -> StagedClip:
+        """A file of an archive as it is, or, where it is no clip with a label, with its error and without its bytes."""
+        path = self._clip_path(upload_id, file.number)
+        if not is_clip(path, file.filename):
+            error = fault("audio_unsupported", "the file holds no audio")
+        elif not folders:
+            error = fault("labels_invalid", "the clip lies in no folder, and a clip's folder is its label")
+        else:
+            return file
+        path.unlink()
+        tally = self._tally(upload_id)
+        tally.num_clips -= 1
+        tally.size_bytes -= file.size_bytes
+        return replace(file, error=error)
+
+    def _labelled(self, file: StagedClip, folder: str) -> StagedClip:
+        try:
+            return replace(file, label=fold_label(folder, max_chars=self.limits.max_label_chars))
+        except LabelsInvalid as error:
+            raise LabelsInvalid(f"the folder of {file.filename!r} is no label: {error}", limit=error.limit) from error
+
+    def _check_num_clips(self, num_clips: int) -> None:
+        if num_clips > self.limits.max_clips:
+            raise UploadTooLarge(f"more than {self.limits.max_clips} clips (max_clips)")
+
+    def _count_labels(self, upload_id: str, labels: set[str]) -> None:
+        tally = self._tally(upload_id)
+        if len(tally.labels | labels) > self.limits.max_labels:
+            raise UploadTooLarge(f"more than {self.limits.max_labels} labels (max_labels)")
+        tally.labels |= labels
+
+    def _decoded(self, upload_id: str) -> Iterator[tuple[StagedClip, list[ClipWarning]]]:
+        # Imported here because the worker's parent process stages nothing, and is to stay small.
         from aspl.audio import decode
-        from aspl.errors import AsplError
 
         total_s = 0.0
         for clip in self.clips(upload_id):
+            if clip.label is None:
+                continue
             try:
                 decoded = decode(
                     self._clip_path(upload_id, clip.number).read_bytes(), max_duration_s=self.limits.max_clip_s
                 )
             except AsplError as error:
-                yield replace(clip, error={"code": error.code, "detail": str(error)})
+                yield replace(clip, error=fault(error.code, str(error))), []
                 continue
             total_s += decoded.duration_s
             if total_s > self.limits.max_upload_s:
                 raise UploadTooLarge(f"more than {self.limits.max_upload_s:g} seconds of audio (max_upload_s)")
-            yield clip
+            yield clip, list(oddities(clip, decoded))
 
     def _clip_path(self, upload_id: str, number: int) -> Path:
         return self.directory(upload_id) / f"{number:06d}.clip"
 
-    def _write(self, path: Path, pieces: Iterator[bytes], remaining_bytes: int) -> tuple[int, str]:
+    def _write(self, path: Path, pieces: Iterator[bytes], remaining_bytes: int, name: str) -> tuple[int, str]:
         size_bytes, digest = 0, hashlib.sha256()
         try:
             with path.open("xb") as file:
                 for piece in pieces:
                     size_bytes += len(piece)
                     if size_bytes > self.limits.max_clip_bytes:
-                        raise UploadTooLarge(
-                            f"a clip is larger than {self.limits.max_clip_bytes} bytes (max_clip_bytes)"
-                        )
+                        limit = self.limits.max_clip_bytes
+                        raise UploadTooLarge(f"{name or 'a clip'} is larger than {limit} bytes (max_clip_bytes)")
                     if size_bytes > remaining_bytes:
                         raise UploadTooLarge(f"more than {self.limits.max_upload_bytes} bytes (max_upload_bytes)")
                     file.write(piece)
@@ -287,3 +313,12 @@ def _pieces(chunks: Iterable[bytes] | BinaryIO) -> Iterator[bytes]:
         return
     while piece := read(CHUNK_BYTES):
         yield piece
+
+
+def _depth_of_labels(stored: list[tuple[StagedClip, tuple[str, ...]]]) -> int:
+    """Which of an archive's folders are its labels; raises ArchiveInvalid where none is."""
+    folders = [folders for file, folders in stored if file.error is None]
+    if folders:
+        return label_depth(folders)
+    others = reasons([file for file, _ in stored]) if stored else "there is no file in it"
+    raise ArchiveInvalid(f"the archive holds no folder with clips; each clip's folder is its label: {others}")

@@ -39,6 +39,7 @@ class Method(Protocol):
         on_progress: Callable[[Any], None],
         should_cancel: Callable[[], bool],
         checkpoint: Path,
+        findings: dict[str, Any],
     ) -> tuple[bytes, dict[str, Any]]: ...
 
 
@@ -92,6 +93,7 @@ class Trainer:
             on_progress=self._report,
             should_cancel=self._stop.is_set,
             checkpoint=self.staging.checkpoint(job["upload_id"]),
+            findings=job["findings"],
         )
         self.channel.send({"event": "trained"})
         self._wait_for_leave()

@@ -298,7 +298,7 @@ class TrainingJob:
 
 def _job_message(record: JobRecord) -> dict[str, Any]:
     names = ("id", "tenant", "name", "upload_id", "training", "created_at")
-    return {name: getattr(record, name) for name in names}
+    return {name: getattr(record, name) for name in names} | {"findings": record.findings()}
 
 
 def _lost_sentence(attempts: int) -> str:

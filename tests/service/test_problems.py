@@ -204,7 +204,6 @@ PROVOKED = {
     "audio_prompt_invalid": lambda s: s.adapt(audio_prompt="loud"),
     "training_config_invalid": lambda s: s.adapt(epochs="5000"),
     "upload_invalid": lambda s: s.adapt(labels=["dog"]),
-    "label_invalid": lambda s: s.adapt(labels=["dog", "x" * 300]),
     "archive_invalid": lambda s: s.adapt(files=[("archive", ("a.zip", b"no archive"))]),
     "idempotency_mismatch": other_body,
     "rate_limited": in_quick_succession,

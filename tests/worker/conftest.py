@@ -4,7 +4,7 @@ import pytest
 
 from adapters_store import open_store
 from tests.worker.processes import start_worker, wait_until
-from worker.queue import JobQueue
+from worker.queue import NOTHING_FOUND, JobQueue
 from worker.settings import WorkerSettings
 from worker.staging import Staging
 
@@ -46,11 +46,11 @@ def workers(settings, queue):
 def submit(queue, staging):
     """Submits a job of four clips of two labels."""
 
-    def submit(tenant="t", name="pets", **training):
+    def submit(tenant="t", name="pets", findings=NOTHING_FOUND, **training):
         upload = staging.new_upload()
         for number in range(4):
             staging.add_clip(upload, ["cat", "dog"][number % 2], [b"clip %d" % number])
-        return queue.submit(tenant, name, upload, training)
+        return queue.submit(tenant, name, upload, training, findings=findings)
 
     return submit
 

@@ -34,7 +34,9 @@ def test_what_is_written_is_read(records):
 
 def test_the_public_record_has_the_documented_fields(records):
     public = create(records).public()
-    assert list(public) == ["id", "state", "progress", "adapter", "error", "created_at", "started_at", "ended_at"]
+    times = ["created_at", "started_at", "ended_at"]
+    findings = ["left_out", "num_left_out", "warnings", "num_warnings"]
+    assert list(public) == ["id", "state", "progress", "adapter", "error", *times, *findings]
     assert list(public["progress"]) == ["phase", "epoch", "epochs", "loss", "accuracy", "eta_s"]
     json.dumps(public)
 
@@ -64,10 +66,11 @@ def test_every_change_is_an_event_and_reading_resumes(records):
 
 
 def test_an_event_holds_only_what_is_shown_and_the_attempt(records, redis):
-    create(records, training={"description": "🐈" * 2000})
+    row = {"file": "a.wav", "label": "dog", "error": {"code": "audio_undecodable", "detail": "x" * 300}}
+    create(records, training={"description": "🐈" * 2000}, left_out=[row] * 100, num_left_out=100)
     record = records.update(ID, state="running", attempts=1)
-    event = records.events(ID)[-1].record
-    assert (event.public(), event.attempts) == (record.public(), 1)
+    event = records.events(ID)[-1]
+    assert (record.at(event).public(), event.record.attempts) == (record.public(), 1)
     for _, stored in redis.xrange(records.events_key(ID)):
         assert sum(map(len, stored.values())) < 500
 
@@ -137,6 +140,13 @@ def test_a_record_of_a_newer_release_is_read(records, redis):
     record = create(records)
     redis.hset(records.record_key(ID), "not_known_here", "1")
     assert records.get("t", ID) == replace(record)
+
+
+def test_a_record_of_the_first_release_is_read(records, redis):
+    record = create(records)
+    redis.hdel(records.record_key(ID), "left_out", "num_left_out", "warnings", "num_warnings")
+    assert records.get("t", ID) == record
+    assert record.public()["left_out"] == record.public()["warnings"] == []
 
 
 def test_redis_away_is_named():

@@ -8,10 +8,11 @@ import zipfile
 
 import pytest
 
+from aspl.errors import LabelsInvalid
+from tests.worker.archives import ARCHIVES, zip_of
 from tests.worker.sounds import tone
 from worker.errors import (
     ArchiveInvalid,
-    LabelInvalid,
     StagingUnavailable,
     UploadInvalid,
     UploadNotFound,
@@ -76,9 +77,9 @@ def test_adding_a_clip_costs_the_same_however_many_there_are(staging, upload, mo
     assert len(staging.load(upload)) == 30
 
 
-@pytest.mark.parametrize("label", ["", "  ", "x" * 201, "a\nb", "a\0b", "\u202edog"])
+@pytest.mark.parametrize("label", ["", "  ", "x" * 201, "a\0b", "\u202edog"])
 def test_unusable_labels_are_refused(staging, upload, label):
-    with pytest.raises(LabelInvalid):
+    with pytest.raises(LabelsInvalid):
         staging.add_clip(upload, label, [b"a"])
 
 
@@ -133,16 +134,16 @@ def test_clips_that_do_not_decode_are_left_out(staging, upload):
     for number, label in enumerate(["dog", "dog", "cat"]):
         staging.add_clip(upload, label, [tone(300 + 100 * number)])
     staging.add_clip(upload, "cat", [tone(500)[:60]], filename="broken.wav")
-    failed = staging.check_audio(upload)
-    assert [clip.filename for clip in failed] == ["broken.wav"]
-    assert failed[0].error["code"].startswith("audio_")
+    findings = staging.check_audio(upload)
+    assert [(file.file, file.label) for file in findings.left_out] == [("broken.wav", "cat")]
+    assert findings.left_out[0].error["code"].startswith("audio_")
     assert [label for _, label in staging.load(upload)] == ["dog", "dog", "cat"]
 
 
 def test_a_label_without_a_usable_clip_is_named(staging, upload):
     staging.add_clip(upload, "dog", [tone(300)])
     staging.add_clip(upload, "cat", [b"no audio"], filename="cat.txt")
-    with pytest.raises(UploadInvalid, match=r"'cat' can be used \(cat.txt\)"):
+    with pytest.raises(UploadInvalid, match=r"'cat' can be used: cat.txt: "):
         staging.check_audio(upload)
 
 
@@ -153,33 +154,6 @@ def test_seconds_of_audio_are_limited_in_all(tmp_path):
         staging.add_clip(upload, label, [tone(300)])
     with pytest.raises(UploadTooLarge, match="max_upload_s"):
         staging.check_audio(upload)
-
-
-def zip_of(entries):
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, data in entries:
-            archive.writestr(name, data)
-    file.seek(0)
-    return file
-
-
-def tar_of(entries, mode):
-    file = io.BytesIO()
-    with tarfile.open(fileobj=file, mode=mode) as archive:
-        for name, data in entries:
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
-    file.seek(0)
-    return file
-
-
-ARCHIVES = {
-    "zip": zip_of,
-    "tar": lambda entries: tar_of(entries, "w"),
-    "tar.gz": lambda entries: tar_of(entries, "w:gz"),
-}
 
 
 @pytest.mark.parametrize("make", ARCHIVES.values(), ids=ARCHIVES)
@@ -196,6 +170,109 @@ def test_folders_of_an_archive_are_labels(staging, upload, make):
         (b"a", "dog"),
         (b"b", "große katze"),
     ]
+
+
+def test_files_of_an_archive_that_are_no_clips_are_listed_and_not_kept(staging, upload):
+    entries = [
+        ("README", b"read me"),
+        ("labels.csv", b"dog,cat"),
+        ("stray.wav", tone(100)),
+        ("dog/1.wav", tone(300)),
+        ("dog/cover.jpg", b"\xff\xd8\xff\xe0" + bytes(100)),
+        ("dog/photo.heic", b"\0\0\0\x18ftypheic" + bytes(100)),
+        ("dog/notes/more.txt", b"deeper"),
+        ("docs/manual.pdf", b"%PDF-1.7"),
+        ("cat/recorded", tone(500)),
+        ("cat/broken.wav", b"RIFF"),
+    ]
+    staging.add_archive(upload, zip_of(entries))
+    findings = staging.check_audio(upload)
+    left_out = [(file.file, file.label, file.error["code"]) for file in findings.left_out]
+    assert left_out == [
+        ("README", None, "audio_unsupported"),
+        ("labels.csv", None, "audio_unsupported"),
+        ("stray.wav", None, "labels_invalid"),
+        ("dog/cover.jpg", None, "audio_unsupported"),
+        ("dog/photo.heic", None, "audio_unsupported"),
+        ("dog/notes/more.txt", None, "audio_unsupported"),
+        ("docs/manual.pdf", None, "audio_unsupported"),
+        ("cat/broken.wav", "cat", "audio_unsupported"),
+    ]
+    assert findings.num_left_out == 8
+    assert [label for _, label in staging.load(upload)] == ["dog", "cat"]
+    assert len(list(staging.directory(upload).glob("*.clip"))) == 3
+
+
+def test_files_that_are_no_clips_count_for_no_limit_of_clips(tmp_path):
+    staging = Staging(tmp_path, UploadLimits(max_clips=2, max_upload_bytes=100))
+    upload = staging.new_upload()
+    notes = [(f"notes/{number}.txt", b"x" * 60) for number in range(9)]
+    staging.add_archive(upload, zip_of([*notes[:3], ("dog/1.wav", b"a"), *notes[3:6], ("cat/1.wav", b"b"), *notes[6:]]))
+    assert [label for _, label in staging.load(upload)] == ["dog", "cat"]
+    with pytest.raises(UploadTooLarge, match="max_clips"):
+        staging.add_clip(upload, "dog", [b"c"])
+    with pytest.raises(UploadTooLarge, match="max_clips"):
+        staging.add_archive(staging.new_upload(), zip_of([(f"dog/{number}.wav", b"a") for number in range(3)]))
+
+
+def test_what_is_listed_is_bounded_and_counted(staging, upload):
+    notes = [(f"dog/{number}{'x' * 240}.txt", b"x") for number in range(150)]
+    clips = [(f"{label}/{number}.wav", tone(300)) for label in ("dog", "cat") for number in range(60)]
+    staging.add_archive(upload, zip_of([*notes, *clips]))
+    findings = staging.check_audio(upload)
+    assert (len(findings.left_out), findings.num_left_out) == (100, 150)
+    assert (len(findings.warnings), findings.num_warnings) == (100, 119)
+    assert all(len(file.file) <= 200 and file.file.endswith("x.txt") for file in findings.left_out)
+
+
+def test_clips_that_come_twice_are_named(staging, upload):
+    same, silent = tone(300), tone(300)[:44] + bytes(28_800)
+    for label, data, name in [
+        ("dog", same, "1.wav"),
+        ("dog", same, "2.wav"),
+        ("cat", same, "3.wav"),
+        ("cat", silent, "4.wav"),
+        ("cat", tone(400)[:-2000], "5.wav"),
+    ]:
+        staging.add_clip(upload, label, [data], filename=name)
+    warnings = staging.check_audio(upload).warnings
+    assert [(warning.code, warning.file, warning.label) for warning in warnings] == [
+        ("clip_repeated", "2.wav", "dog"),
+        ("clip_in_two_labels", "3.wav", "cat"),
+        ("audio_silent", "4.wav", "cat"),
+        ("audio_truncated", "5.wav", "cat"),
+    ]
+    assert "1.wav" in warnings[0].detail and "'dog'" in warnings[1].detail
+
+
+def test_two_spellings_of_a_label_are_one(staging, upload):
+    archive = zip_of([("be\u0301be\u0301/1.wav", b"a"), ("bébé/2.wav", b"b"), ("dog\u00a0 bark/1.wav", b"c")])
+    assert [clip.label for clip in staging.add_archive(upload, archive)] == ["bébé", "bébé", "dog bark"]
+    assert staging.add_clip(upload, "dog bark\n", [b"d"]).label == "dog bark"
+
+
+def test_a_folder_that_is_no_label_is_named(staging, upload):
+    with pytest.raises(LabelsInvalid, match=r"the folder of 'do\\u202eg/1.wav' is no label.*U\+202E"):
+        staging.add_archive(upload, zip_of([("do\u202eg/1.wav", b"a"), ("cat/1.wav", b"b")]))
+
+
+def test_every_clip_of_a_label_that_fails_is_named(staging, upload):
+    entries = [("dog/1.wav", tone(300)), *((f"cat/{number}.wav", b"no audio") for number in range(30))]
+    staging.add_archive(upload, zip_of(entries))
+    with pytest.raises(UploadInvalid, match=r"'cat' can be used: cat/0.wav: .*; cat/19.wav: .*; and 10 more"):
+        staging.check_audio(upload)
+
+
+def test_labels_that_were_found_are_named_where_they_do_not_suffice(staging, upload):
+    staging.add_archive(upload, zip_of([("dog/1.wav", b"a"), ("cat/1.txt", b"b")]))
+    with pytest.raises(UploadInvalid, match=r"the only one found is 'dog'. Left out: cat/1.txt: "):
+        staging.check_labels(upload)
+
+
+@pytest.mark.parametrize("entries", [[], [("README.txt", b"x")], [("dog/notes.txt", b"x"), ("x.csv", b"y")]])
+def test_archives_without_clips_are_refused(staging, upload, entries):
+    with pytest.raises(ArchiveInvalid, match="no folder with clips"):
+        staging.add_archive(upload, zip_of(entries))
 
 
 @pytest.mark.parametrize("name", ["../dog/1.wav", "/dog/1.wav", "dog/../../1.wav", "C:/dog/1.wav", "..\\dog\\1.wav"])
@@ -280,5 +357,5 @@ def test_flipped_bytes_of_an_archive_never_crash(staging):
         flipped = bytearray(data)
         flipped[position] ^= 0xFF
         upload = staging.new_upload()
-        with contextlib.suppress(UploadInvalid, UploadTooLarge):
+        with contextlib.suppress(UploadInvalid, UploadTooLarge, LabelsInvalid):
             staging.add_archive(upload, io.BytesIO(flipped))
