@@ -23,8 +23,9 @@ MIN_DURATION_S = 0.01
 MIN_RATE_HZ, MAX_RATE_HZ = 1_000, 768_000
 # 120 dB above full scale: past any recording, and low enough for the power spectrum to stay finite.
 MAX_AMPLITUDE = 1e6
-# Half a step of 16-bit audio: what lies below it all through is digital silence, or a codec's trace of it.
-SILENCE_AMPLITUDE = 2.0**-16
+# One step of 16-bit audio: what lies below it all through is digital silence, or a codec's trace of it, or two
+# channels that cancel each other out but for their rounding.
+SILENCE_AMPLITUDE = 2.0**-15
 
 
 @dataclass(frozen=True)

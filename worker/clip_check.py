@@ -48,6 +48,7 @@ def oddities(clip: StagedClip, decoded: "Clip") -> Iterator[ClipWarning]:
             "silent when its channels are mixed to mono: they cancel each other out, or hold nothing",
         ),
         "audio_truncated": (decoded.is_truncated, "the file breaks off; what could be decoded is used"),
+        "audio_damaged": (decoded.is_damaged, "a part within the file could not be decoded; the rest is used"),
     }
     for code, (holds, detail) in flags.items():
         if holds:
