@@ -151,8 +151,8 @@ class ClipWarning(BaseModel):
     """A clip that is trained on although something about it is odd."""
 
     code: str = Field(
-        description="Stable, but new ones may come: `audio_silent`, `audio_truncated`, `audio_damaged`, `clip_repeated` "
-        "(the same bytes under the same label), `clip_in_two_labels`."
+        description="Stable, but new ones may come: `audio_silent`, `audio_truncated`, `audio_damaged`, "
+        "`clip_repeated` (the same bytes under the same label), `clip_in_two_labels`."
     )
     file: str
     label: str
