@@ -1,10 +1,10 @@
 """The multipart forms of the two calls that take audio, checked as far as their text goes."""
 
 import json
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from fastapi import Form, UploadFile
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from aspl.text_prompts import check_labels
 from service.problems import ServiceError
@@ -16,7 +16,7 @@ DEFAULT_TEMPLATE = "This is a sound of {}."
 class ClassifyForm(BaseModel):
     """The body of `POST /classify`."""
 
-    model_config = ConfigDict(extra="ignore")
+    EXAMPLE: ClassVar[str] = "-F audio=@clip.wav -F adapter=NAME"
 
     audio: list[UploadFile] = Field(min_length=1, description="One or more audio files.")
     adapter: str | None = Field(None, description="`name`, or `name@3` for a version; or else give `labels`.")
@@ -29,7 +29,7 @@ class ClassifyForm(BaseModel):
 class AdaptForm(BaseModel):
     """The body of `POST /adapt`: `clips` with `labels`, or an `archive`."""
 
-    model_config = ConfigDict(extra="ignore")
+    EXAMPLE: ClassVar[str] = "-F name=NAME -F clips=@dog.wav -F labels=dog -F clips=@rain.wav -F labels=rain"
 
     name: str = Field(description="The adapter's name; a name that exists gets a new version.")
     clips: list[UploadFile] = Field([], description="Audio files.")

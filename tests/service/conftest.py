@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 import structlog
-import uvicorn
 from starlette.testclient import TestClient
 
 from adapters_store import Ref
 from aspl import Adapter
 from service.app import create_app
 from service.context import Context
+from service.server import Server
 from service.settings import ServiceSettings
 
 
@@ -27,7 +27,7 @@ def quiet_logs():
 
 @pytest.fixture
 def settings(redis, redis_url, tmp_path):
-    return ServiceSettings(redis_url=redis_url, data_dir=tmp_path, batch_windows=4)
+    return ServiceSettings(redis_url=redis_url, data_dir=tmp_path, port=0, batch_windows=4)
 
 
 @pytest.fixture
@@ -57,8 +57,7 @@ def publish(context, clap):
 @pytest.fixture
 def address(context):
     """The application behind a real socket, for what a client in the same process cannot show."""
-    config = uvicorn.Config(create_app(context), host="127.0.0.1", port=0, log_config=None, access_log=False)
-    server = uvicorn.Server(config)
+    server = Server(context)
     thread = threading.Thread(target=server.run, name="server")
     thread.start()
     while not server.started:
