@@ -123,11 +123,24 @@ async def read_form(request: Request, *, files: frozenset[str], **limits: int) -
 
 
 class Parser(MultiPartParser):
-    """Starlette's, which takes for text whatever has no plain `filename`."""
+    """Starlette's, which by itself takes for text whatever has no plain `filename`."""
 
     def __init__(self, *arguments: Any, file_fields: frozenset[str], **limits: int):
         super().__init__(*arguments, **limits)
         self._file_fields = file_fields
+        self._has_ended = False
+
+    async def parse(self) -> FormData:
+        """The whole form; Starlette would leave out the part in which it breaks off."""
+        form = await super().parse()
+        if not self._has_ended:
+            for file in self._files_to_close_on_error:
+                file.close()
+            raise MultiPartException("The form ends before its last boundary.")
+        return form
+
+    def on_end(self) -> None:
+        self._has_ended = True
 
     def on_headers_finished(self) -> None:
         """Give the part the file name that makes it a file, where it is meant for one."""
@@ -162,6 +175,8 @@ async def _check_file(name: str, file: ParsedFile) -> None:
     """Refuse a nameless file that is nothing but a path or a word: a forgotten `@`."""
     if file.filename or file.size > MAX_PATH_BYTES or _is_sound(file.headers.raw):
         return
+    if file.size == 0 and file.content_type == "application/octet-stream":
+        return  # a browser's file chooser in which nothing was chosen: FastAPI takes it for a field that is not there
     content = await file.read()
     await file.seek(0)
     if (text := _line(content)) is not None:
