@@ -36,6 +36,7 @@ IMPORTED = {
     FILE_MEDIA_TYPE: {"schema": BINARY},
     "multipart/form-data": {"schema": {"type": "object", "properties": {"file": BINARY}, "required": ["file"]}},
 }
+FILE_FIELDS = frozenset({"file", "adapter"})  # where a form's part is the file without a file name of its own, too
 
 router = APIRouter(tags=["adapters"])
 Limit = Annotated[int, Query(ge=1, le=200)]
@@ -143,7 +144,7 @@ async def _sent_file(request: Request) -> bytes:
     """The file that the body is, or that came in a form under whatever name (`curl -F file=@NAME`)."""
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         return await request.body()
-    form = await read_form(request, files=frozenset({"file"}), max_files=2, max_fields=2)
+    form = await read_form(request, files=FILE_FIELDS, max_files=2, max_fields=2)
     try:
         match list(form.values()):
             case [UploadFile() as file]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
+TIMEOUT_S = 20.0
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -15,24 +17,28 @@ class Answer:
     body: bytes
 
 
-def exchange(address: str, *parts: bytes, num_answers: int = 1, timeout_s: float = 20) -> list[Answer]:
-    """Send the parts, and read so many answers, or fewer where the service closes the connection."""
+def exchange(address: str, *parts: bytes, num_answers: int = 1, num_heads: int = 0) -> list[Answer]:
+    """Send the parts, and read so many answers, or fewer where the service closes the connection.
+
+    The first `num_heads` of them are to `HEAD`, which a body follows in no case.
+    """
     url = urlsplit(address)
-    with socket.create_connection((url.hostname, url.port), timeout=timeout_s) as connection:
+    with socket.create_connection((url.hostname, url.port), timeout=TIMEOUT_S) as connection:
         for part in parts:
             connection.sendall(part)
         with connection.makefile("rb") as incoming:
-            answers = (_read(incoming) for _ in range(num_answers))
+            answers = (_read(incoming, has_body=number >= num_heads) for number in range(num_answers))
             return [answer for answer in answers if answer]
 
 
-def _read(incoming: BinaryIO) -> Answer | None:
+def _read(incoming: BinaryIO, *, has_body: bool) -> Answer | None:
     line = incoming.readline()
     if not line:
         return None
     rows = iter(lambda: incoming.readline().decode("latin-1").strip(), "")
     headers = {name.lower(): value.strip() for name, _, value in (row.partition(":") for row in rows)}
-    return Answer(int(line.split()[1]), headers, incoming.read(int(headers.get("content-length", 0))))
+    num_bytes = int(headers.get("content-length", 0)) if has_body else 0
+    return Answer(int(line.split()[1]), headers, incoming.read(num_bytes))
 
 
 def form(*parts: tuple[str, bytes]) -> tuple[str, bytes]:
