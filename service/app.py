@@ -7,12 +7,20 @@ from contextlib import asynccontextmanager
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.routing import Match
-from starlette.types import Scope
 
 from adapters_store import StoreError
 from aspl.errors import AsplError
-from service import docs, page, problems, routes_adapt, routes_adapters, routes_classify, routes_health, routes_jobs
+from service import (
+    docs,
+    methods,
+    page,
+    problems,
+    routes_adapt,
+    routes_adapters,
+    routes_classify,
+    routes_health,
+    routes_jobs,
+)
 from service.access import Access
 from service.context import Context
 from service.cors import Cors
@@ -47,6 +55,7 @@ def create_app(context: Context) -> FastAPI:
     app.state.context = context
     for error in (HTTPException, RequestValidationError, AsplError, StoreError, WorkerError):
         app.add_exception_handler(error, problems.handle)
+    app.add_exception_handler(405, methods.refuse)
     settings = context.settings
     checked = [Depends(check_query)]
     limits = _form_limits(max_files=settings.max_files, max_labels=settings.max_labels)
@@ -65,7 +74,7 @@ def create_app(context: Context) -> FastAPI:
         is_loopback=is_loopback(settings.host),
         rates=TenantRates(context.rate_redis, requests_per_s=settings.requests_per_s, burst=settings.request_burst),
         allowed_hosts=settings.allowed_hosts,
-        is_known=lambda scope: _is_known(app, scope),
+        is_known=lambda scope: methods.is_known(app, scope),
         max_bytes_by_path={
             "/classify": ("max_request_bytes", settings.max_request_bytes),
             "/adapt": ("max_upload_bytes", settings.max_upload_bytes),
@@ -80,11 +89,6 @@ def create_app(context: Context) -> FastAPI:
         app.add_middleware(Cors, origins=settings.cors_origins)
     app.openapi = lambda: app.openapi_schema or describe(app)
     return app
-
-
-def _is_known(app: FastAPI, scope: Scope) -> bool:
-    """Whether there is anything at the address of a request."""
-    return any(route.matches({**scope})[0] != Match.NONE for route in app.routes)
 
 
 def _form_limits(*, max_files: int, max_labels: int) -> dict[str, int]:

@@ -55,6 +55,19 @@ def test_where_there_is_no_get_there_is_no_head(client, path):
     assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
 
 
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        ("/adapters/a", "GET, DELETE, HEAD"), ("/adapters/a/file", "GET, POST, HEAD"), ("/jobs/a", "GET, DELETE, HEAD"),
+        ("/adapters/a/current", "PUT"), ("/classify", "POST"), ("/", "GET, HEAD"),
+    ],
+)  # fmt: skip
+def test_allow_names_every_method_of_an_address(client, path, methods):
+    answer = client.patch(path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, methods)
+    assert answer.json()["code"] == "method_not_allowed"
+
+
 @pytest.mark.parametrize(("path", "status"), [("/classify", 405), ("/jobs", 405), ("/nowhere", 404), ("*", 404)])
 def test_options_is_refused_as_any_method_that_is_not_there(address, path, status):
     (answer,) = exchange(address, f"OPTIONS {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())

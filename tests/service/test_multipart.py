@@ -44,9 +44,9 @@ def adapt(address, *parts):
         ("model", "adapter"), ("name", "adapter"), ("windows[]", "windows"), ("treshold_", None), ("x", None),
     ],
 )  # fmt: skip
-def test_a_stray_field_of_classify_is_named_with_the_near_one(address, stray, meant):
+def test_a_stray_field_of_classify_is_named_with_the_near_one(shared_address, stray, meant):
     more = '; filename="a.wav"' if meant == "audio" else ""
-    status, problem = classify(address, AUDIO, LABELS, field(stray, CLIP if more else "1", more=more))
+    status, problem = classify(shared_address, AUDIO, LABELS, field(stray, CLIP if more else "1", more=more))
     assert (status, problem["code"]) == (422, "invalid_request")
     assert problem["detail"].startswith(f"{stray}: there is no such field; ")
     assert problem["detail"].endswith(f"did you mean {meant}?" if meant else "windows")
@@ -60,20 +60,25 @@ def test_a_stray_field_of_classify_is_named_with_the_near_one(address, stray, me
         ("adapter", "name"), ("Labels", "labels"), ("audioprompt", "audio_prompt"),
     ],
 )  # fmt: skip
-def test_a_stray_field_of_adapt_is_named_with_the_near_one(address, context, stray, meant):
-    status, problem = adapt(address, *TRAINING, field(stray, "500"))
+def test_a_stray_field_of_adapt_is_named_with_the_near_one(shared_address, stray, meant):
+    status, problem = adapt(shared_address, *TRAINING, field(stray, "500"))
     assert (status, problem["detail"]) == (422, f"{stray}: there is no such field; did you mean {meant}?")
+
+
+def test_a_refused_form_leaves_nothing(address, context):
+    assert adapt(address, *TRAINING, field("epoch", "500"))[0] == 422
     assert context.records.live_ids() == []
+    assert list((context.settings.data_dir / "staging").glob("*")) == []
 
 
-def test_a_stray_field_alone_is_all_that_is_said(address):
-    status, problem = classify(address, field("file", CLIP, more='; filename="a.wav"'))
+def test_a_stray_field_alone_is_all_that_is_said(shared_address):
+    status, problem = classify(shared_address, field("file", CLIP, more='; filename="a.wav"'))
     assert (status, problem["detail"]) == (422, "file: there is no such field; did you mean audio?")
 
 
-def test_many_and_long_strays_make_a_short_answer(address):
+def test_many_and_long_strays_make_a_short_answer(shared_address):
     strays = [field(f"{number}{'x' * 3000}", "1") for number in range(40)]
-    status, problem = classify(address, AUDIO, LABELS, *strays)
+    status, problem = classify(shared_address, AUDIO, LABELS, *strays)
     assert status == 422
     assert problem["detail"].endswith("and 35 more that are not known")
     assert len(problem["detail"]) < 1500
@@ -96,28 +101,28 @@ def test_pages_and_probes_bear_any_query(client):
 
 
 @pytest.mark.parametrize("text", ["clip.wav", "/tmp/my clip.wav", "@", "", "C:\\clip.wav\r\n", "été.wav"])
-def test_a_forgotten_at_is_told(address, text):
+def test_a_forgotten_at_is_told(shared_address, text):
     for status, problem in (
-        classify(address, field("audio", text), LABELS),
-        classify(address, AUDIO, field("audio", text, more="\r\nContent-Type: text/plain"), LABELS),
+        classify(shared_address, field("audio", text), LABELS),
+        classify(shared_address, AUDIO, field("audio", text, more="\r\nContent-Type: text/plain"), LABELS),
     ):
         assert (status, problem["code"]) == (422, "invalid_request")
         assert problem["detail"].startswith("audio: ")
         assert problem["detail"].endswith("send a file: -F audio=@clip.wav")
     for name in ("clips", "archive"):
-        status, problem = adapt(address, field("name", "animals"), field(name, text))
+        status, problem = adapt(shared_address, field("name", "animals"), field(name, text))
         assert status == 422
         assert problem["detail"].startswith(f"{name}: ")
 
 
-def test_a_file_in_place_of_text_is_told(address):
-    status, problem = classify(address, AUDIO, field("labels", '["a", "b"]', more='; filename="labels.json"'))
+def test_a_file_in_place_of_text_is_told(shared_address):
+    status, problem = classify(shared_address, AUDIO, field("labels", '["a", "b"]', more='; filename="labels.json"'))
     assert (status, problem["code"]) == (422, "invalid_request")
     assert "labels: came as a file and is a text" in problem["detail"]
 
 
-def test_what_may_come_once_is_not_chosen_from(address):
-    status, problem = classify(address, AUDIO, field("adapter", "a"), field("adapter", "b"))
+def test_what_may_come_once_is_not_chosen_from(shared_address):
+    status, problem = classify(shared_address, AUDIO, field("adapter", "a"), field("adapter", "b"))
     assert (status, problem["detail"]) == (422, "adapter: came more than once, and may only once")
 
 
@@ -136,8 +141,8 @@ def test_what_may_come_once_is_not_chosen_from(address):
         ('; filename=""\r\nContent-Type: application/octet-stream', "audio-1"),
     ],
 )
-def test_a_file_is_one_however_it_is_named(address, more, name):
-    status, answer = classify(address, field("audio", CLIP, more=more), LABELS)
+def test_a_file_is_one_however_it_is_named(shared_address, more, name):
+    status, answer = classify(shared_address, field("audio", CLIP, more=more), LABELS)
     assert status == 200, answer
     assert (answer["results"][0]["file"], answer["results"][0]["duration_s"]) == (name, 0.5)
 
@@ -145,26 +150,26 @@ def test_a_file_is_one_however_it_is_named(address, more, name):
 @pytest.mark.parametrize(
     "more", ["; filename*=bogus''x.wav", "; filename*=x.wav", "; filename*=UTF-8''%FF%FE", "; filename*="]
 )
-def test_a_file_name_that_cannot_be_read_stops_no_file(address, more):
-    status, answer = classify(address, field("audio", CLIP, more=more), LABELS)
+def test_a_file_name_that_cannot_be_read_stops_no_file(shared_address, more):
+    status, answer = classify(shared_address, field("audio", CLIP, more=more), LABELS)
     assert (status, answer["results"][0]["duration_s"]) == (200, 0.5)
 
 
-def test_nameless_files_over_a_megabyte_go_the_same_way(address):
+def test_nameless_files_over_a_megabyte_go_the_same_way(shared_address):
     long = tone(440, duration_s=15.0)
-    status, answer = classify(address, field("audio", long), field("audio", CLIP), LABELS)
+    status, answer = classify(shared_address, field("audio", long), field("audio", CLIP), LABELS)
     assert (status, [row["duration_s"] for row in answer["results"]]) == (200, [15.0, 0.5])
 
 
-def test_clips_and_archives_without_a_file_name_are_taught(address):
+def test_clips_and_archives_without_a_file_name_are_taught(shared_address):
     nameless = [field("clips", tone(hz)) for hz in (440, 900)]
-    assert adapt(address, *TRAINING[:2], *nameless)[0] == 202
+    assert adapt(shared_address, *TRAINING[:2], *nameless)[0] == 202
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr("dog/a.wav", tone(440))
         archive.writestr("cat/b.wav", tone(900))
-    assert adapt(address, TRAINING[0], field("archive", file.getvalue()))[0] == 202
-    assert adapt(address, *TRAINING, field("archive", b"", more=EMPTY_CHOOSER))[0] == 202
+    assert adapt(shared_address, TRAINING[0], field("archive", file.getvalue()))[0] == 202
+    assert adapt(shared_address, *TRAINING, field("archive", b"", more=EMPTY_CHOOSER))[0] == 202
 
 
 @pytest.mark.parametrize("path", ["/classify", "/adapt"])
@@ -180,8 +185,8 @@ def test_clips_and_archives_without_a_file_name_are_taught(address):
         ("", b""),
     ],
 )
-def test_what_is_no_form_is_told_how_to_send_one(address, path, content_type, body):
-    status, problem = post(address, path, content_type, body)
+def test_what_is_no_form_is_told_how_to_send_one(shared_address, path, content_type, body):
+    status, problem = post(shared_address, path, content_type, body)
     assert (status, problem["code"]) == (415, "body_unsupported")
     assert "multipart/form-data" in problem["detail"]
     assert f"curl http://a{path} -F " in problem["detail"]
@@ -228,15 +233,15 @@ def test_the_line_that_is_shown_works(address, context, publish, tmp_path):
         ("Multipart/Form-Data; Boundary=x", form(LABELS)[1], "invalid_request"),
     ],
 )
-def test_odd_forms_are_refused_and_nothing_worse(address, content_type, body, code):
-    status, problem = post(address, "/classify", content_type, body)
+def test_odd_forms_are_refused_and_nothing_worse(shared_address, content_type, body, code):
+    status, problem = post(shared_address, "/classify", content_type, body)
     assert (problem["code"], status // 100) == (code, 4)
 
 
 @pytest.mark.parametrize("path", ["/classify/", "/adapt/", "/nowhere", "/classify/x", "//classify"])
-def test_what_is_nowhere_is_not_found_whatever_is_sent(address, path):
+def test_what_is_nowhere_is_not_found_whatever_is_sent(shared_address, path):
     content_type, body = form(field("audio", tone(440, duration_s=2.0), more='; filename="a.wav"'), LABELS)
-    status, problem = post(address, path, content_type, body)
+    status, problem = post(shared_address, path, content_type, body)
     assert (status, problem["code"]) == (404, "not_found")
 
 
@@ -246,7 +251,7 @@ def test_a_body_is_still_bounded_where_there_is_something(client):
 
 
 @pytest.mark.parametrize("host", ["", "a b", "a" * 5000, "[::1", "ex%41mple.org:99999", "é".encode().decode("latin-1")])
-def test_a_weird_host_is_answered(address, host):
+def test_a_weird_host_is_answered(shared_address, host):
     request = f"POST /classify HTTP/1.1\r\nHost: {host}\r\nContent-Length: 2\r\n\r\n{{}}"
-    (answer,) = exchange(address, request.encode("latin-1"))
+    (answer,) = exchange(shared_address, request.encode("latin-1"))
     assert answer.status in (400, 415)

@@ -44,41 +44,41 @@ def head(content_type, *lines):
 
 
 @pytest.mark.parametrize("upgrade", [b"h2c", b"HTTP/2.0, SHTTP/1.3", b"TLS/1.0", b"websocket"])
-def test_an_offer_is_passed_over(address, upgrade):
-    (answer,) = exchange(address, GET + OFFER.replace(b"h2c", upgrade) + b"\r\n")
+def test_an_offer_is_passed_over(shared_address, upgrade):
+    (answer,) = exchange(shared_address, GET + OFFER.replace(b"h2c", upgrade) + b"\r\n")
     assert (answer.status, answer.body) == (200, b'{"status":"ok"}')
 
 
 @pytest.mark.parametrize("seconds", [0.5, 30.0])
 @pytest.mark.parametrize("step", [None, 1000])
-def test_a_body_behind_an_offer_arrives_whole(address, seconds, step):
+def test_a_body_behind_an_offer_arrives_whole(shared_address, seconds, step):
     content_type, body = question(seconds=seconds)
     request = head(content_type, b"Content-Length: %d" % len(body)) + OFFER + b"\r\n" + body
     step = step and len(request) // step + 1
     parts = [request[start:][:step] for start in range(0, len(request), step)] if step else [request]
-    (answer,) = exchange(address, *parts)
+    (answer,) = exchange(shared_address, *parts)
     assert answer.status == 200
     assert json.loads(answer.body)["results"][0]["duration_s"] == seconds
 
 
-def test_a_body_in_chunks_behind_an_offer_arrives_whole(address):
+def test_a_body_in_chunks_behind_an_offer_arrives_whole(shared_address):
     content_type, body = question()
     pieces = [body[start:][:7777] for start in range(0, len(body), 7777)]
     chunks = [b"%x\r\n%s\r\n" % (len(piece), piece) for piece in [*pieces, b""]]
-    (answer,) = exchange(address, head(content_type, b"Transfer-Encoding: chunked") + OFFER + b"\r\n", *chunks)
+    (answer,) = exchange(shared_address, head(content_type, b"Transfer-Encoding: chunked") + OFFER + b"\r\n", *chunks)
     assert answer.status == 200
 
 
-def test_requests_behind_an_offer_are_answered_in_their_order(address):
+def test_requests_behind_an_offer_are_answered_in_their_order(shared_address):
     post = b"POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n" + OFFER + b"\r\nabc"
-    answers = exchange(address, post + GET + OFFER + b"\r\n" + GET + b"\r\n" + post, num_answers=4)
+    answers = exchange(shared_address, post + GET + OFFER + b"\r\n" + GET + b"\r\n" + post, num_answers=4)
     assert [answer.status for answer in answers] == [404, 200, 200, 404]
 
 
-def test_a_client_that_waits_for_100_is_told_to_go_on(address):
+def test_a_client_that_waits_for_100_is_told_to_go_on(shared_address):
     content_type, body = question()
     lines = b"Expect: 100-continue", b"Content-Length: %d" % len(body)
-    answers = exchange(address, head(content_type, *lines) + OFFER + b"\r\n", body, num_answers=2)
+    answers = exchange(shared_address, head(content_type, *lines) + OFFER + b"\r\n", body, num_answers=2)
     assert [answer.status for answer in answers] == [100, 200]
 
 
@@ -94,24 +94,24 @@ def test_a_client_that_waits_for_100_is_told_to_go_on(address):
         b"CONNECT example.org:443 HTTP/1.1\r\nHost: a\r\n" + OFFER + b"\r\n",
     ],
 )
-def test_what_is_no_request_stays_one_answer_of_400(address, request_):
-    assert [answer.status for answer in exchange(address, request_, num_answers=3)] == [400]
-    assert [answer.status for answer in exchange(address, GET + b"\r\n")] == [200]
+def test_what_is_no_request_stays_one_answer_of_400(shared_address, request_):
+    assert [answer.status for answer in exchange(shared_address, request_, num_answers=3)] == [400]
+    assert [answer.status for answer in exchange(shared_address, GET + b"\r\n")] == [200]
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl")
-def test_curl_with_http2(address, tmp_path):
+def test_curl_with_http2(shared_address, tmp_path):
     (tmp_path / "a.wav").write_bytes(tone(440))
     form_fields = ["-F", f"audio=@{tmp_path}/a.wav", "-F", "labels=dog", "-F", "labels=rain"]
-    line = ["curl", "-sS", "--http2", f"{address}/classify", *form_fields]
+    line = ["curl", "-sS", "--http2", f"{shared_address}/classify", *form_fields]
     answer = subprocess.run(line, capture_output=True, text=True, timeout=60)
     assert json.loads(answer.stdout)["results"][0]["duration_s"] == 0.5, answer
 
 
 @pytest.mark.skipif(not shutil.which("java"), reason="there is no java")
-def test_javas_client(address, tmp_path):
+def test_javas_client(shared_address, tmp_path):
     (tmp_path / "Classify.java").write_text(JAVA)
     (tmp_path / "body").write_bytes(question()[1])
-    line = ["java", "-XX:TieredStopAtLevel=1", f"{tmp_path}/Classify.java", address, f"{tmp_path}/body"]
+    line = ["java", "-XX:TieredStopAtLevel=1", f"{tmp_path}/Classify.java", shared_address, f"{tmp_path}/body"]
     answer = subprocess.run(line, capture_output=True, text=True, timeout=120)
     assert [row.split()[:2] for row in answer.stdout.splitlines()] == [["HTTP_1_1", "200"]] * 2, answer
