@@ -120,6 +120,8 @@ async def read_form(request: Request, *, files: frozenset[str], **limits: int) -
             return await Parser(request.headers, stream, file_fields=files, **limits).parse()
     except MultiPartException as error:
         raise HTTPException(400, error.message) from error
+    except UnicodeError as error:
+        raise HTTPException(400, f"The form cannot be read in its charset: {error}.") from error
 
 
 class Parser(MultiPartParser):
@@ -168,7 +170,10 @@ def _extended_filename(disposition: bytes) -> str | None:
     message["Content-Disposition"] = disposition.decode("latin-1")
     values = (value for name, value in message.get_params([], "content-disposition") if name.lower() == "filename")
     extended = next((value for value in values if isinstance(value, tuple)), None)
-    return extended and collapse_rfc2231_value(extended)
+    try:
+        return extended and collapse_rfc2231_value(extended)
+    except UnicodeError:  # of a charset that knows no replacement, as idna
+        return ""
 
 
 async def _check_file(name: str, file: ParsedFile) -> None:

@@ -148,7 +148,14 @@ def test_a_file_is_one_however_it_is_named(shared_address, more, name):
 
 
 @pytest.mark.parametrize(
-    "more", ["; filename*=bogus''x.wav", "; filename*=x.wav", "; filename*=UTF-8''%FF%FE", "; filename*="]
+    "more",
+    [
+        "; filename*=bogus''x.wav",
+        "; filename*=idna''x",
+        "; filename*=x.wav",
+        "; filename*=UTF-8''%FF%FE",
+        "; filename*=",
+    ],
 )
 def test_a_file_name_that_cannot_be_read_stops_no_file(shared_address, more):
     status, answer = classify(shared_address, field("audio", CLIP, more=more), LABELS)
