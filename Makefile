@@ -2,13 +2,14 @@
 PYTHON ?= python3.11
 TORCH_INDEX_URL ?=
 BIN := .venv/bin
+OPENAPI_TYPESCRIPT := openapi-typescript@7.13.0 typescript@5.9.3
 
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 LOCK := --quiet --no-annotate --no-header --no-emit-index-url --no-emit-find-links --strip-extras --unsafe-package torch \
 	--constraint requirements/torch.txt
 
-.PHONY: setup run test lint parity bench image-check lock
+.PHONY: setup run test test-generators lint parity bench image-check lock
 setup: .venv/ready-runtime
 
 run: setup
@@ -16,6 +17,10 @@ run: setup
 
 test: .venv/ready-dev
 	$(BIN)/python -m pytest
+
+# Clients made by others' generators from the service's own description, and what those think of it.
+test-generators: .venv/ready-dev .venv-generators/ready
+	$(BIN)/python -m pytest -m generators tests/e2e/test_generators.py
 
 lint: .venv/ready-dev
 	$(BIN)/ruff check .
@@ -51,6 +56,13 @@ lock: .venv/ready-dev
 
 .venv/ready-dev: .venv/ready-runtime requirements/dev.txt
 	$(BIN)/pip install --quiet --requirement requirements/dev.txt
+	touch $@
+
+# openapi-python-client asks for an older typer than the service's. Without npm, openapi-typescript is left out.
+.venv-generators/ready: requirements/generators.txt
+	$(PYTHON) -m venv .venv-generators
+	.venv-generators/bin/pip install --quiet --requirement requirements/generators.txt
+	if command -v npm > /dev/null; then npm install --silent --no-save --prefix .venv-generators $(OPENAPI_TYPESCRIPT); fi
 	touch $@
 
 .venv-parity/ready: requirements/torch.txt requirements/parity.txt

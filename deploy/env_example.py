@@ -56,7 +56,7 @@ def main() -> None:
         for name, field in settings.model_fields.items():
             if name in SET_BY_COMPOSE or (base and name in base.model_fields):
                 continue
-            default = "" if field.default is None else field.default
+            default = "" if field.default in (None, ()) else field.default
             print(f"# {field.description}\n#EARSHOT_{name.upper()}={default}")
 
 

@@ -7,6 +7,7 @@ import asyncio
 import re
 import time
 import uuid
+from collections.abc import Callable, Collection
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -16,11 +17,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service import docs
 from service.keys import LOCAL_TENANT, KeyFile
 from service.metrics import Metrics
-from service.problems import CLIENT_LEFT_STATUS, ServiceError, code_of, problem
+from service.prefix import route_path
+from service.problems import CLIENT_LEFT_STATUS, KINDS, ServiceError, code_of, problem
 from service.rates import TenantRates
 
 PUBLIC_PATHS = docs.PATHS | {"/", "/healthz", "/readyz", "/info", "/metrics", "/openapi.json"}
+PROBES = {"/healthz", "/readyz", "/metrics"}  # whoever asks these knows an address and not a name
 UNEXPECTED = ("internal_error", "keys_unreadable")
+PORT = re.compile(r":[0-9]*$")
+MAX_HOST_CHARS = 100
+MAX_HOST_LABELS = 127  # no name in the DNS has more
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 log = structlog.get_logger(__name__)
@@ -36,7 +42,9 @@ class Access:
         keys: KeyFile,
         is_loopback: bool,
         rates: TenantRates,
-        max_bytes_by_path: dict[str, int],
+        allowed_hosts: Collection[str],
+        max_bytes_by_path: dict[str, tuple[str, int]],
+        is_known: Callable[[Scope], bool],
         body_idle_s: float,
         metrics: Metrics,
     ):
@@ -44,7 +52,9 @@ class Access:
         self._keys = keys
         self._is_loopback = is_loopback
         self._rates = rates
+        self._allowed_hosts = frozenset(allowed_hosts)
         self._max_bytes_by_path = max_bytes_by_path
+        self._is_known = is_known
         self._body_idle_s = body_idle_s
         self._metrics = metrics
 
@@ -65,13 +75,23 @@ class Access:
                 self._report(scope, answer)
 
     async def _admit(self, scope: Scope, headers: Headers) -> None:
-        if scope["path"] not in PUBLIC_PATHS:
+        path = route_path(scope)
+        if self._allowed_hosts and path not in PROBES:
+            self._check_host(headers.get("host", ""))
+        if path not in PUBLIC_PATHS:
             tenant = scope["earshot.tenant"] = self._tenant(headers)
             structlog.contextvars.bind_contextvars(tenant=tenant)
             await self._rates.spend(tenant)
         declared = headers.get("content-length", "")
         if declared.isdecimal():
             self._check_size(scope, int(declared))
+
+    def _check_host(self, given: str) -> None:
+        host = PORT.sub("", given).lower()
+        allowed = {"*", host, *(f"*.{parent}" for parent in _parents(host))}
+        if not allowed & self._allowed_hosts:
+            detail = f"This service does not answer under the name {host[:MAX_HOST_CHARS]!r}."
+            raise ServiceError("host_not_allowed", detail)
 
     def _tenant(self, headers: Headers) -> str:
         if self._is_loopback and not self._keys.has_keys():
@@ -111,11 +131,13 @@ class Access:
             raise ServiceError("body_timeout", detail, limit=limit) from error
 
     def _check_size(self, scope: Scope, num_bytes: int) -> None:
-        path = scope["path"] if scope["path"] in self._max_bytes_by_path else "*"
-        if scope["path"].startswith("/adapters/") and scope["path"].endswith("/file"):
+        path = route_path(scope)
+        if path.startswith("/adapters/") and path.endswith("/file"):
             path = "/adapters/*/file"
-        name, most = self._max_bytes_by_path[path]
+        name, most = self._max_bytes_by_path.get(path, self._max_bytes_by_path["*"])
         if num_bytes > most:
+            if not self._is_known(scope):  # as /classify/, whose body is no larger than that of /classify may be
+                raise ServiceError("not_found", KINDS["not_found"].example)
             raise ServiceError("body_too_large", f"The body is larger than {name} = {most} bytes.", limit=(name, most))
 
     async def _answer_error(self, error: Exception, scope: Scope, receive: Receive, answer: "Answer") -> None:
@@ -136,9 +158,15 @@ class Access:
         self._metrics.request_s.labels(scope["method"], route).observe(elapsed_s)
         if code := scope.get("earshot.code"):
             self._metrics.errors.labels(code).inc()
-        level = log.debug if scope["path"] in PUBLIC_PATHS else log.info
+        level = log.debug if route_path(scope) in PUBLIC_PATHS else log.info
         elapsed_ms = round(elapsed_s * 1e3, 1)
         level("request", method=scope["method"], route=route, status=status, elapsed_ms=elapsed_ms)
+
+
+def _parents(host: str) -> list[str]:
+    """The domains that a host lies in: `example.org` and `org` for `api.example.org`."""
+    labels = host.split(".")
+    return [".".join(labels[start:]) for start in range(1, min(len(labels), MAX_HOST_LABELS))]
 
 
 class Answer:

@@ -3,30 +3,33 @@
 import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
 
 from adapters_store import StoreError
 from aspl.errors import AsplError
-from service import docs, page, problems, routes_adapt, routes_adapters, routes_classify, routes_health, routes_jobs
-from service.access import PUBLIC_PATHS, Access
+from service import (
+    docs,
+    methods,
+    page,
+    problems,
+    routes_adapt,
+    routes_adapters,
+    routes_classify,
+    routes_health,
+    routes_jobs,
+)
+from service.access import Access
 from service.context import Context
+from service.cors import Cors
+from service.fields import check_query
+from service.head import Head
+from service.openapi import describe
+from service.prefix import Prefix
 from service.rates import TenantRates
-from service.schemas import Problem
 from worker.errors import WorkerError
-
-# Before any route: what the gate in service/access.py and Starlette itself may answer.
-PUBLIC_ERRORS = ("body_too_large", "internal_error")
-GATE_ERRORS = (*PUBLIC_ERRORS, "body_timeout", "unauthenticated", "keys_unreadable", "rate_limited")
-# What the gate looks for; FastAPI's own classes for it would look again, at every request.
-SECURITY_SCHEMES = {
-    "HTTPBearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
-    "APIKeyHeader": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "An API key."},
-}
 
 
 def create_app(context: Context) -> FastAPI:
@@ -46,25 +49,32 @@ def create_app(context: Context) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
         telemetry={"tracing": False},
     )
     app.state.context = context
     for error in (HTTPException, RequestValidationError, AsplError, StoreError, WorkerError):
         app.add_exception_handler(error, problems.handle)
+    app.add_exception_handler(405, methods.refuse)
     settings = context.settings
-    app.include_router(
-        routes_classify.router, form_limits=_form_limits(max_files=settings.max_files, max_labels=settings.max_labels)
-    )
-    app.include_router(
-        routes_adapt.router, form_limits=_form_limits(max_files=settings.max_clips, max_labels=settings.max_clips)
-    )
-    for module in (routes_jobs, routes_adapters, routes_health, docs, page):
+    checked = [Depends(check_query)]
+    limits = _form_limits(max_files=settings.max_files, max_labels=settings.max_labels)
+    app.include_router(routes_classify.router, form_limits=limits, dependencies=checked)
+    limits = _form_limits(max_files=settings.max_clips, max_labels=settings.max_clips)
+    app.include_router(routes_adapt.router, form_limits=limits, dependencies=checked)
+    for module in (routes_jobs, routes_adapters):
+        app.include_router(module.router, dependencies=checked)
+    for module in (routes_health, docs, page):
         app.include_router(module.router)
+    # The last is the outermost: preflights and the prefix come before the gate.
+    app.add_middleware(Head)
     app.add_middleware(
         Access,
         keys=context.keys,
         is_loopback=is_loopback(settings.host),
         rates=TenantRates(context.rate_redis, requests_per_s=settings.requests_per_s, burst=settings.request_burst),
+        allowed_hosts=settings.allowed_hosts,
+        is_known=lambda scope: methods.is_known(app, scope),
         max_bytes_by_path={
             "/classify": ("max_request_bytes", settings.max_request_bytes),
             "/adapt": ("max_upload_bytes", settings.max_upload_bytes),
@@ -74,7 +84,10 @@ def create_app(context: Context) -> FastAPI:
         body_idle_s=settings.body_idle_s,
         metrics=context.metrics,
     )
-    app.openapi = lambda: app.openapi_schema or _describe(app)
+    app.add_middleware(Prefix, root_path=settings.root_path, trusts_proxy=settings.trust_proxy)
+    if settings.cors_origins:
+        app.add_middleware(Cors, origins=settings.cors_origins)
+    app.openapi = lambda: app.openapi_schema or describe(app)
     return app
 
 
@@ -96,28 +109,3 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _describe(app: FastAPI) -> dict[str, Any]:
-    """FastAPI's document, with the schema of problems, and what the gate asks for and answers."""
-    document = get_openapi(title=app.title, version=app.version, summary=app.summary, routes=app.routes)
-    schemas = document.setdefault("components", {}).setdefault("schemas", {})
-    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas.update(problem.pop("$defs", {}))
-    schemas["Problem"] = problem
-    document["components"]["securitySchemes"] = SECURITY_SCHEMES
-    for path, operations in document["paths"].items():
-        is_public = path in PUBLIC_PATHS
-        for operation in operations.values():
-            _add_responses(operation["responses"], problems.responses(*(PUBLIC_ERRORS if is_public else GATE_ERRORS)))
-            if not is_public:
-                operation["security"] = [{name: []} for name in SECURITY_SCHEMES]
-    app.openapi_schema = document
-    return document
-
-
-def _add_responses(documented: dict[str, Any], further: dict[int | str, dict[str, Any]]) -> None:
-    for status, response in further.items():
-        present = documented.setdefault(str(status), response)
-        examples = present["content"][problems.PROBLEM_MEDIA_TYPE]["examples"]
-        examples.update(response["content"][problems.PROBLEM_MEDIA_TYPE]["examples"])

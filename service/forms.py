@@ -1,10 +1,10 @@
 """The multipart forms of the two calls that take audio, checked as far as their text goes."""
 
 import json
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from fastapi import Form, UploadFile
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from aspl.labels import fold_label
 from aspl.text_prompts import check_labels
@@ -21,7 +21,7 @@ SEVERAL_LABELS = (
 class ClassifyForm(BaseModel):
     """The body of `POST /classify`."""
 
-    model_config = ConfigDict(extra="ignore")
+    EXAMPLE: ClassVar[str] = "-F audio=@clip.wav -F adapter=NAME"
 
     audio: list[UploadFile] = Field(min_length=1, description="One or more audio files.")
     adapter: str | None = Field(None, description="`name`, or `name@3` for a version; or else give `labels`.")
@@ -34,7 +34,7 @@ class ClassifyForm(BaseModel):
 class AdaptForm(BaseModel):
     """The body of `POST /adapt`: `clips` with `labels`, or an `archive`."""
 
-    model_config = ConfigDict(extra="ignore")
+    EXAMPLE: ClassVar[str] = "-F name=NAME -F clips=@dog.wav -F labels=dog -F clips=@rain.wav -F labels=rain"
 
     name: str = Field(description="The adapter's name; a name that exists gets a new version.")
     clips: list[UploadFile] = Field([], description="Audio files.")

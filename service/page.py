@@ -2,7 +2,7 @@
 
 from html import escape
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse
 
 from service.context import ServiceContext
@@ -12,7 +12,7 @@ PAGE = """<!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>earshot</title>
-<link rel="icon" href="docs/favicon-32x32.png">
+<link rel="icon" href="{base}docs/favicon-32x32.png">
 <style>body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem }}</style>
 <h1>earshot</h1>
 <p>Audio classification that its tenants teach with a handful of clips.</p>
@@ -20,8 +20,9 @@ PAGE = """<!doctype html>
 <dt>Model</dt><dd>{model} <code>{fingerprint}</code> on {device}</dd>
 <dt>Licence of the weights</dt><dd>{licence}</dd>
 </dl>
-<p><a href="docs">The interface</a> · <a href="adapters">Your adapters</a> · <a href="jobs">Your jobs</a>
-· <a href="info">Limits</a> · <a href="readyz">Ready?</a> · <a href="metrics">Metrics</a></p>
+<p><a href="{base}docs">The interface</a> · <a href="{base}adapters">Your adapters</a>
+· <a href="{base}jobs">Your jobs</a> · <a href="{base}info">Limits</a>
+· <a href="{base}readyz">Ready?</a> · <a href="{base}metrics">Metrics</a></p>
 </html>
 """
 
@@ -29,10 +30,12 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get("/", response_class=HTMLResponse)
-async def page(context: ServiceContext) -> str:
-    """A start for whoever opens the address in a browser."""
+async def page(request: Request, context: ServiceContext) -> str:
+    """A start for whoever opens the address in a browser; its links lead back through a proxy's prefix."""
     clap = context.clap
+    prefix = request.scope.get("root_path", "")
     return PAGE.format(
+        base=f"{prefix}/" if prefix else "",
         model=escape(clap.name),
         fingerprint=escape(clap.fingerprint[:12]),
         device=escape(str(clap.device)),

@@ -13,6 +13,7 @@ from adapters_store import check_name
 from aspl import TrainingConfig
 from service.context import Context, ServiceContext, Tenant
 from service.forms import SEVERAL_LABELS, AdaptBody, AdaptForm, check_template, split_labels
+from service.multipart import FormRoute
 from service.problems import ServiceError, responses
 from service.schemas import Job
 from worker.errors import JobUnconfirmed
@@ -20,15 +21,15 @@ from worker.queue import Idempotency
 from worker.records import JobRecord
 
 ERRORS = responses(
-    "bad_request", "idempotency_in_flight", "body_too_large", "too_many_files", "upload_too_large", "invalid_request",
-    "labels_invalid", "adapter_name_invalid", "audio_prompt_invalid", "training_config_invalid", "upload_invalid",
-    "archive_invalid", "idempotency_mismatch", "tenant_queue_full", "queue_full", "redis_unavailable",
-    "staging_unavailable",
+    "bad_request", "idempotency_in_flight", "body_too_large", "too_many_files", "upload_too_large", "body_unsupported",
+    "invalid_request", "labels_invalid", "adapter_name_invalid", "audio_prompt_invalid", "training_config_invalid",
+    "upload_invalid", "archive_invalid", "idempotency_mismatch", "tenant_queue_full", "queue_full",
+    "redis_unavailable", "staging_unavailable",
 )  # fmt: skip
 ACCEPTED = {202: {"headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}}}}
 CONFIG_FIELDS = ("method", "audio_prompt", "preset", "template", "epochs", "learning_rate", "batch_size", "seed")
 
-router = APIRouter(tags=["adapt"])
+router = APIRouter(tags=["adapt"], route_class=FormRoute)
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{1,128}$")]
 
 

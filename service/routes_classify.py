@@ -11,18 +11,19 @@ from service.classification import NamedFile, Question
 from service.context import ServiceContext, Tenant
 from service.decoding import settle
 from service.forms import ClassifyBody, bounded_labels, check_num_files, check_template, split_labels
+from service.multipart import FormRoute
 from service.problems import CLIENT_LEFT_STATUS, ServiceError, responses
 from service.schemas import Classification
 
 ERRORS = responses(
     "bad_request", "adapter_not_found", "adapter_model_mismatch", "body_too_large", "too_many_files",
-    "audio_unsupported", "invalid_request", "audio_undecodable", "audio_invalid", "audio_too_long",
+    "body_unsupported", "audio_unsupported", "invalid_request", "audio_undecodable", "audio_invalid", "audio_too_long",
     "too_many_windows", "labels_invalid", "adapter_name_invalid", "adapter_invalid", "tenant_overloaded",
     "engine_fault", "adapter_corrupt", "overloaded", "queue_timeout", "not_ready", "store_unavailable",
     "staging_unavailable",
 )  # fmt: skip
 
-router = APIRouter(tags=["classify"])
+router = APIRouter(tags=["classify"], route_class=FormRoute)
 
 
 @router.post("/classify", response_model=Classification, responses=ERRORS)

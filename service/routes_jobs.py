@@ -28,7 +28,7 @@ EventId = Annotated[
 
 
 @router.get("/jobs", response_model=JobList, responses=responses("invalid_request", "redis_unavailable"))
-def jobs(
+def list_jobs(
     tenant: Tenant,
     context: ServiceContext,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
@@ -40,13 +40,13 @@ def jobs(
 
 
 @router.get("/jobs/{job_id}", response_model=Job, responses=NOT_FOUND | responses("invalid_request"))
-def job(job_id: JobId, tenant: Tenant, context: ServiceContext) -> JSONResponse:
+def get_job(job_id: JobId, tenant: Tenant, context: ServiceContext) -> JSONResponse:
     """One job as it stands."""
     return JSONResponse(context.records.get(tenant, job_id).public())
 
 
 @router.delete("/jobs/{job_id}", response_model=Job, responses=NOT_FOUND | responses("invalid_request"))
-def cancel(job_id: JobId, tenant: Tenant, context: ServiceContext) -> JSONResponse:
+def cancel_job(job_id: JobId, tenant: Tenant, context: ServiceContext) -> JSONResponse:
     """Cancel a job: at once while it waits, within seconds while it runs; one that has ended stays as it is."""
     return JSONResponse(context.jobs.cancel(tenant, job_id).public())
 
@@ -60,7 +60,7 @@ def _existing(job_id: JobId, tenant: Tenant, context: ServiceContext) -> JobReco
     response_class=EventSourceResponse,
     responses=NOT_FOUND | responses("invalid_request"),
 )
-async def events(
+async def follow_job(
     record: Annotated[JobRecord, Depends(_existing)], context: ServiceContext, last_event_id: EventId = None
 ) -> AsyncIterable[ServerSentEvent]:
     """The job at each of its changes, as server-sent events, until it ends.

@@ -220,6 +220,14 @@ class AdapterFailed(BaseModel):
     error: Fault
 
 
+class VersionFailed(BaseModel):
+    """A version whose files are damaged, among others that are not."""
+
+    name: str
+    version: int
+    error: Fault
+
+
 class AdapterList(BaseModel):
     adapters: list[AdapterSummary | AdapterFailed]
     next: str | None = Field(description="Pass as `after` for the next page; null at the end.")
@@ -227,8 +235,8 @@ class AdapterList(BaseModel):
 
 class VersionList(BaseModel):
     name: str
-    current: int
-    versions: list[AdapterVersion]
+    current: int | None = Field(description="null where what says so is damaged; set it anew.")
+    versions: list[AdapterVersion | VersionFailed]
     next: int | None = Field(description="Pass as `after` for the next page; null at the end.")
 
 

@@ -8,6 +8,7 @@ import uvicorn
 
 from service.app import create_app
 from service.context import Context
+from service.protocol import Protocol
 
 
 class Server(uvicorn.Server):
@@ -24,6 +25,8 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                http=Protocol,
+                forwarded_allow_ips="*" if settings.trust_proxy else None,
                 timeout_graceful_shutdown=settings.drain_s,
             )
         )

@@ -103,6 +103,6 @@ def describe(settings_type: type[Settings]) -> str:
     lines = []
     for name, field in settings_type.model_fields.items():
         variable = f"EARSHOT_{name.upper()}" + (" or REDIS_URL" if name == "redis_url" else "")
-        default = "" if field.default is None else f" [{field.default}]"
+        default = "" if field.default in (None, "", ()) else f" [{field.default}]"
         lines.append(f"  {variable:<36} {field.description}{default}")
     return "\n".join(lines)

@@ -5,10 +5,12 @@ from urllib.parse import urlsplit
 
 import httpx2
 import pytest
+from pydantic import ValidationError
 from starlette.testclient import TestClient
 
 from service.app import create_app, is_loopback
 from service.keys import KeyFile
+from service.settings import ServiceSettings
 from tests.service.sounds import tone
 
 
@@ -112,3 +114,28 @@ def test_text_in_a_form_is_bounded(client):
     labels = [f"{number:060d}" for number in range(999)]
     data = {"labels": json.dumps(labels), "top_k": "1"}
     assert client.post("/classify", files=files, data=data).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "is_allowed"),
+    [
+        ("api.example.org", True), ("API.Example.org:8443", True), ("a.b.example.com", True), ("example.com", False),
+        ("evil.example", False), ("api.example.org.evil.example", False), ("evilexample.com", False), ("", False),
+        ("[::1]:8000", True), ("127.0.0.1", False), ("a" * 5000, False), ("." * 3000, False),
+    ],
+)  # fmt: skip
+def test_only_allowed_hosts_are_answered(context, settings, host, is_allowed):
+    context.settings = settings.model_copy(update={"allowed_hosts": ("api.example.org", "*.example.com", "[::1]")})
+    with TestClient(create_app(context)) as client:
+        answer = client.get("/jobs", headers={"Host": host})
+        assert answer.status_code == (200 if is_allowed else 421)
+        assert is_allowed or answer.json()["code"] == "host_not_allowed"
+        # A prober asks an address, and tells nobody anything.
+        assert client.get("/readyz", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize("given", ["https://a.example", "a.example:80", "A.example", "a.*", "*.", "a b/c"])
+def test_what_is_no_host_is_named(monkeypatch, given):
+    monkeypatch.setenv("EARSHOT_ALLOWED_HOSTS", given)
+    with pytest.raises(ValidationError, match="no host"):
+        ServiceSettings()

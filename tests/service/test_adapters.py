@@ -1,3 +1,6 @@
+import httpx2
+import pytest
+
 from tests.service.sounds import tone
 
 
@@ -88,3 +91,55 @@ def test_a_file_that_is_no_adapter_is_not_stored(client, publish):
     content = client.get("/adapters/animals/file").content
     assert client.post("/adapters/copy/file", content=content[:-4]).json()["code"] == "adapter_invalid"
     assert client.get("/adapters/copy").status_code == 404
+
+
+def test_a_file_that_the_client_has_is_neither_read_nor_sent(address, context, publish, monkeypatch):
+    ref = publish("animals", ["dog", "cat"])
+    url = f"{address}/adapters/animals/file"
+    etag = httpx2.get(url).headers["etag"]
+
+    def unread(*_):
+        raise AssertionError("the file is read")
+
+    monkeypatch.setattr(context.store, "read", unread)
+    for tags in (etag, f"W/{etag}", f'"other", {etag}', "*"):
+        answer = httpx2.get(url, headers={"If-None-Match": tags})
+        assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", f'"{ref.digest}"')
+    monkeypatch.undo()
+    for tags in ('"other"', "", ref.digest):
+        assert httpx2.get(url, headers={"If-None-Match": tags}).status_code == 200
+    assert httpx2.get(f"{address}/adapters/nobody/file", headers={"If-None-Match": "*"}).status_code == 404
+
+
+@pytest.mark.parametrize("damage", ["{", "", "[]", "{}", '{"digest": NaN}', "[" * 100_000, '{"threshold": -Infinity}'])
+def test_a_damaged_version_is_an_error_row_among_others(client, context, publish, damage):
+    for _ in range(3):
+        publish("animals", ["dog", "cat"])
+    directory = context.settings.data_dir / "adapters" / "local" / "animals"
+    (directory / "versions" / "000002.json").write_text(damage)
+    body = client.get("/adapters/animals/versions").json()
+    first, damaged, last = body["versions"]
+    assert (first["version"], last["version"], last["is_current"], body["current"]) == (1, 3, True, 3)
+    assert (damaged["name"], damaged["version"], damaged["error"]["code"]) == ("animals", 2, "adapter_corrupt")
+    (directory / "current").write_text(damage)
+    body = client.get("/adapters/animals/versions").json()
+    assert (body["current"], [row.get("is_current") for row in body["versions"]]) == (None, [False, None, False])
+    assert client.get("/adapters").status_code == 200
+
+
+@pytest.mark.parametrize("field", ["file", "adapter"])
+def test_an_import_takes_a_form_too(address, publish, field):
+    ref = publish("animals", ["dog", "cat"])
+    content = httpx2.get(f"{address}/adapters/animals/file").content
+    for file in (("x.safetensors", content), ("", content)):
+        answer = httpx2.post(f"{address}/adapters/{field}/file", files=[(field, file)])
+        assert (answer.status_code, answer.json()["digest"]) == (201, ref.digest)
+
+
+@pytest.mark.parametrize(
+    "form", [{"data": {"file": "x"}, "files": [("b", b"x")]}, {"files": [("a", b"x"), ("b", b"x")]}]
+)
+def test_an_import_takes_one_file(client, form):
+    answer = client.post("/adapters/copy/file", **form)
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert "--data-binary" in answer.json()["detail"]

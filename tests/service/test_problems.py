@@ -192,6 +192,7 @@ PROVOKED = {
     "upload_too_large": lambda s: s.adapt(files=CLIPS * 2, labels=["a", "b"] * 2),
     "body_timeout": half_sent,
     "too_many_files": lambda s: s.classify(CLIP, CLIP, CLIP, CLIP),
+    "body_unsupported": lambda s: s.client.post("/classify", json={"audio": "clip.wav"}),
     "audio_unsupported": lambda s: s.classify(b"\x89PNG\r\n\x1a\n" + b"x" * 100),
     "invalid_request": lambda s: s.classify(CLIP, labels=["a", "b"], top_k="0"),
     "audio_undecodable": lambda s: s.classify(CLIP[:60]),
@@ -206,6 +207,7 @@ PROVOKED = {
     "upload_invalid": lambda s: s.adapt(labels=["dog"]),
     "archive_invalid": lambda s: s.adapt(files=[("archive", ("a.zip", b"no archive"))]),
     "idempotency_mismatch": other_body,
+    "host_not_allowed": lambda s: s.client.get("/jobs", headers={"Host": "example.org"}),
     "rate_limited": in_quick_succession,
     "tenant_overloaded": full_share,
     "tenant_queue_full": two_jobs,
@@ -238,6 +240,7 @@ def settings(settings):
         "request_burst": 8,
         "requests_per_s": 0.5,
         "tenant_queue_limit": 1,
+        "allowed_hosts": ("testserver",),
     }
     return settings.model_copy(update=limits)
 
