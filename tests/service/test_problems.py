@@ -196,7 +196,7 @@ PROVOKED = {
     "audio_unsupported": lambda s: s.classify(b"\x89PNG\r\n\x1a\n" + b"x" * 100),
     "invalid_request": lambda s: s.classify(CLIP, labels=["a", "b"], top_k="0"),
     "audio_undecodable": lambda s: s.classify(CLIP[:60]),
-    "audio_invalid": lambda s: s.classify(tone(440, duration_s=0.01)),
+    "audio_invalid": lambda s: s.classify(tone(440, duration_s=0.005)),
     "audio_too_long": lambda s: s.classify(wav(np.zeros(48_000 * 17))),
     "too_many_windows": lambda s: s.classify(*[wav(np.zeros(48_000 * 15))] * 3),
     "labels_invalid": lambda s: s.classify(CLIP, labels=["dog", "dog"]),
