@@ -77,7 +77,8 @@ class Access:
     async def _admit(self, scope: Scope, headers: Headers) -> None:
         path = route_path(scope)
         if self._allowed_hosts and path not in PROBES:
-            self._check_host(headers.get("host", ""))
+            for host in headers.getlist("host") or [""]:
+                self._check_host(host)
         if path not in PUBLIC_PATHS:
             tenant = scope["earshot.tenant"] = self._tenant(headers)
             structlog.contextvars.bind_contextvars(tenant=tenant)

@@ -130,6 +130,8 @@ def test_only_allowed_hosts_are_answered(context, settings, host, is_allowed):
         answer = client.get("/jobs", headers={"Host": host})
         assert answer.status_code == (200 if is_allowed else 421)
         assert is_allowed or answer.json()["code"] == "host_not_allowed"
+        both = [("Host", host), ("Host", "evil.example")]
+        assert client.get("/jobs", headers=both).status_code == 421
         # A prober asks an address, and tells nobody anything.
         assert client.get("/readyz", headers={"Host": host}).status_code == 200
 

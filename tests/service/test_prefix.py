@@ -99,6 +99,9 @@ def test_every_link_leads_back_through_the_proxy(proxy, publish):
     answer = proxy.client.post(f"{proxy.address}/adapters/new/file", content=file)
     assert proxy.client.get(f"{proxy.root}{answer.headers['location']}").json()["name"] == "new"
 
+    hint = proxy.client.post(f"{proxy.address}/classify", json={}).json()["detail"]
+    assert f"{PREFIX}/classify -F " in hint
+
     for path in ("", "/", "/docs"):
         text = proxy.client.get(f"{proxy.address}{path}").text
         references = REFERENCE.findall(text)

@@ -108,7 +108,7 @@ def test_curl_with_http2(shared_address, tmp_path):
     assert json.loads(answer.stdout)["results"][0]["duration_s"] == 0.5, answer
 
 
-@pytest.mark.skipif(not shutil.which("java"), reason="there is no java")
+@pytest.mark.skipif(not shutil.which("javac"), reason="there is no JDK")
 def test_javas_client(shared_address, tmp_path):
     (tmp_path / "Classify.java").write_text(JAVA)
     (tmp_path / "body").write_bytes(question()[1])
