@@ -91,6 +91,7 @@ def serve(settings: ServiceSettings, descriptors: Sequence[int] | None = None) -
     server = Server(Context.open(settings), sockets)
     gc.freeze()
     gc.enable()
+    listener.listen(sockets)
     server.serve_until_ended()
 
 

@@ -5,6 +5,7 @@ import socket
 from collections.abc import Sequence
 
 PROBE_TIMEOUT_S = 1.0
+BACKLOG = 2048  # connections that wait to be accepted
 LOOPBACK_OF = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}
 
 
@@ -30,6 +31,15 @@ def bind(host: str, port: int) -> list[socket.socket]:
             bound.close()
         raise AddressUnusable(_reason(error, host, port)) from error
     return sockets
+
+
+def listen(sockets: Sequence[socket.socket]) -> None:
+    """Begin to listen; raises AddressUnusable where somebody else has come to listen there since they were bound."""
+    for bound in sockets:
+        try:
+            bound.listen(BACKLOG)
+        except OSError as error:
+            raise AddressUnusable(_reason(error, *bound.getsockname()[:2])) from error
 
 
 def port_of(sockets: Sequence[socket.socket]) -> int:

@@ -20,7 +20,10 @@ class Metrics:
         self.clips = Counter("earshot_clips", "Clips classified.", ["outcome"], registry=self.registry)
         self.decode_s = Histogram("earshot_decode_seconds", "Time to decode a clip.", registry=self.registry)
         self.queue_s = Histogram(
-            "earshot_queue_seconds", "Time a clip waited for the model.", buckets=QUEUE_BUCKETS_S, registry=self.registry
+            "earshot_queue_seconds",
+            "Time a clip waited for the model.",
+            buckets=QUEUE_BUCKETS_S,
+            registry=self.registry,
         )
         self.batch_s = Histogram("earshot_batch_seconds", "Time to encode and score a batch.", registry=self.registry)
         self.batch_windows = Histogram(

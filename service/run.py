@@ -132,7 +132,7 @@ class Stack:
             return False
 
     def _is_worker_ready(self) -> bool:
-        redis = connect(self._environment.get("EARSHOT_REDIS_URL") or self._settings.redis_url_or_private, num_retries=0)
+        redis = connect(self._settings.redis_url_or_private, num_retries=0)
         try:
             ready = JobQueue(redis, self._settings).workers()  # those of an earlier run may still be listed
             return self._processes["worker"].pid in {worker.pid for worker in ready}

@@ -16,7 +16,7 @@ class Server(uvicorn.Server):
     """One process that ends at SIGTERM or Ctrl-C, once answers under way had `drain_s` to go out."""
 
     def __init__(self, context: Context, sockets: Sequence[socket.socket]) -> None:
-        """Serve on sockets that are bound, and listen from the moment at which all is loaded."""
+        """Serve on sockets that are bound already."""
         settings = context.settings
         self._context = context
         self._sockets = list(sockets)

@@ -76,9 +76,9 @@ def find_server() -> str:
         if bundled.exists():
             return str(bundled)
     raise PrivateRedisFailed(
-        "earshot needs Redis, and there is no redis-server or valkey-server on PATH: install one (on Debian and Ubuntu "
-        "`apt install redis-server`, on macOS `brew install redis`), or set EARSHOT_REDIS_URL; a wheel brings one along "
-        "for Python 3.11 on Linux on x86-64 alone"
+        "earshot needs Redis, and no redis-server or valkey-server is on PATH: install one (`apt install redis-server` "
+        "on Debian and Ubuntu, `brew install redis` on macOS), or set EARSHOT_REDIS_URL; a wheel that brings one along "
+        "exists for Python 3.11 on Linux on x86-64 alone"
     )
 
 
