@@ -1,4 +1,4 @@
-"""Every metric that a dashboard or an autoscaler names moves when the service is used, and so does every label of it."""
+"""Every metric that a dashboard or an autoscaler names moves when the service is used, and its labels with it."""
 
 import re
 import threading
