@@ -14,7 +14,8 @@ LOCK := --quiet --no-annotate --no-header --no-emit-index-url --no-emit-find-lin
 	--constraint requirements/torch.txt
 
 # On a terminal pip shows how far it is; in a log, the line before it is enough.
-PIP_INSTALL = -m pip install $$(test -t 1 || echo --quiet) --disable-pip-version-check --requirement
+pip_install = @test -t 1 && quiet= || quiet=--quiet; \
+	$(1)/bin/python -m pip install $$quiet --disable-pip-version-check --requirement $(2)
 FROM_INDEX = $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL))
 
 .PHONY: setup run test lint parity bench image-check lock
@@ -55,28 +56,28 @@ lock: .venv/ready-dev
 .venv/ready-runtime: requirements/torch.txt requirements/runtime.txt
 	$(call make_environment,.venv)
 	@echo "earshot: installing torch into .venv, which takes minutes (CUDA's build is several GB; see TORCH_INDEX_URL)"
-	@$(BIN)/python $(PIP_INSTALL) requirements/torch.txt $(FROM_INDEX)
+	$(call pip_install,.venv,requirements/torch.txt) $(FROM_INDEX)
 	@echo "earshot: installing $$(grep -c == requirements/runtime.txt) further packages, a minute or so"
-	@$(BIN)/python $(PIP_INSTALL) requirements/runtime.txt
+	$(call pip_install,.venv,requirements/runtime.txt)
 	@touch $@
 
 .venv/ready-dev: .venv/ready-runtime requirements/dev.txt
 	@echo "earshot: installing what tests and checks need, a minute or so"
-	@$(BIN)/python $(PIP_INSTALL) requirements/dev.txt
+	$(call pip_install,.venv,requirements/dev.txt)
 	@touch $@
 
 .venv-parity/ready: requirements/torch.txt requirements/parity.txt
 	$(call make_environment,.venv-parity)
 	@echo "earshot: installing torch and what the comparison with laion-clap needs into .venv-parity"
-	@.venv-parity/bin/python $(PIP_INSTALL) requirements/torch.txt $(FROM_INDEX)
-	@.venv-parity/bin/python $(PIP_INSTALL) requirements/parity.txt --no-deps
+	$(call pip_install,.venv-parity,requirements/torch.txt) $(FROM_INDEX)
+	$(call pip_install,.venv-parity,requirements/parity.txt) --no-deps
 	@touch $@
 
 .venv-infinity/ready: requirements/torch.txt requirements/infinity.txt
 	$(call make_environment,.venv-infinity)
 	@echo "earshot: installing torch and infinity into .venv-infinity"
-	@.venv-infinity/bin/python $(PIP_INSTALL) requirements/torch.txt $(FROM_INDEX)
-	@.venv-infinity/bin/python $(PIP_INSTALL) requirements/infinity.txt --no-deps
+	$(call pip_install,.venv-infinity,requirements/torch.txt) $(FROM_INDEX)
+	$(call pip_install,.venv-infinity,requirements/infinity.txt) --no-deps
 	@touch $@
 
 # An environment that works is kept with the Python that made it.

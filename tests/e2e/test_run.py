@@ -223,6 +223,29 @@ def answer_all(listening):
 
 
 @pytest.mark.slow
+def test_it_says_that_a_model_is_fetched_and_ends_where_that_fails(tmp_path):
+    environment = environment_of(tmp_path / "data", "nobody/no-such-clap", free_port())
+    environment |= {"HF_HOME": str(tmp_path / "hub"), "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0"}
+    ran = subprocess.run(COMMAND, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=READY_S)
+    assert "nobody/no-such-clap is fetched from the Hugging Face hub first, 600 MB or so" in ran.stdout
+    assert str(tmp_path / "hub") in ran.stdout
+    assert "listens" not in ran.stdout
+    assert re.search("(service|worker) ended with status 1", ran.stderr)
+    assert ran.returncode == 1
+    assert processes_of(tmp_path / "data") == {}
+
+
+@pytest.mark.slow
+def test_it_may_be_stopped_while_all_loads(tmp_path, model):
+    environment = environment_of(tmp_path, model, free_port())
+    launcher = subprocess.Popen(COMMAND, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+    wait_for(lambda: any("-m service " in command for command in processes_of(tmp_path).values()), PATIENCE_S)
+    launcher.send_signal(signal.SIGINT)
+    assert launcher.wait(PATIENCE_S) == 0
+    assert processes_of(tmp_path) == {}
+
+
+@pytest.mark.slow
 def test_a_process_that_takes_the_port_while_all_loads_is_not_taken_for_the_api(tmp_path, model):
     port = free_port()
     environment = environment_of(tmp_path, model, port)

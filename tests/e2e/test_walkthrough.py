@@ -89,6 +89,7 @@ def interpreter(language: str) -> str:
 def test_the_library_does_what_the_readme_says(stack):
     run(f"{sys.executable} - <<'END'\n{commands('From Python', 'python')}\nEND")
     written = ROOT / "farm.safetensors"
+    assert written.name not in shown_by_git()
     answer = httpx2.post(f"{stack.apis[0].address}/adapters/library/file", content=written.read_bytes())
     written.unlink()
     assert answer.status_code == 201
