@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-# Answers as a Python would: whether it is of use (`-c`), makes an environment (`-m venv`), has a pip that notes its calls.
+# Answers as a Python would: whether it is of use (`-c`), makes an environment (`-m venv`), has a pip that notes calls.
 STUB = """#!/bin/sh
 case "$1 $2" in
     "--version "*) echo "Python of $0";;
