@@ -62,6 +62,9 @@ def launched(directory, model, *, command=COMMAND, port=None, **settings):
         finally:
             launcher.send_signal(signal.SIGTERM)
             launcher.wait(PATIENCE_S)
+            for pid in processes_of(directory):  # a test that fails should hold up no other
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
 
 def address_in(directory):
