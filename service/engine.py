@@ -81,6 +81,7 @@ class Engine:
                 rows = self.queue.take(self.batch_windows)
                 if rows:
                     self._batch_started_at = time.monotonic()
+                    self._report_waits(rows)
                     self._serve(rows)
             except Exception:
                 # Nothing that one clip brings along ends up here: the state of the engine itself is in doubt.
@@ -91,6 +92,11 @@ class Engine:
                     ticket.fail(ServiceError("engine_fault", "The model failed; try again."))
             finally:
                 self._batch_started_at = None
+
+    def _report_waits(self, rows: list[Rows]) -> None:
+        for row in rows:
+            if row.start == 0:  # a long clip is taken in several batches, and waits for the first of them
+                self._metrics.queue_s.observe(row.ticket.started_at - row.ticket.submitted_at)
 
     def _serve(self, rows: list[Rows]) -> None:
         started_at = time.monotonic()

@@ -1,7 +1,6 @@
 """`GET /healthz`, `/readyz`, `/info` and `/metrics`."""
 
 import asyncio
-import importlib.metadata
 import time
 from contextlib import suppress
 
@@ -16,6 +15,7 @@ from service.engine import noise_windows
 from service.problems import ServiceError, responses
 from service.schemas import Health, Info, ModelInfo
 from service.ticket import Ticket
+from service.version import VERSION
 from worker.errors import RedisUnavailable
 
 PROBE_TENANT = "~readiness"  # no tenant can be called so
@@ -77,11 +77,8 @@ async def metrics(context: ServiceContext) -> Response:
 
 
 def version() -> str:
-    """The release of earshot; "0" when run from a directory that was never installed."""
-    try:
-        return importlib.metadata.version("earshot")
-    except importlib.metadata.PackageNotFoundError:
-        return "0"
+    """The release of earshot."""
+    return VERSION
 
 
 async def _probe(context: Context) -> None:

@@ -1,6 +1,8 @@
 """uvicorn, told what this service needs of it."""
 
+import socket
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
 
@@ -14,14 +16,14 @@ from service.protocol import Protocol
 class Server(uvicorn.Server):
     """One process that ends at SIGTERM or Ctrl-C, once answers under way had `drain_s` to go out."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, sockets: Sequence[socket.socket]) -> None:
+        """Serve on sockets that are bound already."""
         settings = context.settings
         self._context = context
+        self._sockets = list(sockets)
         super().__init__(
             uvicorn.Config(
                 create_app(context),
-                host=settings.host,
-                port=settings.port,
                 log_config=None,
                 access_log=False,
                 server_header=False,
@@ -37,8 +39,8 @@ class Server(uvicorn.Server):
         super().handle_exit(sig, frame)
 
     def serve_until_ended(self) -> None:
-        """Answer until a signal ends it; raises SystemExit where it cannot even start, as on a port that is taken."""
+        """Answer until a signal ends it; raises SystemExit where it cannot even start."""
         with suppress(KeyboardInterrupt):  # what uvicorn makes of Ctrl-C, when all is over
-            self.run()
+            self.run(sockets=self._sockets)
         if not self.started:
             sys.exit(1)

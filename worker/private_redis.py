@@ -28,28 +28,40 @@ def socket_url(data_dir: Path) -> str:
 def start(data_dir: Path) -> tuple[subprocess.Popen, str]:
     """Start a Redis that keeps its data in `data_dir`, wait until it answers, and return it with its URL.
 
+    Raises PrivateRedisFailed where no server is installed, one already runs here, or it does not come up.
+    """
+    process = spawn(data_dir)
+    wait_until_it_answers(process, data_dir)
+    return process, socket_url(data_dir)
+
+
+def spawn(data_dir: Path) -> subprocess.Popen:
+    """Start a Redis that keeps its data in `data_dir`, without waiting for it.
+
     It runs in a session of its own: Ctrl-C in the terminal does not reach it, so that whoever started it can end
     the processes that use it first. End it with `terminate()`; it saves what it holds.
 
-    Raises PrivateRedisFailed where no server is installed, one already runs here, or it does not come up.
+    Raises PrivateRedisFailed where no server is installed or one already runs here.
     """
     directory = data_dir.resolve() / "redis"
     directory.mkdir(parents=True, exist_ok=True)
-    url = socket_url(data_dir)
-    if _answers(url):
+    if _answers(socket_url(data_dir)):
         raise PrivateRedisFailed(f"a private Redis already runs in {data_dir}: stop it, or set EARSHOT_DATA_DIR")
     command = [find_server(), "--port", "0", "--unixsocket", str(_socket_path(data_dir)), "--unixsocketperm", "700"]
     command += ["--dir", str(directory), "--appendonly", "yes", "--save", "", "--daemonize", "no"]
-    command += ["--logfile", str(directory / "redis.log")]
-    process = subprocess.Popen(command, start_new_session=True, stdin=subprocess.DEVNULL)
+    command += ["--logfile", str(_log_path(data_dir))]
+    return subprocess.Popen(command, start_new_session=True, stdin=subprocess.DEVNULL)
+
+
+def wait_until_it_answers(process: subprocess.Popen, data_dir: Path) -> None:
+    """Return when the Redis that was spawned answers; else end it and raise PrivateRedisFailed."""
     deadline = time.monotonic() + START_TIMEOUT_S
-    while not _answers(url):
+    while not _answers(socket_url(data_dir)):
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
             process.wait()
-            raise PrivateRedisFailed(f"the private Redis did not start: see {directory / 'redis.log'}")
+            raise PrivateRedisFailed(f"the private Redis did not start: see {_log_path(data_dir)}")
         time.sleep(0.02)
-    return process, url
 
 
 def find_server() -> str:
@@ -63,7 +75,15 @@ def find_server() -> str:
         bundled = Path(spec.origin).parent / "bin" / "redis-server"
         if bundled.exists():
             return str(bundled)
-    raise PrivateRedisFailed("no redis-server or valkey-server on PATH: install one, or set EARSHOT_REDIS_URL")
+    raise PrivateRedisFailed(
+        "earshot needs Redis, and no redis-server or valkey-server is on PATH: install one (`apt install redis-server` "
+        "on Debian and Ubuntu, `brew install redis` on macOS), or set EARSHOT_REDIS_URL; a wheel that brings one along "
+        "exists for Python 3.11 on Linux on x86-64 alone"
+    )
+
+
+def _log_path(data_dir: Path) -> Path:
+    return data_dir.resolve() / "redis" / "redis.log"
 
 
 def _socket_path(data_dir: Path) -> Path:

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -64,7 +64,9 @@ class Settings(BaseSettings):
     upload_ttl_s: int = Field(DAY_S, gt=0, description="age in seconds at which an upload that no job uses is removed")
 
     log_level: str = Field("info", description="debug, info, warning or error")
-    log_format: str = Field("json", description="json or console")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="json, console, or auto: console on a terminal, json elsewhere"
+    )
 
     @property
     def redis_url_or_private(self) -> str:

@@ -12,6 +12,7 @@ from starlette.testclient import TestClient
 
 from adapters_store import Ref
 from aspl import Adapter
+from service import listener
 from service.app import create_app
 from service.context import Context
 from service.server import Server
@@ -29,7 +30,7 @@ def quiet_logs():
 
 @pytest.fixture
 def settings(redis, redis_url, tmp_path):
-    return ServiceSettings(redis_url=redis_url, data_dir=tmp_path, port=0, batch_windows=4)
+    return ServiceSettings(redis_url=redis_url, data_dir=tmp_path, batch_windows=4)
 
 
 @pytest.fixture
@@ -59,12 +60,14 @@ def publish(context, clap):
 @contextmanager
 def serving(context: Context) -> Iterator[str]:
     """The address of the application behind a real socket, as long as it is served there."""
-    server = Server(context)
-    thread = threading.Thread(target=server.run, name="server")
+    sockets = listener.bind("127.0.0.1", 0)
+    server = Server(context, sockets)
+    listener.listen(sockets)
+    thread = threading.Thread(target=server.serve_until_ended, name="server")
     thread.start()
     while not server.started:
         time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    yield f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
     server.should_exit = True
     thread.join()
 
@@ -79,6 +82,6 @@ def address(context):
 @pytest.fixture(scope="module")
 def shared_address(clap, redis_url, tmp_path_factory):
     """The same for all tests of a module, where none of them minds what the others left."""
-    settings = ServiceSettings(redis_url=redis_url, data_dir=tmp_path_factory.mktemp("data"), port=0, batch_windows=4)
+    settings = ServiceSettings(redis_url=redis_url, data_dir=tmp_path_factory.mktemp("data"), batch_windows=4)
     with serving(Context.open(settings.model_copy(update={"requests_per_s": 0}), clap=clap)) as address:
         yield address

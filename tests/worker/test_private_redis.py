@@ -1,3 +1,4 @@
+import importlib.util
 import signal
 
 import pytest
@@ -29,3 +30,10 @@ def test_deep_directories_get_a_short_socket(tmp_path):
     url = private_redis.socket_url(tmp_path / ("d" * 150))
     assert len(url) < 107
     assert url != private_redis.socket_url(tmp_path / ("e" * 150))
+
+
+def test_without_any_server_it_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(private_redis.PrivateRedisFailed, match="no redis-server or valkey-server is on PATH: install"):
+        private_redis.start(tmp_path)
