@@ -23,7 +23,7 @@ FROM_INDEX = $(if $(TORCH_INDEX_URL),--index-url $(TORCH_INDEX_URL))
 setup: .venv/ready-runtime
 
 run: setup
-	$(BIN)/python -m service.run --with-parent
+	$(BIN)/python -m local --with-parent
 
 test: .venv/ready-dev
 	$(BIN)/python -m pytest

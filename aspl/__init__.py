@@ -5,22 +5,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aspl.adapter import Adapter
-    from aspl.audio_prompts import AudioPrompts
-    from aspl.clap import FrozenClap
+    from aspl.fitting.config import TrainingConfig
+    from aspl.fitting.fit import Progress, fit
     from aspl.inference import classify
-    from aspl.training import Progress, fit
-    from aspl.training_config import TrainingConfig
+    from aspl.model.clap import FrozenClap
+    from aspl.prompts.audio import AudioPrompts
+    from aspl.sound.clip import decode
 
-__all__ = ["Adapter", "AudioPrompts", "FrozenClap", "Progress", "TrainingConfig", "classify", "fit"]
+__all__ = ["Adapter", "AudioPrompts", "FrozenClap", "Progress", "TrainingConfig", "classify", "decode", "fit"]
 
 _MODULES = {
     "Adapter": "adapter",
-    "AudioPrompts": "audio_prompts",
-    "FrozenClap": "clap",
-    "Progress": "training",
-    "TrainingConfig": "training_config",
+    "AudioPrompts": "prompts.audio",
+    "FrozenClap": "model.clap",
+    "Progress": "fitting.fit",
+    "TrainingConfig": "fitting.config",
     "classify": "inference",
-    "fit": "training",
+    "decode": "sound.clip",
+    "fit": "fitting.fit",
 }
 
 

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from jobs.settings import Settings, WorkerSettings
 from service.settings import ServiceSettings
-from worker.settings import Settings, WorkerSettings
 
 HEAD = """\
 # Settings of docker-compose.yml. Copy to .env; what is commented out shows its default.

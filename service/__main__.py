@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 
 from adapters_store import NameInvalid, check_tenant
-from service import listener
+from jobs.settings import describe
+from service.http import listener
 from service.keys import KeyFile, KeysUnreadable
 from service.settings import ServiceSettings
-from worker.settings import describe
 
 # The inference thread gives up the interpreter for every operation of the model and wants it back right after; with
 # Python's own 5 ms the event loop and the decoders keep it waiting, and a busy service loses a fifth.
@@ -76,10 +76,10 @@ def serve(settings: ServiceSettings, descriptors: Sequence[int] | None = None) -
     gc.disable()
     # Before torch is loaded: threads of OpenMP that wait for each other must not spin on the cores that decode.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from service.app import is_loopback
+    from jobs import logging
     from service.context import Context
-    from service.server import Server
-    from worker import logging
+    from service.http.app import is_loopback
+    from service.http.server import Server
 
     if not is_loopback(settings.host) and not KeyFile(settings.keys_path_or_default).has_keys():
         raise SystemExit(

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, field_validator
 from pydantic_settings import NoDecode
 
-from worker.settings import MIB, Settings
+from jobs.settings import MIB, Settings
 
 PREFIX = re.compile(r"(?=.{1,200}$)(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+")
 """A path prefix: one or more segments of characters that need no escaping, without a slash at the end."""

@@ -125,4 +125,4 @@ def test_an_environment_that_works_is_kept(clone):
     status, said = make(clone, "run")
     assert status == 0, said
     assert (clone / ".venv/mine").exists()
-    assert "runs -m service.run" in said
+    assert "runs -m local" in said

@@ -11,10 +11,10 @@ import torch
 from transformers.utils.logging import disable_progress_bar
 
 from aspl import Adapter, FrozenClap, TrainingConfig, fit
-from aspl.audio import decode
 from aspl.errors import AsplError, TrainingCancelled
-from worker.errors import TrainingFailed, TrainingStopped
-from worker.settings import Settings
+from aspl.sound.clip import decode
+from jobs.errors import TrainingFailed, TrainingStopped
+from jobs.settings import Settings
 
 DECODE_THREADS = 4
 

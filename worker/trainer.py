@@ -17,13 +17,13 @@ from typing import Any, Protocol
 import structlog
 
 from adapters_store.errors import StoreError
-from worker import logging
+from jobs import logging
+from jobs.errors import TrainingFailed, TrainingStopped, WorkerError
+from jobs.manifest import adapter_manifest
+from jobs.settings import WorkerSettings
+from jobs.uploads import Staging
 from worker.channel import Channel, ChannelClosed
-from worker.errors import TrainingFailed, TrainingStopped, WorkerError
-from worker.manifest import adapter_manifest
 from worker.publishing import find_published, open_writable, publish
-from worker.settings import WorkerSettings
-from worker.staging import Staging
 
 log = structlog.get_logger()
 

@@ -23,8 +23,8 @@ END_S = 5.0
 READY_S = 180
 # For what a busy machine may take longer for than a quiet one.
 PATIENCE_S = 30.0
-COMMAND = [sys.executable, "-m", "service.run"]
-STARTED = ("redis-server", "-m worker ", "-m service ", "-m worker.trainer ", "-m service.guard ")
+COMMAND = [sys.executable, "-m", "local"]
+STARTED = ("redis-server", "-m worker ", "-m service ", "-m worker.trainer ", "-m local.guard ")
 
 
 def processes_of(directory):
@@ -83,7 +83,7 @@ def is_free(port):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("accident", "status"), [("Ctrl-C", 0), ("-m worker ", 1), ("-m service.guard ", 1)])
+@pytest.mark.parametrize(("accident", "status"), [("Ctrl-C", 0), ("-m worker ", 1), ("-m local.guard ", 1)])
 def test_nothing_is_left(tmp_path, model, accident, status):
     with launched(tmp_path, model) as launcher:
         commands = processes_of(tmp_path)
@@ -198,7 +198,7 @@ def test_elsewhere_logs_are_json_and_the_launcher_says_one_line(tmp_path, model)
     assert len((tmp_path / "said").read_text().splitlines()) == 1
 
 
-@pytest.mark.parametrize("module", ["service.run", "service"])
+@pytest.mark.parametrize("module", ["local", "service"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "0.0.0.0"])
 def test_a_port_in_use_is_named_before_anything_is_loaded(tmp_path, module, host):
     with socket.create_server(("127.0.0.1", 0)) as other:

@@ -12,10 +12,10 @@ from starlette.testclient import TestClient
 
 from adapters_store import Ref
 from aspl import Adapter
-from service import listener
-from service.app import create_app
 from service.context import Context
-from service.server import Server
+from service.http import listener
+from service.http.app import create_app
+from service.http.server import Server
 from service.settings import ServiceSettings
 
 

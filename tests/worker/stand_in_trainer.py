@@ -7,7 +7,7 @@ import sys
 import time
 from types import SimpleNamespace
 
-from worker.errors import TrainingFailed, TrainingStopped
+from jobs.errors import TrainingFailed, TrainingStopped
 from worker.trainer import main
 
 

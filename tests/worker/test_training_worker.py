@@ -10,11 +10,11 @@ from dataclasses import asdict
 
 import pytest
 
+from jobs.connection import connect, private_url
+from jobs.findings import ClipWarning, Findings, LeftOut
+from jobs.queue import JobQueue
+from local import private_redis
 from tests.worker.processes import is_alive, start_worker, trainer_of, wait_for_end, wait_for_epoch, wait_until
-from worker import private_redis
-from worker.connection import connect
-from worker.findings import ClipWarning, Findings, LeftOut
-from worker.queue import JobQueue
 
 
 def published(store, record, version=1):
@@ -392,7 +392,7 @@ def test_a_worker_stops_in_time_without_redis(settings, tmp_path_factory):
 
 def test_a_worker_waits_for_redis_to_come_up(settings, tmp_path_factory):
     data_dir = tmp_path_factory.mktemp("r")
-    own = settings.model_copy(update={"redis_url": private_redis.socket_url(data_dir), "data_dir": data_dir})
+    own = settings.model_copy(update={"redis_url": private_url(data_dir), "data_dir": data_dir})
     worker = start_worker(own)
     time.sleep(3)
     server, url = private_redis.start(data_dir)
