@@ -40,7 +40,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         if schema.get("contentMediaType") == "application/octet-stream":
             del schema["contentMediaType"]
             schema["format"] = "binary"
-    _take_no_null(document)
+    _describe_forms(document)
     app.openapi_schema = document
     return document
 
@@ -61,16 +61,25 @@ def _simplify_events(operations: dict[str, Any]) -> None:
                 response["content"][EVENTS] = {"schema": {"type": "string"}}
 
 
-def _take_no_null(document: dict[str, Any]) -> None:
-    """Leave `null` out of forms: a field is there or it is not, and Swagger UI shows no file chooser for "or null"."""
+def _describe_forms(document: dict[str, Any]) -> None:
+    """Describe forms as Swagger UI and generators send them right.
+
+    `null` is left out: a field is there or it is not, and Swagger UI shows no file chooser for "or null". It fills in
+    what a field without a default may look like, and sends that; an empty one it leaves out. A list is a field
+    repeated, or else it joins the items by commas.
+    """
     schemas = document["components"]["schemas"]
     for operation in (operation for operations in document["paths"].values() for operation in operations.values()):
         content = operation.get("requestBody", {}).get("content", {}).get("multipart/form-data", {})
-        name = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
-        for field in schemas.get(name, {}).get("properties", {}).values():
+        form = schemas.get(content.get("schema", {}).get("$ref", "").rpartition("/")[2], {})
+        for name, field in form.get("properties", {}).items():
             if kinds := [kind for kind in field.get("anyOf", ()) if kind != {"type": "null"}]:
                 del field["anyOf"]
                 field.update(kinds[0] if len(kinds) == 1 else {"anyOf": kinds})
+            if field.get("type") == "array":
+                content.setdefault("encoding", {})[name] = {"style": "form", "explode": True}
+            elif "default" not in field and field.get("format") != "binary" and name not in form.get("required", ()):
+                field["example"] = ""
 
 
 def _add_responses(documented: dict[str, Any], further: dict[int | str, dict[str, Any]]) -> None:
