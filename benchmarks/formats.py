@@ -83,76 +83,83 @@ def ffmpeg(codec: str, container: str, suffix: str, *more: str, frame: int = 0, 
     return Writer(codec, container, ["-c:a", codec, *more], suffix, frame, is_piped=is_piped)
 
 
+# Container, suffix, and the codecs of ffmpeg that lose nothing.
+LOSSLESS = (
+    ("WAV", "wav", ("pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le")),
+    ("AIFF", "aiff", ("pcm_s16be", "pcm_s24be", "pcm_s32be")),
+    ("AU", "au", ("pcm_s16be", "pcm_s24be", "pcm_f32be")),
+    ("CAF", "caf", ("pcm_s16le", "pcm_s24be", "pcm_f32le", "alac")),
+    ("Wave64", "w64", ("pcm_s16le", "pcm_f32le")),
+    ("FLAC", "flac", ("flac",)),
+    ("Ogg", "oga", ("flac",)),
+    ("M4A", "m4a", ("alac",)),
+    ("MOV", "mov", ("pcm_s16le", "pcm_s24be", "alac")),
+    ("Matroska", "mka", ("pcm_s16le", "flac", "alac", "wavpack", "tta")),
+    ("WavPack", "wv", ("wavpack",)),
+    ("TTA", "tta", ("tta",)),
+    ("AVI", "avi", ("pcm_s16le",)),
+)
+# The same of those that lose something, each with its frame in samples.
+LOSSY = (
+    ("WAV", "wav", {"pcm_u8": 1, "pcm_alaw": 1, "pcm_mulaw": 1, "adpcm_ms": 2048, "adpcm_ima_wav": 2048}),
+    ("AIFF", "aiff", {"pcm_alaw": 1, "pcm_mulaw": 1}),
+    ("AU", "au", {"pcm_mulaw": 1}),
+    ("CAF", "caf", {"aac": 1024, "libopus": 960}),
+    ("MP3", "mp3", {"libmp3lame": 1152}),
+    ("MP2", "mp2", {"mp2": 1152}),
+    ("ADTS", "aac", {"aac": 1024}),
+    ("M4A", "m4a", {"aac": 1024, "ac3": 1536}),
+    ("MP4", "mp4", {"aac": 1024, "libmp3lame": 1152, "libopus": 960}),
+    ("3GP", "3gp", {"aac": 1024}),
+    ("Ogg", "ogg", {"libvorbis": 1024, "libopus": 960}),
+    ("WebM", "webm", {"libvorbis": 1024, "libopus": 960}),
+    ("Matroska", "mka", {"aac": 1024, "libmp3lame": 1152, "libvorbis": 1024, "libopus": 960, "ac3": 1536}),
+    ("WMA", "wma", {"wmav1": 2048, "wmav2": 2048}),
+    ("AVI", "avi", {"libmp3lame": 1152, "ac3": 1536}),
+    ("MPEG-TS", "ts", {"aac": 1024}),
+    ("FLV", "flv", {"aac": 1024}),
+    ("AC-3", "ac3", {"ac3": 1536}),
+    ("Speex", "spx", {"libspeex": 640}),
+)
+FURTHER = (
+    ffmpeg("pcm_s16le", "RF64", "wav", "-rf64", "always"),
+    ffmpeg("pcm_s16le", "WAV", "wav", "-f", "wav", is_piped=True),
+    ffmpeg("pcm_s16le", "Wave64", "w64", "-f", "w64", is_piped=True),
+    ffmpeg("flac", "FLAC", "flac", "-f", "flac", is_piped=True),
+    ffmpeg("libmp3lame", "MP3 without a header", "mp3", "-write_xing", "0", frame=1152),
+    ffmpeg("libmp3lame", "MP3 of variable rate", "mp3", "-q:a", "5", frame=1152),
+    ffmpeg("libmp3lame", "MP3", "mp3", "-f", "mp3", frame=1152, is_piped=True),
+    ffmpeg("aac", "fragmented MP4", "mp4", "-movflags", "frag_keyframe+empty_moov", frame=1024),
+    ffmpeg("libopus", "WebM", "webm", "-f", "webm", frame=960, is_piped=True),
+    ffmpeg("libopus", "Ogg", "ogg", "-f", "ogg", frame=960, is_piped=True),
+)
+# Codec, suffix, arguments and frame.
+SOX = (
+    ("16 bit", "wav", ("-b", "16"), 0),
+    ("24 bit", "wav", ("-b", "24"), 0),
+    ("8 bit", "wav", ("-b", "8"), 1),
+    ("GSM", "wav", ("-e", "gsm-full-rate"), 320),
+    ("ADPCM", "wav", ("-e", "ms-adpcm", "-c", "2"), 2048),
+    ("16 bit", "aifc", ("-b", "16"), 0),
+    ("32 bit", "au", ("-b", "32"), 0),
+    ("24 bit", "flac", ("-b", "24"), 0),
+    ("Vorbis", "ogg", (), 1024),
+    ("16 bit", "voc", ("-b", "16"), 0),
+    ("16 bit", "sph", ("-b", "16"), 0),
+    ("AMR-NB", "amr-nb", ("-c", "1"), 160),
+)
+
+
 def writers() -> list[Writer]:
     """Every codec in every container that it is found in, as far as the tools are here."""
     found = []
     if shutil.which("ffmpeg"):
-        for container, suffix, codecs in (
-            ("WAV", "wav", ("pcm_s16le", "pcm_s24le", "pcm_s32le", "pcm_f32le", "pcm_f64le")),
-            ("AIFF", "aiff", ("pcm_s16be", "pcm_s24be", "pcm_s32be")),
-            ("AU", "au", ("pcm_s16be", "pcm_s24be", "pcm_f32be")),
-            ("CAF", "caf", ("pcm_s16le", "pcm_s24be", "pcm_f32le", "alac")),
-            ("Wave64", "w64", ("pcm_s16le", "pcm_f32le")),
-            ("FLAC", "flac", ("flac",)),
-            ("Ogg", "oga", ("flac",)),
-            ("M4A", "m4a", ("alac",)),
-            ("MOV", "mov", ("pcm_s16le", "pcm_s24be", "alac")),
-            ("Matroska", "mka", ("pcm_s16le", "flac", "alac", "wavpack", "tta")),
-            ("WavPack", "wv", ("wavpack",)),
-            ("TTA", "tta", ("tta",)),
-            ("AVI", "avi", ("pcm_s16le",)),
-        ):
-            found += [ffmpeg(codec, container, suffix) for codec in codecs]
-        for container, suffix, codecs in (
-            ("WAV", "wav", {"pcm_u8": 1, "pcm_alaw": 1, "pcm_mulaw": 1, "adpcm_ms": 2048, "adpcm_ima_wav": 2048}),
-            ("AIFF", "aiff", {"pcm_alaw": 1, "pcm_mulaw": 1}),
-            ("AU", "au", {"pcm_mulaw": 1}),
-            ("CAF", "caf", {"aac": 1024, "libopus": 960}),
-            ("MP3", "mp3", {"libmp3lame": 1152}),
-            ("MP2", "mp2", {"mp2": 1152}),
-            ("ADTS", "aac", {"aac": 1024}),
-            ("M4A", "m4a", {"aac": 1024, "ac3": 1536}),
-            ("MP4", "mp4", {"aac": 1024, "libmp3lame": 1152, "libopus": 960}),
-            ("3GP", "3gp", {"aac": 1024}),
-            ("Ogg", "ogg", {"libvorbis": 1024, "libopus": 960}),
-            ("WebM", "webm", {"libvorbis": 1024, "libopus": 960}),
-            ("Matroska", "mka", {"aac": 1024, "libmp3lame": 1152, "libvorbis": 1024, "libopus": 960, "ac3": 1536}),
-            ("WMA", "wma", {"wmav1": 2048, "wmav2": 2048}),
-            ("AVI", "avi", {"libmp3lame": 1152, "ac3": 1536}),
-            ("MPEG-TS", "ts", {"aac": 1024}),
-            ("FLV", "flv", {"aac": 1024}),
-            ("AC-3", "ac3", {"ac3": 1536}),
-            ("Speex", "spx", {"libspeex": 640}),
-        ):
-            found += [ffmpeg(codec, container, suffix, frame=frame) for codec, frame in codecs.items()]
-        found += [
-            ffmpeg("pcm_s16le", "RF64", "wav", "-rf64", "always"),
-            ffmpeg("pcm_s16le", "WAV", "wav", "-f", "wav", is_piped=True),
-            ffmpeg("pcm_s16le", "Wave64", "w64", "-f", "w64", is_piped=True),
-            ffmpeg("flac", "FLAC", "flac", "-f", "flac", is_piped=True),
-            ffmpeg("libmp3lame", "MP3 without a header", "mp3", "-write_xing", "0", frame=1152),
-            ffmpeg("libmp3lame", "MP3 of variable rate", "mp3", "-q:a", "5", frame=1152),
-            ffmpeg("libmp3lame", "MP3", "mp3", "-f", "mp3", frame=1152, is_piped=True),
-            ffmpeg("aac", "fragmented MP4", "mp4", "-movflags", "frag_keyframe+empty_moov", frame=1024),
-            ffmpeg("libopus", "WebM", "webm", "-f", "webm", frame=960, is_piped=True),
-            ffmpeg("libopus", "Ogg", "ogg", "-f", "ogg", frame=960, is_piped=True),
-        ]
+        found += [ffmpeg(codec, container, suffix) for container, suffix, codecs in LOSSLESS for codec in codecs]
+        for container, suffix, frames in LOSSY:
+            found += [ffmpeg(codec, container, suffix, frame=frame) for codec, frame in frames.items()]
+        found += FURTHER
     if shutil.which("sox"):
-        for codec, suffix, arguments, frame in (
-            ("16 bit", "wav", ("-b", "16"), 0),
-            ("24 bit", "wav", ("-b", "24"), 0),
-            ("8 bit", "wav", ("-b", "8"), 1),
-            ("GSM", "wav", ("-e", "gsm-full-rate"), 320),
-            ("ADPCM", "wav", ("-e", "ms-adpcm", "-c", "2"), 2048),
-            ("16 bit", "aifc", ("-b", "16"), 0),
-            ("32 bit", "au", ("-b", "32"), 0),
-            ("24 bit", "flac", ("-b", "24"), 0),
-            ("Vorbis", "ogg", (), 1024),
-            ("16 bit", "voc", ("-b", "16"), 0),
-            ("16 bit", "sph", ("-b", "16"), 0),
-            ("AMR-NB", "amr-nb", ("-c", "1"), 160),
-        ):
-            found.append(Writer(codec, suffix, arguments, suffix, frame, tool="sox"))
+        found += [Writer(codec, suffix, more, suffix, frame, tool="sox") for codec, suffix, more, frame in SOX]
         found.append(Writer("16 bit", "wav", ("-b", "16"), "wav", 0, tool="sox", is_piped=True))
     return found
 
