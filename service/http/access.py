@@ -3,11 +3,9 @@
 It stands before the body is read, so what is refused here costs nothing.
 """
 
-import asyncio
 import re
 import time
 import uuid
-from collections.abc import Callable, Collection
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,18 +13,17 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http import docs
+from service.http.authentication import Authentication
+from service.http.body_limits import BodyLimits, LimitedBody
+from service.http.hosts import AllowedHosts
 from service.http.prefix import route_path
-from service.http.problems import CLIENT_LEFT_STATUS, KINDS, ServiceError, code_of, problem
+from service.http.problems import CLIENT_LEFT_STATUS, code_of, problem
 from service.http.rates import TenantRates
-from service.keys import LOCAL_TENANT, KeyFile
 from service.metrics import Metrics
 
 PUBLIC_PATHS = docs.PATHS | {"/", "/healthz", "/readyz", "/info", "/metrics", "/openapi.json"}
 PROBES = {"/healthz", "/readyz", "/metrics"}  # whoever asks these knows an address and not a name
 UNEXPECTED = ("internal_error", "keys_unreadable")
-PORT = re.compile(r":[0-9]*$")
-MAX_HOST_CHARS = 100
-MAX_HOST_LABELS = 127  # no name in the DNS has more
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 log = structlog.get_logger(__name__)
@@ -39,23 +36,17 @@ class Access:
         self,
         app: ASGIApp,
         *,
-        keys: KeyFile,
-        is_loopback: bool,
+        hosts: AllowedHosts,
+        authentication: Authentication,
         rates: TenantRates,
-        allowed_hosts: Collection[str],
-        max_bytes_by_path: dict[str, tuple[str, int]],
-        is_known: Callable[[Scope], bool],
-        body_idle_s: float,
+        body_limits: BodyLimits,
         metrics: Metrics,
     ):
         self.app = app
-        self._keys = keys
-        self._is_loopback = is_loopback
+        self._hosts = hosts
+        self._authentication = authentication
         self._rates = rates
-        self._allowed_hosts = frozenset(allowed_hosts)
-        self._max_bytes_by_path = max_bytes_by_path
-        self._is_known = is_known
-        self._body_idle_s = body_idle_s
+        self._body_limits = body_limits
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,11 +55,12 @@ class Access:
         headers = Headers(scope=scope)
         given_id = headers.get("x-request-id", "")
         scope["earshot.request_id"] = given_id if REQUEST_ID.fullmatch(given_id) else uuid.uuid4().hex
-        answer = Answer(scope, send)
+        body = LimitedBody(scope, receive, self._body_limits)
+        answer = Answer(scope, body, send)
         with structlog.contextvars.bound_contextvars(request_id=scope["earshot.request_id"]):
             try:
                 await self._admit(scope, headers)
-                await self.app(scope, self._limited(scope, receive, answer), answer)
+                await self.app(scope, body, answer)
             except Exception as error:
                 await self._answer_error(error, scope, receive, answer)
             finally:
@@ -76,70 +68,13 @@ class Access:
 
     async def _admit(self, scope: Scope, headers: Headers) -> None:
         path = route_path(scope)
-        if self._allowed_hosts and path not in PROBES:
-            for host in headers.getlist("host") or [""]:
-                self._check_host(host)
+        if path not in PROBES:
+            self._hosts.check(headers)
         if path not in PUBLIC_PATHS:
-            tenant = scope["earshot.tenant"] = self._tenant(headers)
+            tenant = scope["earshot.tenant"] = self._authentication.tenant(headers)
             structlog.contextvars.bind_contextvars(tenant=tenant)
             await self._rates.spend(tenant)
-        declared = headers.get("content-length", "")
-        if declared.isdecimal():
-            self._check_size(scope, int(declared))
-
-    def _check_host(self, given: str) -> None:
-        host = PORT.sub("", given).lower()
-        allowed = {"*", host, *(f"*.{parent}" for parent in _parents(host))}
-        if not allowed & self._allowed_hosts:
-            detail = f"This service does not answer under the name {host[:MAX_HOST_CHARS]!r}."
-            raise ServiceError("host_not_allowed", detail)
-
-    def _tenant(self, headers: Headers) -> str:
-        if self._is_loopback and not self._keys.has_keys():
-            return LOCAL_TENANT
-        scheme, _, key = headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            key = headers.get("x-api-key", "")
-        tenant = self._keys.tenant_of(key.strip()) if key else None
-        if tenant is None:
-            what = "This API key is not known." if key else "This call needs an API key."
-            raise ServiceError("unauthenticated", f"{what} Send Authorization: Bearer KEY, or X-API-Key: KEY.")
-        return tenant
-
-    def _limited(self, scope: Scope, receive: Receive, answer: "Answer") -> Receive:
-        num_bytes, is_complete = 0, False
-
-        async def receive_counted() -> Message:
-            nonlocal num_bytes, is_complete
-            if is_complete:
-                return await receive()
-            message = await self._next_part(receive)
-            is_complete = not message.get("more_body", False)
-            answer.has_left = message["type"] == "http.disconnect"
-            num_bytes += len(message.get("body", b""))
-            self._check_size(scope, num_bytes)
-            return message
-
-        return receive_counted
-
-    async def _next_part(self, receive: Receive) -> Message:
-        try:
-            async with asyncio.timeout(self._body_idle_s):
-                return await receive()
-        except TimeoutError as error:
-            limit = ("body_idle_s", self._body_idle_s)
-            detail = f"Nothing of the body came for body_idle_s = {self._body_idle_s:g} s."
-            raise ServiceError("body_timeout", detail, limit=limit) from error
-
-    def _check_size(self, scope: Scope, num_bytes: int) -> None:
-        path = route_path(scope)
-        if path.startswith("/adapters/") and path.endswith("/file"):
-            path = "/adapters/*/file"
-        name, most = self._max_bytes_by_path.get(path, self._max_bytes_by_path["*"])
-        if num_bytes > most:
-            if not self._is_known(scope):  # as /classify/, whose body is no larger than that of /classify may be
-                raise ServiceError("not_found", KINDS["not_found"].example)
-            raise ServiceError("body_too_large", f"The body is larger than {name} = {most} bytes.", limit=(name, most))
+        self._body_limits.check_declared(scope, headers)
 
     async def _answer_error(self, error: Exception, scope: Scope, receive: Receive, answer: "Answer") -> None:
         if isinstance(error, ClientDisconnect):
@@ -164,24 +99,18 @@ class Access:
         level("request", method=scope["method"], route=route, status=status, elapsed_ms=elapsed_ms)
 
 
-def _parents(host: str) -> list[str]:
-    """The domains that a host lies in: `example.org` and `org` for `api.example.org`."""
-    labels = host.split(".")
-    return [".".join(labels[start:]) for start in range(1, min(len(labels), MAX_HOST_LABELS))]
-
-
 class Answer:
     """The sending side of a request: adds the request's id, remembers the status."""
 
-    def __init__(self, scope: Scope, send: Send):
+    def __init__(self, scope: Scope, body: LimitedBody, send: Send):
         self._scope = scope
+        self._body = body
         self._send = send
         self.status: int | None = None
-        self.has_left = False
         self.started_at = time.perf_counter()
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self.status = CLIENT_LEFT_STATUS if self.has_left else message["status"]
+            self.status = CLIENT_LEFT_STATUS if self._body.has_left else message["status"]
             MutableHeaders(scope=message)["X-Request-ID"] = self._scope["earshot.request_id"]
         await self._send(message)

@@ -1,4 +1,4 @@
-"""The application: only wiring. Routes are in `routes_*.py`, what they stand on in `context.py`."""
+"""The application: only wiring. Routes are in `routes_*.py`, what they stand on in `service/context.py`."""
 
 import ipaddress
 from collections.abc import AsyncIterator
@@ -24,12 +24,19 @@ from service.http import (
     routes_jobs,
 )
 from service.http.access import Access
+from service.http.authentication import Authentication
+from service.http.body_limits import BodyLimits
 from service.http.cors import Cors
 from service.http.fields import check_query
 from service.http.head import Head
+from service.http.hosts import AllowedHosts
 from service.http.openapi import describe
 from service.http.prefix import Prefix
 from service.http.rates import TenantRates
+from service.inference.errors import InferenceError
+from service.settings import ServiceSettings
+
+MAX_JSON_BYTES = 65536  # the bodies without a limit of their own
 
 
 def create_app(context: Context) -> FastAPI:
@@ -53,7 +60,7 @@ def create_app(context: Context) -> FastAPI:
         telemetry={"tracing": False},
     )
     app.state.context = context
-    for error in (HTTPException, RequestValidationError, AsplError, StoreError, WorkerError):
+    for error in (HTTPException, RequestValidationError, AsplError, StoreError, WorkerError, InferenceError):
         app.add_exception_handler(error, problems.handle)
     app.add_exception_handler(405, methods.refuse)
     settings = context.settings
@@ -70,18 +77,10 @@ def create_app(context: Context) -> FastAPI:
     app.add_middleware(Head)
     app.add_middleware(
         Access,
-        keys=context.keys,
-        is_loopback=is_loopback(settings.host),
-        rates=TenantRates(context.rate_redis, requests_per_s=settings.requests_per_s, burst=settings.request_burst),
-        allowed_hosts=settings.allowed_hosts,
-        is_known=lambda scope: methods.is_known(app, scope),
-        max_bytes_by_path={
-            "/classify": ("max_request_bytes", settings.max_request_bytes),
-            "/adapt": ("max_upload_bytes", settings.max_upload_bytes),
-            "/adapters/*/file": ("max_adapter_bytes", settings.max_adapter_bytes),
-            "*": ("max_json_bytes", 65536),
-        },
-        body_idle_s=settings.body_idle_s,
+        hosts=AllowedHosts(settings.allowed_hosts),
+        authentication=Authentication(context.keys, is_loopback=is_loopback(settings.host)),
+        rates=TenantRates(context.redis.rates, requests_per_s=settings.requests_per_s, burst=settings.request_burst),
+        body_limits=_body_limits(app, settings),
         metrics=context.metrics,
     )
     app.add_middleware(Prefix, root_path=settings.root_path, trusts_proxy=settings.trust_proxy)
@@ -89,6 +88,19 @@ def create_app(context: Context) -> FastAPI:
         app.add_middleware(Cors, origins=settings.cors_origins)
     app.openapi = lambda: app.openapi_schema or describe(app)
     return app
+
+
+def _body_limits(app: FastAPI, settings: ServiceSettings) -> BodyLimits:
+    return BodyLimits(
+        max_bytes_by_path={
+            "/classify": ("max_request_bytes", settings.max_request_bytes),
+            "/adapt": ("max_upload_bytes", settings.max_upload_bytes),
+            "/adapters/*/file": ("max_adapter_bytes", settings.max_adapter_bytes),
+            "*": ("max_json_bytes", MAX_JSON_BYTES),
+        },
+        idle_s=settings.body_idle_s,
+        is_known=lambda scope: methods.is_known(app, scope),
+    )
 
 
 def _form_limits(*, max_files: int, max_labels: int) -> dict[str, int]:

@@ -5,7 +5,7 @@ from html import escape
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse
 
-from service.context import ServiceContext
+from service.http.dependencies import ServiceContext
 
 PAGE = """<!doctype html>
 <html lang="en">
@@ -32,7 +32,7 @@ router = APIRouter(include_in_schema=False)
 @router.get("/", response_class=HTMLResponse)
 async def page(request: Request, context: ServiceContext) -> str:
     """A start for whoever opens the address in a browser; its links lead back through a proxy's prefix."""
-    clap = context.clap
+    clap = context.pipeline.clap
     prefix = request.scope.get("root_path", "")
     return PAGE.format(
         base=f"{prefix}/" if prefix else "",

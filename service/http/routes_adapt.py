@@ -14,7 +14,8 @@ from aspl import TrainingConfig
 from jobs.errors import JobUnconfirmed
 from jobs.queue import Idempotency
 from jobs.records import JobRecord
-from service.context import Context, ServiceContext, Tenant
+from service.context import Context
+from service.http.dependencies import ServiceContext, Tenant
 from service.http.forms import SEVERAL_LABELS, AdaptBody, AdaptForm, check_template, split_labels
 from service.http.multipart import FormRoute
 from service.http.problems import ServiceError, responses
@@ -42,7 +43,7 @@ async def adapt(
     training = _training(form, context)
     submission = Submission(context, tenant, form, training, idempotency_key)
     # Unpacking and decoding a whole upload takes its time: a few threads of its own keep classification swift.
-    record = await asyncio.get_running_loop().run_in_executor(context.uploaders, submission.run)
+    record = await asyncio.get_running_loop().run_in_executor(context.jobs.uploaders, submission.run)
     structlog.contextvars.bind_contextvars(job=record.id)
     return JSONResponse(record.public(), status_code=202, headers={"Location": f"/jobs/{record.id}"})
 
@@ -51,8 +52,8 @@ class Submission:
     """One `POST /adapt` behind its form: staged, checked, queued; or all of it undone."""
 
     def __init__(self, context: Context, tenant: str, form: AdaptForm, training: dict[str, Any], key: str | None):
-        self._staging = context.staging
-        self._jobs = context.jobs
+        self._staging = context.jobs.staging
+        self._jobs = context.jobs.queue
         self._tenant = tenant
         self._form = form
         self._training = training

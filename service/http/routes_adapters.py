@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from adapters_store import AdapterCorrupt, AdapterNotFound, AdapterStore, Ref, check_name, parse_reference
 from aspl import Adapter
 from jobs.manifest import adapter_manifest
-from service.context import ServiceContext, Tenant
+from service.http.dependencies import ServiceContext, Tenant
 from service.http.multipart import read_form
 from service.http.problems import ServiceError, describe, responses
 from service.http.schemas import AdapterList, AdapterSummary, AdapterVersion, CurrentVersion, VersionList
@@ -85,7 +85,7 @@ def set_current_version(name: str, wanted: CurrentVersion, tenant: Tenant, conte
 def delete_adapter(name: str, tenant: Tenant, context: ServiceContext) -> Response:
     """Delete an adapter, or with `name@3` that version; requests that use it already end well."""
     bare_name, version = parse_reference(name)
-    stopped_jobs = context.jobs.adapter_deleted(tenant, bare_name) if version is None else []
+    stopped_jobs = context.jobs.queue.adapter_deleted(tenant, bare_name) if version is None else []
     try:
         context.store.delete(tenant, bare_name, version)
     except AdapterNotFound:
@@ -162,7 +162,7 @@ def _names(if_none_match: str, etag: str) -> bool:
 
 
 def _import(context: ServiceContext, tenant: str, name: str, data: bytes) -> dict[str, Any]:
-    Adapter.from_bytes(data, context.clap)
+    Adapter.from_bytes(data, context.pipeline.clap)
     manifest = adapter_manifest(Adapter.read_header(data), description="imported")
     ref = context.store.publish(tenant, name, data, manifest)
     return _version(context.store, ref, ref.version)

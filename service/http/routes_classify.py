@@ -1,19 +1,19 @@
 """`POST /classify`."""
 
 import asyncio
-from typing import Any
 
 import structlog
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 
-from service.context import ServiceContext, Tenant
+from service.http.answers import classification
+from service.http.dependencies import ServiceContext, Tenant
 from service.http.forms import ClassifyBody, bounded_labels, check_num_files, check_template, split_labels
 from service.http.multipart import FormRoute
 from service.http.problems import CLIENT_LEFT_STATUS, ServiceError, responses
 from service.http.schemas import Classification
-from service.inference.classification import NamedFile, Question
-from service.inference.decoding import settle
+from service.inference.classification import ClassifyRequest
+from service.inference.futures import cancel_all
 
 ERRORS = responses(
     "bad_request", "adapter_not_found", "adapter_model_mismatch", "body_too_large", "too_many_files",
@@ -35,33 +35,30 @@ async def classify(request: Request, form: ClassifyBody, tenant: Tenant, context
         raise ServiceError("invalid_request", "Give either adapter or labels.")
     for file in form.audio:
         _check_size(file.filename, file.size or 0, context.settings.max_clip_bytes)
-    question = Question(
+    wanted = ClassifyRequest(
         tenant=tenant,
-        files=[NamedFile(file.filename or f"audio-{number}", file.file) for number, file in enumerate(form.audio, 1)],
+        clips=[file.file for file in form.audio],
         adapter=form.adapter,
         labels=bounded_labels(labels, context.settings),
         template=check_template(form.template, context.settings),
-        top_k=form.top_k,
         wants_windows=form.windows,
     )
-    answering = asyncio.ensure_future(context.classifier.answer(question))
+    classifying = asyncio.ensure_future(context.pipeline.classifier.classify(wanted))
     leaving = asyncio.ensure_future(_client_leaves(request))
     try:
-        await asyncio.wait({answering, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if answering.done():
-            answer = answering.result()
-            _name_in_log(answer["adapter"])
-            return JSONResponse(answer)
-        return JSONResponse(None, status_code=CLIENT_LEFT_STATUS)
+        await asyncio.wait({classifying, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        if not classifying.done():
+            return JSONResponse(None, status_code=CLIENT_LEFT_STATUS)
+        result = classifying.result()
     finally:
-        leaving.cancel()
-        answering.cancel()
-        await settle([answering, leaving])  # the form's files are closed after this
-
-
-def _name_in_log(adapter: dict[str, Any] | None) -> None:
-    if adapter is not None:  # labels of a zero-shot request are the tenant's own words, and stay out
-        structlog.contextvars.bind_contextvars(adapter=f"{adapter['name']}@{adapter['version']}")
+        await cancel_all([leaving, classifying])  # the form's files are closed after this
+    if result.ref is not None:  # labels of a zero-shot request are the tenant's own words, and stay out of the log
+        structlog.contextvars.bind_contextvars(adapter=f"{result.ref.name}@{result.ref.version}")
+    filenames = [file.filename or f"audio-{number}" for number, file in enumerate(form.audio, 1)]
+    answer = classification(
+        result, context.pipeline.clap, filenames=filenames, top_k=form.top_k, has_windows=form.windows
+    )
+    return JSONResponse(answer)
 
 
 async def _client_leaves(request: Request) -> None:

@@ -10,7 +10,8 @@ from redis.exceptions import ConnectionError, TimeoutError
 from starlette.responses import JSONResponse
 
 from jobs.records import JobEvent, JobRecord
-from service.context import Context, ServiceContext, Tenant
+from service.context import Context
+from service.http.dependencies import ServiceContext, Tenant
 from service.http.problems import responses
 from service.http.schemas import Job, JobList
 
@@ -35,24 +36,24 @@ def list_jobs(
     after: Annotated[str | None, Query(pattern=r"^[0-9]{1,18}$")] = None,
 ) -> JSONResponse:
     """The tenant's jobs, newest first."""
-    records, following = context.records.list(tenant, limit=limit, after=after)
+    records, following = context.jobs.records.list(tenant, limit=limit, after=after)
     return JSONResponse({"jobs": [record.public() for record in records], "next": following})
 
 
 @router.get("/jobs/{job_id}", response_model=Job, responses=NOT_FOUND | responses("invalid_request"))
 def get_job(job_id: JobId, tenant: Tenant, context: ServiceContext) -> JSONResponse:
     """One job as it stands."""
-    return JSONResponse(context.records.get(tenant, job_id).public())
+    return JSONResponse(context.jobs.records.get(tenant, job_id).public())
 
 
 @router.delete("/jobs/{job_id}", response_model=Job, responses=NOT_FOUND | responses("invalid_request"))
 def cancel_job(job_id: JobId, tenant: Tenant, context: ServiceContext) -> JSONResponse:
     """Cancel a job: at once while it waits, within seconds while it runs; one that has ended stays as it is."""
-    return JSONResponse(context.jobs.cancel(tenant, job_id).public())
+    return JSONResponse(context.jobs.queue.cancel(tenant, job_id).public())
 
 
 def _existing(job_id: JobId, tenant: Tenant, context: ServiceContext) -> JobRecord:
-    return context.records.get(tenant, job_id)
+    return context.jobs.records.get(tenant, job_id)
 
 
 @router.get(
@@ -82,7 +83,7 @@ async def follow_job(
 async def _is_live(context: Context, job_id: str) -> bool:
     """Whether more can come of the job; yes while Redis cannot be asked."""
     try:
-        stored = await context.async_redis.hgetall(context.records.record_key(job_id))
+        stored = await context.redis.events.hgetall(context.jobs.records.record_key(job_id))
     except (ConnectionError, TimeoutError):
         return True
     return bool(stored) and JobRecord.from_fields(stored).is_live
@@ -92,8 +93,10 @@ async def _read(context: Context, job_id: str, after: str, *, block_s: float) ->
     """The job's next events; an outage of Redis is waited out, for the client holds an open answer."""
     block_ms = int(block_s * 1e3) or None
     try:
-        key: Any = context.records.events_key(job_id)
-        return context.records.parse_events(await context.async_redis.xread({key: after}, count=100, block=block_ms))
+        key: Any = context.jobs.records.events_key(job_id)
+        return context.jobs.records.parse_events(
+            await context.redis.events.xread({key: after}, count=100, block=block_ms)
+        )
     except (ConnectionError, TimeoutError):
         await asyncio.sleep(RETRY_S)
         return []

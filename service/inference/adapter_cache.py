@@ -11,7 +11,6 @@ from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from adapters_store import Ref
 from adapters_store.errors import AdapterCorrupt
 from aspl import Adapter
 from aspl.errors import AdapterInvalid, AdapterMismatch
@@ -21,22 +20,6 @@ BROKEN = (AdapterCorrupt, AdapterInvalid, AdapterMismatch)
 FIRST_BACKOFF_S = 1.0
 LONGEST_BACKOFF_S = 60.0
 MAX_FAILURES = 10_000
-
-
-@dataclass(frozen=True)
-class StoredKey:
-    """A version in the store. The key names the bytes, so an entry never goes stale."""
-
-    ref: Ref
-
-
-@dataclass(frozen=True)
-class ZeroShotKey:
-    """Labels that came with a request; the tenant is part of it so that nothing is shared between tenants."""
-
-    tenant: str
-    labels: tuple[str, ...]
-    template: str
 
 
 @dataclass

@@ -17,9 +17,9 @@ import torch
 
 from aspl import FrozenClap
 from aspl.inference import encode_windows, pool, score
-from service.http.problems import ServiceError
+from service.inference.errors import ModelFailed, NotReady
+from service.inference.queued_clip import BatchSlice, QueuedClip, Scores
 from service.inference.tenant_queue import TenantQueue
-from service.inference.ticket import Rows, Scored, Ticket
 from service.metrics import Metrics
 
 MEASURE_LIMIT_S = 3.0
@@ -53,15 +53,15 @@ class Engine:
         self.queue.close()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
-        for ticket in self.queue.drain():
-            ticket.fail(ServiceError("not_ready", "The service is shutting down; try again."))
+        for clip in self.queue.drain():
+            clip.fail(NotReady("The service is shutting down; try again."))
 
-    def submit(self, ticket: Ticket) -> "Future[Scored]":
-        """Queue a clip; raises `ServiceError` when there is no room for it."""
+    def submit(self, clip: QueuedClip) -> "Future[Scores]":
+        """Queue a clip; raises NotReady, and what the queue raises when there is no room for it."""
         if not self._thread.is_alive():
-            raise ServiceError("not_ready", "The model is not running.")
-        self.queue.put(ticket)
-        return ticket.future
+            raise NotReady("The model is not running.")
+        self.queue.put(clip)
+        return clip.future
 
     def is_fresh(self, max_age_s: float) -> bool:
         """Whether a forward pass has succeeded within `max_age_s`, and none has failed since."""
@@ -76,7 +76,7 @@ class Engine:
 
     def _run(self) -> None:
         while not self._is_stopping:
-            rows: list[Rows] = []
+            rows: list[BatchSlice] = []
             try:
                 rows = self.queue.take(self.batch_windows)
                 if rows:
@@ -88,60 +88,60 @@ class Engine:
                 self._last_forward_at = None
                 log.exception("engine_fault", num_clips=len(rows))
                 self._metrics.engine_faults.inc()
-                for ticket in [row.ticket for row in rows] + self.queue.drain():
-                    ticket.fail(ServiceError("engine_fault", "The model failed; try again."))
+                for clip in [row.clip for row in rows] + self.queue.drain():
+                    clip.fail(ModelFailed("The model failed; try again."))
             finally:
                 self._batch_started_at = None
 
-    def _report_waits(self, rows: list[Rows]) -> None:
+    def _report_waits(self, rows: list[BatchSlice]) -> None:
         for row in rows:
             if row.start == 0:  # a long clip is taken in several batches, and waits for the first of them
-                self._metrics.queue_s.observe(row.ticket.started_at - row.ticket.submitted_at)
+                self._metrics.queue_s.observe(row.clip.started_at - row.clip.submitted_at)
 
-    def _serve(self, rows: list[Rows]) -> None:
+    def _serve(self, rows: list[BatchSlice]) -> None:
         started_at = time.monotonic()
         encoded = each_or_error(rows, self._encode)
         complete = []
         for row, embeddings in zip(rows, encoded, strict=True):
             if isinstance(embeddings, Exception):
-                self._refuse(row.ticket, embeddings)
+                self._refuse(row.clip, embeddings)
                 continue
-            row.ticket.embeddings.append(embeddings)
-            if sum(len(part) for part in row.ticket.embeddings) == row.ticket.num_windows:
-                complete.append(row.ticket)
+            row.clip.embeddings.append(embeddings)
+            if sum(len(part) for part in row.clip.embeddings) == row.clip.num_windows:
+                complete.append(row.clip)
         scored = each_or_error(complete, self._score)
         has_failed = any(isinstance(result, Exception) for result in (*encoded, *scored))
         self._last_forward_at = None if has_failed else time.monotonic()
-        for ticket, scores in zip(complete, scored, strict=True):
+        for clip, scores in zip(complete, scored, strict=True):
             if isinstance(scores, Exception):
-                self._refuse(ticket, scores)
+                self._refuse(clip, scores)
             else:
-                ticket.resolve(scores[0], scores[1:])
+                clip.succeed(scores[0], scores[1:])
         self._metrics.batch_windows.observe(sum(row.count for row in rows))
         self._metrics.batch_s.observe(time.monotonic() - started_at)
 
-    def _encode(self, rows: Sequence[Rows]) -> list[torch.Tensor]:
+    def _encode(self, rows: Sequence[BatchSlice]) -> list[torch.Tensor]:
         windows = torch.cat([torch.as_tensor(row.windows) for row in rows])  # [R, 480000]
-        prompts = [row.ticket.adapter.prompts for row in rows for _ in range(row.count)]
+        prompts = [row.clip.adapter.prompts for row in rows for _ in range(row.count)]
         embeddings = encode_windows(self.clap, windows, prompts)  # [R, D]
         assert len(embeddings) == len(windows)
         return list(embeddings.split([row.count for row in rows]))
 
-    def _score(self, tickets: Sequence[Ticket]) -> list[list[np.ndarray]]:
+    def _score(self, clips: Sequence[QueuedClip]) -> list[list[np.ndarray]]:
         """For each clip the scores of the whole, then those of its windows where they are wanted."""
         embeddings, adapters, counts = [], [], []
-        for ticket in tickets:
-            windows = torch.cat(ticket.embeddings)  # [W, D]
-            parts = [pool(windows)[None], *([windows] if ticket.wants_windows else [])]
+        for clip in clips:
+            windows = torch.cat(clip.embeddings)  # [W, D]
+            parts = [pool(windows)[None], *([windows] if clip.wants_windows else [])]
             embeddings += parts
             counts.append(sum(len(part) for part in parts))
-            adapters += [ticket.adapter] * counts[-1]
+            adapters += [clip.adapter] * counts[-1]
         scores = iter(score(self.clap, torch.cat(embeddings), adapters))
         return [[next(scores) for _ in range(count)] for count in counts]
 
-    def _refuse(self, ticket: Ticket, error: Exception) -> None:
-        log.error("clip_failed", tenant=ticket.tenant, error=repr(error))
-        ticket.fail(ServiceError("engine_fault", "The model failed on this clip."))
+    def _refuse(self, clip: QueuedClip, error: Exception) -> None:
+        log.error("clip_failed", tenant=clip.tenant, error=repr(error))
+        clip.fail(ModelFailed("The model failed on this clip."))
 
 
 def each_or_error(items: Sequence[Item], handle: Callable[[Sequence[Item]], list[Result]]) -> list[Result | Exception]:

@@ -69,10 +69,10 @@ def scrapes(client, context, publish, monkeypatch):
     clips = [("clips", (f"{label}.wav", tone(hz))) for label, hz in (("dog", 440), ("cat", 900))]
     for name in ("one", "two"):
         assert client.post("/adapt", files=clips, data={"name": name, "labels": ["dog", "cat"]}).status_code == 202
-    context.records.update(context.records.live_ids()[0], state="running")
+    context.jobs.records.update(context.jobs.records.live_ids()[0], state="running")
     scrape()
     crowd(client, context, classify, scrape, monkeypatch)
-    monkeypatch.setattr(context.engine, "_serve", fail)
+    monkeypatch.setattr(context.pipeline.engine, "_serve", fail)
     assert classify().json()["code"] == "engine_fault"
     scrape()
     return [read(text) for text in texts]
@@ -81,7 +81,7 @@ def scrapes(client, context, publish, monkeypatch):
 def crowd(client, context, classify, scrape, monkeypatch):
     """Clips wait behind a slow batch, until there is no room for more."""
     entered, gate = threading.Event(), threading.Event()
-    serve = context.engine._serve
+    serve = context.pipeline.engine._serve
 
     def serve_slowly(rows):
         entered.set()
@@ -89,13 +89,13 @@ def crowd(client, context, classify, scrape, monkeypatch):
         serve(rows)
 
     with monkeypatch.context() as patch:
-        patch.setattr(context.engine, "_serve", serve_slowly)
+        patch.setattr(context.pipeline.engine, "_serve", serve_slowly)
         callers = [threading.Thread(target=classify) for _ in range(4)]
         callers[0].start()
         assert entered.wait(60)
         for caller in callers[1:]:
             caller.start()
-        while context.engine.queue.num_windows() < 3:
+        while context.pipeline.engine.queue.num_windows() < 3:
             time.sleep(0.01)
         scrape()
         assert classify().json()["code"] == "overloaded"

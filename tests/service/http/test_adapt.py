@@ -25,10 +25,10 @@ def test_a_job_is_queued_and_found(client, context):
     job = answer.json()
     assert (job["state"], job["error"], job["started_at"]) == ("queued", None, None)
     assert client.get(answer.headers["location"]).json() == job
-    record = context.records.get("local", job["id"])
+    record = context.jobs.records.get("local", job["id"])
     assert record.training["epochs"] == 3
     assert record.training["description"] == "ours"
-    assert [label for _, label in context.staging.load(record.upload_id)] == ["dog", "cat"]
+    assert [label for _, label in context.jobs.staging.load(record.upload_id)] == ["dog", "cat"]
 
 
 def test_an_archive_has_a_folder_for_each_label(client, context):
@@ -37,8 +37,8 @@ def test_an_archive_has_a_folder_for_each_label(client, context):
         archive.writestr("sounds/dog/a.wav", tone(440))
         archive.writestr("sounds/cat/b.wav", tone(900))
     job = adapt(client, files=[("archive", ("clips.zip", file.getvalue()))], labels=[]).json()
-    record = context.records.get("local", job["id"])
-    assert {label for _, label in context.staging.load(record.upload_id)} == {"dog", "cat"}
+    record = context.jobs.records.get("local", job["id"])
+    assert {label for _, label in context.jobs.staging.load(record.upload_id)} == {"dog", "cat"}
 
 
 def test_what_is_refused_leaves_nothing_behind(client, context):
@@ -50,7 +50,7 @@ def test_what_is_refused_leaves_nothing_behind(client, context):
 
 def test_a_replay_gets_the_first_answer(client, context):
     first = adapt(client, key="once")
-    context.records.update(first.json()["id"], state="running", started_at="2026-01-01T00:00:00Z")
+    context.jobs.records.update(first.json()["id"], state="running", started_at="2026-01-01T00:00:00Z")
     again = adapt(client, key="once")
     assert (again.status_code, again.json()) == (202, first.json())
     assert again.headers["location"] == first.headers["location"]
@@ -85,8 +85,8 @@ def test_an_outage_in_which_the_job_was_made_leaves_it_its_clips(client, context
         assert adapt(client, key="once").json()["code"] == "redis_unavailable"
     job = adapt(client, key="once").json()
     assert client.get("/jobs").json()["jobs"] == [job]
-    record = context.records.get("local", job["id"])
-    assert [label for _, label in context.staging.load(record.upload_id)] == ["dog", "cat"]
+    record = context.jobs.records.get("local", job["id"])
+    assert [label for _, label in context.jobs.staging.load(record.upload_id)] == ["dog", "cat"]
     assert len(staged(context)) == 1
 
 
@@ -100,7 +100,7 @@ def test_an_outage_before_the_job_was_made_leaves_no_clips(client, context, monk
 
 
 def test_a_key_is_given_back_where_not_even_the_staging_could_begin(client, context):
-    context.staging.root.write_text("no directory")
+    context.jobs.staging.root.write_text("no directory")
     assert adapt(client, key="once").status_code >= 500
-    context.staging.root.unlink()
+    context.jobs.staging.root.unlink()
     assert adapt(client, key="once").status_code == 202

@@ -4,7 +4,7 @@ import pytest
 from tests.service.sounds import tone
 
 
-def heard(client, adapter):
+def classify(client, adapter):
     files = [("audio", ("a.wav", tone(440)))]
     return client.post("/classify", files=files, data={"adapter": adapter}).json()
 
@@ -53,9 +53,9 @@ def test_versions_come_by_pages(client, publish):
 def test_rolling_back_takes_hold_at_once(client, publish):
     publish("animals", ["dog", "cat"])
     publish("animals", ["owl", "fox"])
-    assert heard(client, "animals")["adapter"]["version"] == 2
+    assert classify(client, "animals")["adapter"]["version"] == 2
     assert client.put("/adapters/animals/current", json={"version": 1}).json()["current"] == 1
-    assert heard(client, "animals")["adapter"]["version"] == 1
+    assert classify(client, "animals")["adapter"]["version"] == 1
     assert client.put("/adapters/animals/current", json={"version": 3}).status_code == 404
 
 
@@ -65,7 +65,7 @@ def test_deleting_a_version_and_the_whole(client, publish):
     assert client.delete("/adapters/animals@2").status_code == 204
     assert client.get("/adapters/animals").json()["current"] == 1
     assert client.delete("/adapters/animals").status_code == 204
-    assert heard(client, "animals")["code"] == "adapter_not_found"
+    assert classify(client, "animals")["code"] == "adapter_not_found"
     assert client.delete("/adapters/animals").status_code == 404
 
 
@@ -83,7 +83,7 @@ def test_an_exported_file_comes_back_as_the_next_version(client, publish):
     assert file.headers["etag"] == f'"{ref.digest}"'
     imported = client.post("/adapters/copy/file", content=file.content)
     assert (imported.status_code, imported.json()["version"], imported.json()["digest"]) == (201, 1, ref.digest)
-    assert heard(client, "copy")["results"] == heard(client, "animals")["results"]
+    assert classify(client, "copy")["results"] == classify(client, "animals")["results"]
 
 
 def test_a_file_that_is_no_adapter_is_not_stored(client, publish):

@@ -89,15 +89,15 @@ def test_labels_that_are_none_are_refused(client, labels):
 
 def test_a_model_that_hangs_refuses_whom_it_did_not_begin(client, context, monkeypatch):
     entered, gate = threading.Event(), threading.Event()
-    encode = context.engine._encode
+    encode = context.pipeline.engine._encode
 
     def hang(rows):
         entered.set()
         gate.wait(20)
         return encode(rows)
 
-    monkeypatch.setattr(context.engine, "_encode", hang)
-    monkeypatch.setattr(context.classifier, "_queue_timeout_s", 0.3)
+    monkeypatch.setattr(context.pipeline.engine, "_encode", hang)
+    monkeypatch.setattr(context.pipeline.classifier, "queue_timeout_s", 0.3)
     question = {"files": [("audio", ("a.wav", tone(440)))], "data": {"labels": ["dog", "cat"]}}
     with ThreadPoolExecutor(1) as caller:
         begun = caller.submit(client.post, "/classify", **question)
@@ -105,6 +105,6 @@ def test_a_model_that_hangs_refuses_whom_it_did_not_begin(client, context, monke
         late = client.post("/classify", **question)
         assert (late.status_code, late.json()["code"]) == (503, "queue_timeout")
         assert not begun.done()
-        assert context.engine.queue.num_windows() == 0
+        assert context.pipeline.engine.queue.num_windows() == 0
         gate.set()
         assert begun.result().status_code == 200

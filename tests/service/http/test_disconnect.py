@@ -14,15 +14,15 @@ LABELS = {"labels": ["dog", "cat"]}
 
 def test_a_clip_whose_client_left_is_not_encoded(address, context, monkeypatch):
     entered, gate, sizes = threading.Event(), threading.Event(), []
-    encode = context.engine._encode
+    encode = context.pipeline.engine._encode
 
-    def held(rows):
+    def encode_once_open(rows):
         entered.set()
         gate.wait(10)
         sizes.append(sum(row.count for row in rows))
         return encode(rows)
 
-    monkeypatch.setattr(context.engine, "_encode", held)
+    monkeypatch.setattr(context.pipeline.engine, "_encode", encode_once_open)
     files = [("audio", ("a.wav", tone(440)))]
     first = threading.Thread(target=httpx2.post, args=(f"{address}/classify",), kwargs={"files": files, "data": LABELS})
     first.start()
@@ -41,8 +41,8 @@ def leave_while_waiting(address, files, context):
     url = urlsplit(address)
     with socket.create_connection((url.hostname, url.port)) as connection:
         connection.sendall(f"POST /classify HTTP/1.1\r\n{head}\r\n".encode() + request.read())
-        wait_for(lambda: context.engine.queue.num_windows() == 1)
-    wait_for(lambda: all(t.future.done() for ts in context.engine.queue._tickets.values() for t in ts))
+        wait_for(lambda: context.pipeline.engine.queue.num_windows() == 1)
+    wait_for(lambda: all(t.future.done() for ts in context.pipeline.engine.queue._clips.values() for t in ts))
 
 
 def wait_for(condition, timeout_s=10):

@@ -5,9 +5,9 @@ from tests.service.sounds import tone
 
 
 def test_readiness_runs_a_real_forward_pass(client, context):
-    assert not context.engine.is_fresh(60)
+    assert not context.pipeline.engine.is_fresh(60)
     assert client.get("/readyz").json() == {"status": "ok"}
-    assert context.engine.is_fresh(60)
+    assert context.pipeline.engine.is_fresh(60)
 
 
 def test_a_model_that_hangs_is_no_longer_alive(client, context, monkeypatch):
@@ -19,7 +19,7 @@ def test_a_model_that_hangs_is_no_longer_alive(client, context, monkeypatch):
         gate.wait(10)
         raise RuntimeError("the device is lost")
 
-    monkeypatch.setattr(context.engine, "_encode", hang)
+    monkeypatch.setattr(context.pipeline.engine, "_encode", hang)
     monkeypatch.setattr(routes_health, "MAX_BATCH_S", 0.0)
     files, data = [("audio", ("a.wav", tone(440)))], {"labels": ["dog", "cat"]}
     caller = threading.Thread(target=client.post, args=("/classify",), kwargs={"files": files, "data": data})
@@ -33,7 +33,7 @@ def test_a_model_that_hangs_is_no_longer_alive(client, context, monkeypatch):
 
 
 def test_a_model_whose_thread_is_gone_is_no_longer_alive(client, context):
-    context.engine.stop()
+    context.pipeline.engine.stop()
     assert client.get("/healthz").status_code == 503
 
 
@@ -58,8 +58,8 @@ def test_metrics_count_without_naming_tenants_or_adapters(client, publish):
 def test_metrics_tell_how_many_jobs_are_to_end(client, context):
     assert "earshot_unfinished_jobs 0.0" in client.get("/metrics").text
     for name in ("one", "two"):
-        context.jobs.submit("acme", name, "upload", {})
-    context.records.update(context.records.live_ids()[0], state="running")
+        context.jobs.queue.submit("acme", name, "upload", {})
+    context.jobs.records.update(context.jobs.records.live_ids()[0], state="running")
     text = client.get("/metrics").text
     assert "earshot_unfinished_jobs 2.0" in text
     assert 'earshot_jobs{state="queued"} 1.0' in text

@@ -66,8 +66,8 @@ def test_events_are_followed_until_the_end_and_resumed(address, context):
 
     def work():
         for epoch in (1, 2, 3):
-            context.records.update(job["id"], state="running", progress={**job["progress"], "epoch": epoch})
-        context.records.update(job["id"], state="succeeded", adapter={"name": "animals", "version": 1})
+            context.jobs.records.update(job["id"], state="running", progress={**job["progress"], "epoch": epoch})
+        context.jobs.records.update(job["id"], state="succeeded", adapter={"name": "animals", "version": 1})
 
     with httpx2.stream("GET", url, timeout=20) as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")

@@ -67,7 +67,7 @@ def test_a_stray_field_of_adapt_is_named_with_the_near_one(shared_address, stray
 
 def test_a_refused_form_leaves_nothing(address, context):
     assert adapt(address, *TRAINING, field("epoch", "500"))[0] == 422
-    assert context.records.live_ids() == []
+    assert context.jobs.records.live_ids() == []
     assert list((context.settings.data_dir / "staging").glob("*")) == []
 
 

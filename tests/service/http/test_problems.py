@@ -61,12 +61,12 @@ def unknown_key(service):
 
 def other_model(service):
     data = service.export()
-    fingerprint = service.context.clap.fingerprint.encode()
+    fingerprint = service.context.pipeline.clap.fingerprint.encode()
     return service.import_file(data.replace(fingerprint, b"0" * len(fingerprint)))
 
 
 def in_flight(service):
-    service.context.jobs.claim("local", "once")
+    service.context.jobs.queue.claim("local", "once")
     return service.adapt(headers={"Idempotency-Key": "once"})
 
 
@@ -87,7 +87,7 @@ def two_jobs(service):
 
 
 def many_jobs(service):
-    service.context.jobs.settings = service.context.settings.model_copy(
+    service.context.jobs.queue.settings = service.context.settings.model_copy(
         update={"queue_limit": 1, "tenant_queue_limit": 9}
     )
     return two_jobs(service)
@@ -97,12 +97,12 @@ def broken_scores(service):
     def fail(*_):
         raise RuntimeError("no such device")
 
-    service.replace(type(service.context.engine), "_encode", fail)
+    service.replace(type(service.context.pipeline.engine), "_encode", fail)
     return service.classify()
 
 
 def broken_route(service):
-    service.replace(service.context.records, "list", None)
+    service.replace(service.context.jobs.records, "list", None)
     return service.client.get("/jobs")
 
 
@@ -112,22 +112,22 @@ def damaged_file(service):
 
 
 def full_queue(service):
-    service.context.engine.queue.max_windows = 0
+    service.context.pipeline.engine.queue.max_windows = 0
     return service.classify()
 
 
 def full_share(service):
-    service.context.engine.queue.max_tenant_windows = 0
+    service.context.pipeline.engine.queue.max_tenant_windows = 0
     return service.classify()
 
 
 def late(service):
-    service.context.classifier._queue_timeout_s = -1.0
+    service.context.pipeline.classifier.queue_timeout_s = -1.0
     return service.classify()
 
 
 def stopped_engine(service):
-    service.context.engine.stop()
+    service.context.pipeline.engine.stop()
     return service.client.get("/readyz")
 
 
@@ -168,7 +168,7 @@ def missing_staging(service):
 
 
 def lost_redis(service):
-    pool = service.context.records.redis.connection_pool
+    pool = service.context.jobs.records.redis.connection_pool
     pool.disconnect()
     service.replace(pool, "connection_kwargs", pool.connection_kwargs | {"path": "/nowhere.sock"})
     return service.client.get("/jobs")

@@ -31,8 +31,8 @@ def adapt(client, context):
         answer = client.post("/adapt", files=files, data={"name": "animals", "labels": list(labels)})
         if answer.status_code != 202:
             return answer, []
-        record = context.records.get("local", answer.json()["id"])
-        return answer, list(dict.fromkeys(label for _, label in context.staging.load(record.upload_id)))
+        record = context.jobs.records.get("local", answer.json()["id"])
+        return answer, list(dict.fromkeys(label for _, label in context.jobs.staging.load(record.upload_id)))
 
     return send
 
@@ -116,7 +116,7 @@ def test_a_broken_clip_is_named_in_the_answer_the_job_and_its_events(address, co
     assert job["left_out"][0]["error"]["code"].startswith("audio_") and job["num_left_out"] == 1
     assert httpx2.get(f"{address}/jobs/{job['id']}").json() == job
     assert httpx2.get(f"{address}/jobs").json()["jobs"] == [job]
-    context.records.update(job["id"], state="cancelled")
+    context.jobs.records.update(job["id"], state="cancelled")
     stream = httpx2.get(f"{address}/jobs/{job['id']}/events", timeout=20).text
     events = [json.loads(line[6:]) for line in stream.splitlines() if line.startswith("data: ")]
     assert [event["state"] for event in events] == ["queued", "cancelled"]
@@ -194,34 +194,34 @@ def classify(client, *labels):
     return client.post("/classify", files={"audio": ("a.wav", tone(440))}, data={"labels": list(labels)})
 
 
-def heard(answer):
+def labels_of(answer):
     assert answer.status_code == 200, answer.json()
     return {score["label"] for score in answer.json()["results"][0]["scores"]}
 
 
 def test_labels_with_joiners_are_taken(client, adapt):
-    assert heard(classify(client, *SPELT)) == set(SPELT)
+    assert labels_of(classify(client, *SPELT)) == set(SPELT)
     clips = [(f"{number}.wav", tone(300 + number)) for number in range(3)]
     assert adapt(clips=clips, labels=SPELT)[1] == SPELT
     assert adapt(zip_of(renamed(*SPELT)))[1] == SPELT
 
 
-def test_an_adapter_with_such_labels_is_heard_with(client, publish):
+def test_an_adapter_with_such_labels_is_used(client, publish):
     publish("words", SPELT)
     answer = client.post("/classify", files={"audio": ("a.wav", tone(440))}, data={"adapter": "words"})
-    assert heard(answer) == set(SPELT)
+    assert labels_of(answer) == set(SPELT)
 
 
 def test_an_adapter_of_another_spelling_loads_as_it_is(client, publish):
     labels = ["be\u0301be\u0301", "bébé", "dog  bark"]
     publish("words", labels)
     answer = client.post("/classify", files={"audio": ("a.wav", tone(440))}, data={"adapter": "words"})
-    assert heard(answer) == set(labels)
+    assert labels_of(answer) == set(labels)
 
 
 def test_each_value_of_the_field_may_be_an_array(client, adapt):
-    assert heard(classify(client, '["dog","rain"]', "cat")) == {"dog", "rain", "cat"}
-    assert heard(classify(client, "cat", ' ["dog"]', '["[noise]", "a, b"]')) == {"cat", "dog", "[noise]", "a, b"}
+    assert labels_of(classify(client, '["dog","rain"]', "cat")) == {"dog", "rain", "cat"}
+    assert labels_of(classify(client, "cat", ' ["dog"]', '["[noise]", "a, b"]')) == {"cat", "dog", "[noise]", "a, b"}
     clips = [(f"{number}.wav", tone(300 + number)) for number in range(3)]
     assert adapt(clips=clips, labels=['["dog","rain"]', "cat"])[1] == ["dog", "rain", "cat"]
 

@@ -6,8 +6,8 @@ import traceback
 import pytest
 
 from aspl.errors import AudioTooLong
-from service.http.problems import ServiceError
 from service.inference.decoding import Decoder
+from service.inference.errors import Overloaded, TooManyWindows
 from service.metrics import Metrics
 from tests.service.sounds import tone
 
@@ -35,38 +35,38 @@ def decoder():
 
 
 def refuse(num_windows):
-    raise ServiceError("too_many_windows", "More than there may be.")
+    raise TooManyWindows("More than there may be.")
 
 
-def hold(num_windows):
-    """As much as may come: what requests hold has tests of its own."""
+def reserve(num_windows):
+    """As much as may come: what requests may reserve has tests of its own."""
 
 
-async def held(decoder):
+async def begin(decoder):
     """A file in the hands of the decoder's only thread, and the task that waits for it."""
     file = HeldFile()
-    decoding = asyncio.ensure_future(decoder.decode(file, hold))
+    decoding = asyncio.ensure_future(decoder.decode(file, reserve))
     await asyncio.to_thread(file.entered.wait, 10)
     return file, decoding
 
 
 async def is_full(decoder):
     try:
-        await decoder.decode(io.BytesIO(tone(440)), hold)
-    except ServiceError as error:
-        assert (error.code, error.limit) == ("overloaded", ("max_decoding", 2))
+        await decoder.decode(io.BytesIO(tone(440)), reserve)
+    except Overloaded as error:
+        assert error.limit == ("max_decoding", 2)
         return True
     return False
 
 
 def test_no_more_clips_wait_than_may(decoder):
     async def ask():
-        file, first = await held(decoder)
-        second = asyncio.ensure_future(decoder.decode(io.BytesIO(tone(440)), hold))
+        file, first = await begin(decoder)
+        second = asyncio.ensure_future(decoder.decode(io.BytesIO(tone(440)), reserve))
         await asyncio.sleep(0)
         assert await is_full(decoder)
         file.gate.set()
-        assert (await first).duration_s == (await second).duration_s == 0.5
+        assert (await first).info.duration_s == (await second).info.duration_s == 0.5
         assert not await is_full(decoder)
 
     asyncio.run(ask())
@@ -74,8 +74,8 @@ def test_no_more_clips_wait_than_may(decoder):
 
 def test_a_clip_that_waits_can_be_given_up(decoder):
     async def ask():
-        file, first = await held(decoder)
-        second = asyncio.ensure_future(decoder.decode(io.BytesIO(tone(440)), hold))
+        file, first = await begin(decoder)
+        second = asyncio.ensure_future(decoder.decode(io.BytesIO(tone(440)), reserve))
         await asyncio.sleep(0)
         second.cancel()
         await asyncio.wait([second], timeout=1)
@@ -90,12 +90,12 @@ def test_a_clip_that_waits_can_be_given_up(decoder):
 @pytest.mark.parametrize("num_cancels", [1, 2, 3])
 def test_however_often_it_is_cancelled_a_clip_being_decoded_keeps_its_file_and_its_place(decoder, num_cancels):
     async def ask():
-        file, decoding = await held(decoder)
+        file, decoding = await begin(decoder)
         for _ in range(num_cancels):
             decoding.cancel()
             await asyncio.wait([decoding], timeout=0.02)
         assert not decoding.done()  # whoever waits for it closes the file after
-        other = asyncio.ensure_future(decoder.decode(io.BytesIO(tone(440)), hold))
+        other = asyncio.ensure_future(decoder.decode(io.BytesIO(tone(440)), reserve))
         await asyncio.sleep(0)
         assert await is_full(decoder)
         file.gate.set()
@@ -109,9 +109,11 @@ def test_however_often_it_is_cancelled_a_clip_being_decoded_keeps_its_file_and_i
     asyncio.run(ask())
 
 
-@pytest.mark.parametrize(("duration_s", "hold", "refusal"), [(11.0, hold, AudioTooLong), (5.0, refuse, ServiceError)])
-def test_a_refused_clip_leaves_no_samples_behind(decoder, duration_s, hold, refusal):
+@pytest.mark.parametrize(
+    ("duration_s", "reserve", "refusal"), [(11.0, reserve, AudioTooLong), (5.0, refuse, TooManyWindows)]
+)
+def test_a_refused_clip_leaves_no_samples_behind(decoder, duration_s, reserve, refusal):
     with pytest.raises(refusal) as refused:
-        asyncio.run(decoder.decode(io.BytesIO(tone(440, duration_s=duration_s)), hold))
+        asyncio.run(decoder.decode(io.BytesIO(tone(440, duration_s=duration_s)), reserve))
     frames = [frame for frame, _ in traceback.walk_tb(refused.value.__traceback__)]
     assert not {"waveform", "clip", "samples", "block"} & {name for frame in frames for name in frame.f_locals}

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from aspl import Adapter
-from service.http.problems import ServiceError
 from service.inference import engine as engine_module
 from service.inference.engine import Engine, measure_batch_windows
+from service.inference.errors import ModelFailed, Overloaded, QueueTimeout, TenantOverloaded
+from service.inference.queued_clip import QueuedClip
 from service.inference.tenant_queue import TenantQueue
-from service.inference.ticket import Ticket
 from service.metrics import Metrics
 
 
@@ -38,27 +38,27 @@ class Gate:
         self.sizes = []
         encode = engine._encode
 
-        def held(rows):
+        def encode_once_open(rows):
             self.entered.set()
             self.open.wait(10)
             self.sizes.append(sum(row.count for row in rows))
             return encode(rows)
 
-        monkeypatch.setattr(engine, "_encode", held)
+        monkeypatch.setattr(engine, "_encode", encode_once_open)
 
 
-def ticket(adapter, *, tenant="acme", num_windows=1, timeout_s=30.0, seed=0, **fields):
+def queued(adapter, *, tenant="acme", num_windows=1, timeout_s=30.0, seed=0, **fields):
     windows = torch.randn(num_windows, 480_000, generator=torch.Generator().manual_seed(seed)) * 0.1
-    return Ticket(tenant, windows, adapter, time.monotonic() + timeout_s, **fields)
+    return QueuedClip(tenant, windows, adapter, time.monotonic() + timeout_s, **fields)
 
 
 def test_alone_or_in_any_batch_the_scores_are_the_same(engine, adapter, monkeypatch):
     gate = Gate(engine, monkeypatch)
     gate.open.set()
     engine.start()
-    alone = [engine.submit(ticket(adapter, seed=seed)).result(10).clip for seed in range(5)]
+    alone = [engine.submit(queued(adapter, seed=seed)).result(10).clip for seed in range(5)]
     gate.open.clear()
-    futures = [engine.submit(ticket(adapter, seed=seed, tenant=f"t{seed}")) for seed in range(5)]
+    futures = [engine.submit(queued(adapter, seed=seed, tenant=f"t{seed}")) for seed in range(5)]
     gate.open.set()
     for one, future in zip(alone, futures, strict=True):
         np.testing.assert_allclose(future.result(10).clip, one, atol=1e-5)
@@ -67,9 +67,9 @@ def test_alone_or_in_any_batch_the_scores_are_the_same(engine, adapter, monkeypa
 def test_an_idle_engine_starts_at_once_and_a_busy_one_fills_its_batch(engine, adapter, monkeypatch):
     gate = Gate(engine, monkeypatch)
     engine.start()
-    first = engine.submit(ticket(adapter))
+    first = engine.submit(queued(adapter))
     assert gate.entered.wait(5)
-    rest = [engine.submit(ticket(adapter)) for _ in range(6)]
+    rest = [engine.submit(queued(adapter)) for _ in range(6)]
     gate.open.set()
     wait([first, *rest], 10)
     assert gate.sizes == [1, 4, 2]
@@ -77,8 +77,8 @@ def test_an_idle_engine_starts_at_once_and_a_busy_one_fills_its_batch(engine, ad
 
 def test_a_clip_of_many_windows_is_spread_over_batches_and_lets_others_pass(engine, adapter, monkeypatch):
     gate = Gate(engine, monkeypatch)
-    long = ticket(adapter, num_windows=11, wants_windows=True)
-    short = ticket(adapter, tenant="other")
+    long = queued(adapter, num_windows=11, wants_windows=True)
+    short = queued(adapter, tenant="other")
     ended = []
     for name, each in (("long", long), ("short", short)):
         each.future.add_done_callback(lambda _, name=name: ended.append(name))
@@ -94,9 +94,9 @@ def test_a_clip_of_many_windows_is_spread_over_batches_and_lets_others_pass(engi
 def test_a_cancelled_clip_is_never_encoded(engine, adapter, monkeypatch):
     gate = Gate(engine, monkeypatch)
     engine.start()
-    first = engine.submit(ticket(adapter))
+    first = engine.submit(queued(adapter))
     assert gate.entered.wait(5)
-    left, kept = engine.submit(ticket(adapter)), engine.submit(ticket(adapter))
+    left, kept = engine.submit(queued(adapter)), engine.submit(queued(adapter))
     assert left.cancel()
     gate.open.set()
     wait([first, kept], 10)
@@ -105,17 +105,17 @@ def test_a_cancelled_clip_is_never_encoded(engine, adapter, monkeypatch):
 
 def test_a_fault_fails_only_its_own_clip(engine, adapter):
     broken = replace(adapter, labels=("dog",), head=None)
-    engine.queue.put(good := ticket(adapter))
-    engine.queue.put(bad := ticket(broken))
-    engine.queue.put(short := ticket(adapter))
+    engine.queue.put(good := queued(adapter))
+    engine.queue.put(bad := queued(broken))
+    engine.queue.put(short := queued(adapter))
     short.windows = torch.zeros(1, 7)  # cannot be encoded
     engine.start()
     assert good.future.result(10).clip.shape == (3,)
     for failed in (bad, short):
-        with pytest.raises(ServiceError, match="failed on this clip"):
+        with pytest.raises(ModelFailed, match="failed on this clip"):
             failed.future.result(10)
     assert not engine.is_fresh(60)
-    assert engine.submit(ticket(adapter)).result(10).clip.shape == (3,)
+    assert engine.submit(queued(adapter)).result(10).clip.shape == (3,)
     assert engine.is_fresh(60)
 
 
@@ -124,27 +124,26 @@ def test_a_fault_of_the_thread_fails_those_who_wait_and_is_survived(engine, adap
         accident.setattr(engine, "_serve", lambda rows: 1 / 0)
         futures = []
         for _ in range(6):
-            engine.queue.put(waiting := ticket(adapter))
+            engine.queue.put(waiting := queued(adapter))
             futures.append(waiting.future)
         engine.start()
         wait(futures, 10)
         assert {future.exception().code for future in futures} == {"engine_fault"}
         assert not engine.is_fresh(60)
-    assert engine.submit(ticket(adapter)).result(10)
+    assert engine.submit(queued(adapter)).result(10)
     assert engine.is_fresh(60)
 
 
 def test_a_clip_that_waited_too_long_is_refused(engine, adapter):
-    engine.queue.put(late := ticket(adapter, timeout_s=-1))
+    engine.queue.put(late := queued(adapter, timeout_s=-1))
     engine.start()
-    with pytest.raises(ServiceError) as refusal:
+    with pytest.raises(QueueTimeout):
         late.future.result(10)
-    assert refusal.value.code == "queue_timeout"
 
 
 def test_only_what_no_batch_has_taken_expires_and_its_room_is_free(engine, adapter):
-    engine.queue.put(begun := ticket(adapter, num_windows=2))
-    engine.queue.put(waiting := ticket(adapter))
+    engine.queue.put(begun := queued(adapter, num_windows=2))
+    engine.queue.put(waiting := queued(adapter))
     engine.queue.take(1)
     for each in (begun, waiting, waiting):
         engine.queue.expire(each)
@@ -157,24 +156,25 @@ def test_only_what_no_batch_has_taken_expires_and_its_room_is_free(engine, adapt
 
 
 def test_the_queue_is_bounded_for_all_and_for_each(engine, adapter):
-    engine.queue.put(ticket(adapter, num_windows=30))
-    with pytest.raises(ServiceError) as share:
-        engine.queue.put(ticket(adapter))
-    engine.queue.put(ticket(adapter, tenant="other", num_windows=10))
-    with pytest.raises(ServiceError) as whole:
-        engine.queue.put(ticket(adapter, tenant="third"))
-    assert (share.value.code, whole.value.code) == ("tenant_overloaded", "overloaded")
+    engine.queue.put(queued(adapter, num_windows=30))
+    with pytest.raises(TenantOverloaded) as share:
+        engine.queue.put(queued(adapter))
+    engine.queue.put(queued(adapter, tenant="other", num_windows=10))
+    with pytest.raises(Overloaded) as whole:
+        engine.queue.put(queued(adapter, tenant="third"))
+    assert share.value.limit == ("max_tenant_queue_windows", 30)
+    assert whole.value.limit == ("max_queue_windows", 40)
 
 
 def test_tenants_take_turns(engine, adapter):
     for _ in range(6):
-        engine.queue.put(ticket(adapter, tenant="busy"))
-    engine.queue.put(ticket(adapter, tenant="rare"))
-    assert [rows.ticket.tenant for rows in engine.queue.take(3)] == ["busy", "rare", "busy"]
+        engine.queue.put(queued(adapter, tenant="busy"))
+    engine.queue.put(queued(adapter, tenant="rare"))
+    assert [rows.clip.tenant for rows in engine.queue.take(3)] == ["busy", "rare", "busy"]
 
 
 def test_stopping_fails_what_waits(engine, adapter):
-    engine.queue.put(waiting := ticket(adapter))
+    engine.queue.put(waiting := queued(adapter))
     engine.stop()
     assert waiting.future.exception(1).code == "not_ready"
 

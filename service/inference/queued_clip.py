@@ -12,7 +12,7 @@ from aspl import Adapter
 
 
 @dataclass(frozen=True)
-class Scored:
+class Scores:
     """The probabilities of one clip in the adapter's label order, and how long it took."""
 
     clip: np.ndarray  # [C]
@@ -22,7 +22,7 @@ class Scored:
 
 
 @dataclass(eq=False)
-class Ticket:
+class QueuedClip:
     """One clip that waits to be encoded; `deadline` is on `time.monotonic`'s clock."""
 
     tenant: str
@@ -30,11 +30,11 @@ class Ticket:
     adapter: Adapter
     deadline: float
     wants_windows: bool = False
-    future: "Future[Scored]" = field(default_factory=Future)
-    submitted_at: float = field(default_factory=time.monotonic)
-    started_at: float | None = None
-    num_taken: int = 0
-    embeddings: list[torch.Tensor] = field(default_factory=list)
+    future: "Future[Scores]" = field(default_factory=Future, init=False)
+    submitted_at: float = field(default_factory=time.monotonic, init=False)
+    started_at: float | None = field(default=None, init=False)
+    num_taken: int = field(default=0, init=False)
+    embeddings: list[torch.Tensor] = field(default_factory=list, init=False)
 
     @property
     def num_windows(self) -> int:
@@ -48,37 +48,37 @@ class Ticket:
         """Whether the clip waited past its deadline; one that has begun is finished."""
         return self.started_at is None and now > self.deadline
 
-    def last_taken(self, count: int, now: float) -> "Rows":
+    def last_taken(self, count: int, now: float) -> "BatchSlice":
         """The `count` windows that were counted as taken last, to be encoded in one batch."""
         if self.started_at is None:
             self.started_at = now
-        return Rows(self, self.num_taken - count, count)
+        return BatchSlice(self, self.num_taken - count, count)
 
-    def resolve(self, clip: np.ndarray, windows: list[np.ndarray]) -> None:
+    def succeed(self, clip: np.ndarray, windows: list[np.ndarray]) -> None:
         """Hand the scores to whoever waits."""
         assert self.started_at is not None
         queue_s, encode_s = self.started_at - self.submitted_at, time.monotonic() - self.started_at
-        self._finish(lambda: self.future.set_result(Scored(clip, windows, queue_s * 1e3, encode_s * 1e3)))
+        self._finish(lambda: self.future.set_result(Scores(clip, windows, queue_s * 1e3, encode_s * 1e3)))
 
     def fail(self, error: Exception) -> None:
         """Hand the error to whoever waits."""
         self._finish(lambda: self.future.set_exception(error))
 
-    def _finish(self, settle: Callable[[], None]) -> None:
+    def _finish(self, set_outcome: Callable[[], None]) -> None:
         try:
-            settle()
+            set_outcome()
         except InvalidStateError:  # the client went away, or an earlier batch of this clip failed
             return
 
 
 @dataclass(frozen=True)
-class Rows:
+class BatchSlice:
     """A run of one clip's windows inside a batch."""
 
-    ticket: Ticket
+    clip: QueuedClip
     start: int
     count: int
 
     @property
     def windows(self) -> np.ndarray | torch.Tensor:
-        return self.ticket.windows[self.start : self.start + self.count]
+        return self.clip.windows[self.start : self.start + self.count]

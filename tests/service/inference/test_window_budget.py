@@ -5,27 +5,27 @@ import pytest
 import soundfile
 
 from aspl.sound.clip import num_windows, windows
-from service.http.problems import ServiceError
 from service.inference import decoding
-from service.inference.held_windows import HeldWindows
+from service.inference.errors import InferenceError
+from service.inference.window_budget import WindowBudget
 from tests.service.sounds import RATE_HZ
 
 LABELS = {"labels": ["dog", "cat"]}
 
 
 @pytest.fixture
-def held():
-    return HeldWindows(max_windows=10, max_tenant_windows=8, max_request_windows=6)
+def budget():
+    return WindowBudget(max_windows=10, max_tenant_windows=8, max_request_windows=6)
 
 
-def refusal(hold, num_windows):
-    with pytest.raises(ServiceError) as refused:
-        hold(num_windows)
+def refusal(reserve, num_windows):
+    with pytest.raises(InferenceError) as refused:
+        reserve(num_windows)
     return refused.value.code, refused.value.limit
 
 
-def test_requests_tenants_and_all_are_bounded_and_an_end_makes_room(held):
-    with held.of_request("acme") as first, held.of_request("acme") as second, held.of_request("other") as third:
+def test_requests_tenants_and_all_are_bounded_and_an_end_makes_room(budget):
+    with budget.of_request("acme") as first, budget.of_request("acme") as second, budget.of_request("other") as third:
         first(4)
         first(2)
         assert refusal(first, 1) == ("too_many_windows", ("max_request_windows", 6))
@@ -33,8 +33,8 @@ def test_requests_tenants_and_all_are_bounded_and_an_end_makes_room(held):
         assert refusal(second, 1) == ("tenant_overloaded", ("max_tenant_held_windows", 8))
         third(2)
         assert refusal(third, 1) == ("overloaded", ("max_held_windows", 10))
-    with held.of_request("acme") as hold:
-        hold(6)
+    with budget.of_request("acme") as reserve:
+        reserve(6)
 
 
 def silence(duration_s):
