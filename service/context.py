@@ -17,7 +17,7 @@ from aspl import FrozenClap
 from jobs.connection import connect
 from jobs.queue import JobQueue
 from jobs.records import JobRecords
-from jobs.uploads import Staging, UploadLimits
+from jobs.uploads import UploadLimits, Uploads
 from service.inference.adapter_cache import AdapterCache
 from service.inference.classification import Classifier
 from service.inference.decoding import Decoder
@@ -50,7 +50,7 @@ class Context:
     decoder: Decoder
     engine: Engine
     classifier: Classifier
-    staging: Staging
+    uploads: Uploads
     records: JobRecords
     jobs: JobQueue
     loaders: ThreadPoolExecutor
@@ -110,7 +110,7 @@ class Context:
             decoder=decoder,
             engine=engine,
             classifier=classifier,
-            staging=Staging(settings.data_dir, UploadLimits.of(settings)),
+            uploads=Uploads(settings.data_dir, UploadLimits.of(settings)),
             records=JobRecords(redis, ttl_s=settings.job_ttl_s),
             jobs=JobQueue(redis, settings),
             loaders=loaders,
