@@ -9,8 +9,8 @@ from adapters_store.errors import (
     StoreUnavailable,
     VersionNotFound,
 )
+from adapters_store.location import open_store
 from adapters_store.names import Ref, check_name, check_tenant, parse_reference
-from adapters_store.opening import open_store
 from adapters_store.store import AdapterStore
 
 __all__ = [

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from jobs.findings import ClipWarning
-from jobs.staged_clip import StagedClip
+from jobs.uploaded_clip import UploadedClip
 
 if TYPE_CHECKING:
     from aspl.sound.clip import Clip
@@ -40,7 +40,7 @@ def is_clip(file: Path, name: str) -> bool:
     return True
 
 
-def oddities(clip: StagedClip, decoded: "Clip") -> Iterator[ClipWarning]:
+def oddities(clip: UploadedClip, decoded: "Clip") -> Iterator[ClipWarning]:
     """What is odd about a clip that is used."""
     flags = {
         "audio_silent": (
@@ -55,10 +55,10 @@ def oddities(clip: StagedClip, decoded: "Clip") -> Iterator[ClipWarning]:
             yield ClipWarning(code, clip.shown_name, clip.label or "", detail)
 
 
-def repetitions(clips: Sequence[StagedClip]) -> Iterator[tuple[int, ClipWarning]]:
+def repetitions(clips: Sequence[UploadedClip]) -> Iterator[tuple[int, ClipWarning]]:
     """The number and the warning of each clip whose bytes came before, under its own label or another."""
-    first_of: dict[tuple[str, str | None], StagedClip] = {}
-    first: dict[str, StagedClip] = {}
+    first_of: dict[tuple[str, str | None], UploadedClip] = {}
+    first: dict[str, UploadedClip] = {}
     for clip in clips:
         same = first_of.setdefault((clip.sha256, clip.label), clip)
         other = first.setdefault(clip.sha256, clip)
@@ -69,5 +69,5 @@ def repetitions(clips: Sequence[StagedClip]) -> Iterator[tuple[int, ClipWarning]
             yield clip.number, _repetition("clip_in_two_labels", clip, detail)
 
 
-def _repetition(code: str, clip: StagedClip, detail: str) -> ClipWarning:
+def _repetition(code: str, clip: UploadedClip, detail: str) -> ClipWarning:
     return ClipWarning(code, clip.shown_name, clip.label or "", detail)

@@ -1,13 +1,13 @@
 """What can go wrong between an upload and its job, each with a stable code and a sentence for the tenant."""
 
 
-class WorkerError(Exception):
-    """Base of every error that `worker` raises on purpose; `code` is stable across releases."""
+class JobsError(Exception):
+    """Base of every error that `jobs` and `worker` raise on purpose; `code` is stable across releases."""
 
-    code = "worker_error"
+    code = "jobs_error"
 
 
-class RedisUnavailable(WorkerError):
+class RedisUnavailable(JobsError):
     """Redis does not answer, so jobs can be neither queued nor read."""
 
     code = "redis_unavailable"
@@ -17,49 +17,49 @@ class JobUnconfirmed(RedisUnavailable):
     """Redis went away while a job was made: it may be there or not."""
 
 
-class JobNotFound(WorkerError):
+class JobNotFound(JobsError):
     """The tenant has no job of that id, or its record has expired."""
 
     code = "job_not_found"
 
 
-class TenantQueueFull(WorkerError):
+class TenantQueueFull(JobsError):
     """The tenant has as many unfinished jobs as it may have."""
 
     code = "tenant_queue_full"
 
 
-class QueueFull(WorkerError):
+class QueueFull(JobsError):
     """All tenants together have as many unfinished jobs as the machine takes."""
 
     code = "queue_full"
 
 
-class IdempotencyInFlight(WorkerError):
+class IdempotencyInFlight(JobsError):
     """The first request with this Idempotency-Key has not been answered yet."""
 
     code = "idempotency_in_flight"
 
 
-class IdempotencyMismatch(WorkerError):
+class IdempotencyMismatch(JobsError):
     """This Idempotency-Key came before with another body."""
 
     code = "idempotency_mismatch"
 
 
-class StagingUnavailable(WorkerError):
+class StagingUnavailable(JobsError):
     """The disk that uploads wait on cannot be written or read, most often because it is full."""
 
     code = "staging_unavailable"
 
 
-class UploadNotFound(WorkerError):
+class UploadNotFound(JobsError):
     """No upload of that id is staged (any more)."""
 
     code = "upload_not_found"
 
 
-class UploadInvalid(WorkerError):
+class UploadInvalid(JobsError):
     """The upload cannot be trained on: labels or clips are missing, empty or unusable."""
 
     code = "upload_invalid"
@@ -71,19 +71,19 @@ class ArchiveInvalid(UploadInvalid):
     code = "archive_invalid"
 
 
-class UploadTooLarge(WorkerError):
+class UploadTooLarge(JobsError):
     """The upload is over a limit, which the message names."""
 
     code = "upload_too_large"
 
 
-class TrainingStopped(WorkerError):
+class TrainingStopped(JobsError):
     """The training stepped down because it was told to."""
 
     code = "stopped"
 
 
-class TrainingFailed(WorkerError):
+class TrainingFailed(JobsError):
     """The training cannot succeed, however often it is tried; `code` is that of the fault."""
 
     def __init__(self, code: str, detail: str):

@@ -32,7 +32,7 @@ from jobs.errors import (
 from jobs.findings import Findings
 from jobs.records import LIVE_KEY, PREFIX, JobRecord, JobRecords, new_job_id, translated, utc_now
 from jobs.settings import Settings
-from jobs.uploads import Staging
+from jobs.uploads import Uploads
 
 QUEUE_NAME = "earshot"
 JOB_FUNCTION = "worker.training_job.run"
@@ -74,7 +74,7 @@ class JobQueue:
         self.redis = redis
         self.settings = settings
         self.records = JobRecords(redis, ttl_s=settings.job_ttl_s)
-        self.staging = Staging(settings.data_dir)
+        self.uploads = Uploads(settings.data_dir)
 
     def submit(
         self,
@@ -219,7 +219,7 @@ class JobQueue:
             job = Job.fetch(record.id, connection=self.redis, serializer=SERIALIZER)
             job.cancel()
             job.delete()
-        self.staging.remove(record.upload_id)
+        self.uploads.remove(record.upload_id)
 
     def _create(self, record: JobRecord, idempotency: Idempotency | None) -> None:
         tenant_key = self.records.live_key(record.tenant)

@@ -25,9 +25,9 @@ from jobs.errors import ArchiveInvalid, StagingUnavailable, UploadInvalid, Uploa
 from jobs.findings import ClipWarning, Findings, LeftOut, fault, shown_name
 from jobs.folders import label_depth, named
 from jobs.settings import Settings
-from jobs.staged_clip import StagedClip, Tally, reasons
+from jobs.uploaded_clip import Tally, UploadedClip, reasons
 
-MANIFEST = "manifest.json"
+FILE_LIST = "manifest.json"
 CHECKPOINT = "checkpoint.safetensors"
 CHUNK_BYTES = 256 * 1024
 MIN_LABELS = 2
@@ -68,7 +68,7 @@ class UploadLimits:
         return cls(**{name: getattr(settings, name) for name in cls.__dataclass_fields__})
 
 
-class Staging:
+class Uploads:
     """The uploads of one data directory; one thread at a time adds to an upload.
 
     What writes or reads an upload raises StagingUnavailable where the disk fails.
@@ -88,7 +88,7 @@ class Staging:
 
     def add_clip(
         self, upload_id: str, label: str, chunks: Iterable[bytes] | BinaryIO, *, filename: str = ""
-    ) -> StagedClip:
+    ) -> UploadedClip:
         """Write one clip to the upload.
 
         Args:
@@ -105,7 +105,7 @@ class Staging:
         self._note(upload_id, [clip])
         return clip
 
-    def add_archive(self, upload_id: str, archive: Path | BinaryIO) -> list[StagedClip]:
+    def add_archive(self, upload_id: str, archive: Path | BinaryIO) -> list[UploadedClip]:
         """Write every clip of a zip or tar to the upload, labelled by its folder; see jobs.folders.
 
         Returns its files in their order; those that are no audio, or lie in no folder, have no label but an error.
@@ -124,14 +124,14 @@ class Staging:
         return files
 
     @_disk_faults()
-    def clips(self, upload_id: str) -> list[StagedClip]:
+    def clips(self, upload_id: str) -> list[UploadedClip]:
         """What the upload holds, in the order in which it came."""
-        manifest = self.directory(upload_id) / MANIFEST
-        if not manifest.exists():
+        file_list = self.directory(upload_id) / FILE_LIST
+        if not file_list.exists():
             return []
-        latest: dict[int, StagedClip] = {}
-        for line in manifest.read_text(encoding="utf-8").splitlines():
-            clip = StagedClip(**json.loads(line))
+        latest: dict[int, UploadedClip] = {}
+        for line in file_list.read_text(encoding="utf-8").splitlines():
+            clip = UploadedClip(**json.loads(line))
             latest[clip.number] = clip
         return [latest[number] for number in sorted(latest)]
 
@@ -217,23 +217,23 @@ class Staging:
         return self._tallies[upload_id]
 
     @_disk_faults()
-    def _store(self, upload_id: str, chunks: Iterable[bytes] | BinaryIO, *, filename: str) -> StagedClip:
+    def _store(self, upload_id: str, chunks: Iterable[bytes] | BinaryIO, *, filename: str) -> UploadedClip:
         """Write a file, which is still to be given its label."""
         tally = self._tally(upload_id)
         path, name = self._clip_path(upload_id, tally.num_files), shown_name(filename)
         remaining_bytes = self.limits.max_upload_bytes - tally.size_bytes
         size_bytes, sha256 = self._write(path, _pieces(chunks), remaining_bytes, name)
-        file = StagedClip(tally.num_files, None, name, size_bytes, sha256)
+        file = UploadedClip(tally.num_files, None, name, size_bytes, sha256)
         tally.add(file)
         return file
 
     @_disk_faults()
-    def _note(self, upload_id: str, files: Iterable[StagedClip]) -> None:
-        with (self.directory(upload_id) / MANIFEST).open("a", encoding="utf-8") as manifest:
-            manifest.writelines(json.dumps(asdict(file)) + "\n" for file in files)
+    def _note(self, upload_id: str, files: Iterable[UploadedClip]) -> None:
+        with (self.directory(upload_id) / FILE_LIST).open("a", encoding="utf-8") as file_list:
+            file_list.writelines(json.dumps(asdict(file)) + "\n" for file in files)
 
     @_disk_faults()
-    def _checked(self, upload_id: str, file: StagedClip, folders: tuple[str, ...]) -> StagedClip:
+    def _checked(self, upload_id: str, file: UploadedClip, folders: tuple[str, ...]) -> UploadedClip:
         """A file of an archive as it is, or, where it is no clip with a label, with its error and without its bytes."""
         path = self._clip_path(upload_id, file.number)
         if not is_clip(path, file.filename):
@@ -248,7 +248,7 @@ class Staging:
         tally.size_bytes -= file.size_bytes
         return replace(file, error=error)
 
-    def _labelled(self, file: StagedClip, folder: str) -> StagedClip:
+    def _labelled(self, file: UploadedClip, folder: str) -> UploadedClip:
         try:
             return replace(file, label=fold_label(folder, max_chars=self.limits.max_label_chars))
         except LabelsInvalid as error:
@@ -264,7 +264,7 @@ class Staging:
             raise UploadTooLarge(f"more than {self.limits.max_labels} labels (max_labels)")
         tally.labels |= labels
 
-    def _decoded(self, upload_id: str) -> Iterator[tuple[StagedClip, list[ClipWarning]]]:
+    def _decoded(self, upload_id: str) -> Iterator[tuple[UploadedClip, list[ClipWarning]]]:
         # Imported here because the worker's parent process stages nothing, and is to stay small.
         from aspl.sound.clip import decode
 
@@ -315,7 +315,7 @@ def _pieces(chunks: Iterable[bytes] | BinaryIO) -> Iterator[bytes]:
         yield piece
 
 
-def _depth_of_labels(stored: list[tuple[StagedClip, tuple[str, ...]]]) -> int:
+def _depth_of_labels(stored: list[tuple[UploadedClip, tuple[str, ...]]]) -> int:
     """Which of an archive's folders are its labels; raises ArchiveInvalid where none is."""
     folders = [folders for file, folders in stored if file.error is None]
     if folders:

@@ -19,8 +19,8 @@ from jobs.errors import RedisUnavailable
 from jobs.queue import JobQueue
 from jobs.settings import describe
 from local import private_redis
-from local.ending import end
 from local.guard import Guard
+from local.shutdown import end
 from service.http import listener
 from service.settings import ServiceSettings
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from local.ending import end
+from local.shutdown import end
 
 Stage = Literal["user", "redis"]
 # Longer than a worker needs to hand its job back, which takes Redis; together under ten seconds.

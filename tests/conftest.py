@@ -11,7 +11,7 @@ from aspl import FrozenClap
 from jobs.connection import connect
 from jobs.queue import NOTHING_FOUND, JobQueue
 from jobs.settings import WorkerSettings
-from jobs.uploads import Staging
+from jobs.uploads import Uploads
 from local import private_redis
 from tests.small_clap import write_small_clap
 
@@ -57,18 +57,18 @@ def queue(redis, settings):
 
 
 @pytest.fixture
-def staging(settings):
-    return Staging(settings.data_dir)
+def uploads(settings):
+    return Uploads(settings.data_dir)
 
 
 @pytest.fixture
-def submit(queue, staging):
+def submit(queue, uploads):
     """Submits a job of four clips of two labels."""
 
     def submit(tenant="t", name="pets", findings=NOTHING_FOUND, **training):
-        upload = staging.new_upload()
+        upload = uploads.new_upload()
         for number in range(4):
-            staging.add_clip(upload, ["cat", "dog"][number % 2], [b"clip %d" % number])
+            uploads.add_clip(upload, ["cat", "dog"][number % 2], [b"clip %d" % number])
         return queue.submit(tenant, name, upload, training, findings=findings)
 
     return submit

@@ -18,18 +18,18 @@ import structlog
 
 from adapters_store.errors import StoreError
 from jobs import logging
-from jobs.errors import TrainingFailed, TrainingStopped, WorkerError
+from jobs.errors import JobsError, TrainingFailed, TrainingStopped
 from jobs.manifest import adapter_manifest
 from jobs.settings import WorkerSettings
-from jobs.uploads import Staging
+from jobs.uploads import Uploads
 from worker.channel import Channel, ChannelClosed
-from worker.publishing import find_published, open_writable, publish
+from worker.publication import find_published, open_writable, publish
 
 log = structlog.get_logger()
 
 
-class Method(Protocol):
-    """What trains; see worker.method.ClapMethod."""
+class AdapterTrainer(Protocol):
+    """What trains; see worker.clap_trainer.ClapTrainer."""
 
     def train(
         self,
@@ -43,24 +43,24 @@ class Method(Protocol):
     ) -> tuple[bytes, dict[str, Any]]: ...
 
 
-class Trainer:
+class TrainerServer:
     """Serves the commands that come over one channel."""
 
     def __init__(self, channel: Channel, settings: WorkerSettings):
         self.channel = channel
         self.settings = settings
-        self.staging = Staging(settings.data_dir)
-        self.method: Method | None = None
+        self.uploads = Uploads(settings.data_dir)
+        self.trainer: AdapterTrainer | None = None
         self._commands: queue.Queue[dict[str, Any]] = queue.Queue()
         self._stop = threading.Event()
 
-    def serve(self, load_method: Callable[[WorkerSettings], Method]) -> None:
-        """Load the method, then train what is asked for until the worker goes.
+    def serve(self, load_trainer: Callable[[WorkerSettings], AdapterTrainer]) -> None:
+        """Load what trains, then train what is asked for until the worker goes.
 
-        Raises TrainingFailed where the method cannot be loaded, and ChannelClosed.
+        Raises TrainingFailed where it cannot be loaded, and ChannelClosed.
         """
         threading.Thread(target=self._listen, daemon=True).start()
-        self.method = load_method(self.settings)
+        self.trainer = load_trainer(self.settings)
         self.channel.send({"event": "ready"})
         while True:
             command = self._commands.get()
@@ -72,7 +72,7 @@ class Trainer:
             return self._train(job)
         except TrainingStopped:
             return {"event": "stopped"}
-        except (StoreError, WorkerError) as error:
+        except (StoreError, JobsError) as error:
             return {"event": "failed", "code": error.code, "detail": str(error)}
         except ChannelClosed:
             raise
@@ -87,12 +87,12 @@ class Trainer:
         earlier = find_published(store, tenant, name, job_id=job["id"], since=job["created_at"])
         if earlier is not None:
             return {"event": "published", "version": earlier.version}
-        data, header = self.method.train(
-            self.staging.load(job["upload_id"]),
+        data, header = self.trainer.train(
+            self.uploads.load(job["upload_id"]),
             training,
             on_progress=self._report,
             should_cancel=self._stop.is_set,
-            checkpoint=self.staging.checkpoint(job["upload_id"]),
+            checkpoint=self.uploads.checkpoint(job["upload_id"]),
             findings=job["findings"],
         )
         self.channel.send({"event": "trained"})
@@ -130,15 +130,15 @@ def _jsonable(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def main(load_method: Callable[[WorkerSettings], Method], descriptor: int) -> None:
-    """Load the method and serve the worker at the other end of the socket `descriptor`."""
+def main(load_trainer: Callable[[WorkerSettings], AdapterTrainer], descriptor: int) -> None:
+    """Load what trains and serve the worker at the other end of the socket `descriptor`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     settings = WorkerSettings()
     os.nice(settings.trainer_nice)
     logging.set_up(level=settings.log_level, format=settings.log_format)
     channel = Channel.from_descriptor(descriptor)
     try:
-        Trainer(channel, settings).serve(load_method)
+        TrainerServer(channel, settings).serve(load_trainer)
     except TrainingFailed as error:
         channel.send({"event": "unusable", "code": error.code, "detail": str(error)})
         sys.exit(1)
@@ -147,6 +147,6 @@ def main(load_method: Callable[[WorkerSettings], Method], descriptor: int) -> No
 
 
 if __name__ == "__main__":
-    from worker.method import ClapMethod
+    from worker.clap_trainer import ClapTrainer
 
-    main(ClapMethod.load, int(sys.argv[1]))
+    main(ClapTrainer.load, int(sys.argv[1]))

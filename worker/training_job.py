@@ -19,8 +19,8 @@ from jobs.errors import RedisUnavailable
 from jobs.queue import JobQueue, adapter_deleted_error
 from jobs.records import JobRecord, utc_now
 from jobs.settings import WorkerSettings
-from jobs.uploads import Staging
-from worker.publishing import find_published
+from jobs.uploads import Uploads
+from worker.publication import find_published
 from worker.trainer_process import TrainerDied, TrainerProcess
 
 POLL_S = 0.1
@@ -33,7 +33,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class WorkerContext:
     """What the worker process lends to the job that it runs.
 
     Attributes:
@@ -42,19 +42,19 @@ class Surroundings:
     """
 
     queue: JobQueue
-    staging: Staging
+    uploads: Uploads
     trainer: TrainerProcess
     settings: WorkerSettings
     heartbeat: Callable[[], None]
     is_stopping: Callable[[], bool]
 
 
-SURROUNDINGS: ContextVar[Surroundings] = ContextVar("surroundings")
+CONTEXT: ContextVar[WorkerContext] = ContextVar("context")
 
 
 def run(job_id: str) -> Retry | None:
     """Run the job of this id; RQ calls it by its dotted name. A Retry sends the job back to the queue."""
-    job = TrainingJob(job_id, SURROUNDINGS.get())
+    job = TrainingJob(job_id, CONTEXT.get())
     try:
         return job.run()
     finally:
@@ -64,15 +64,15 @@ def run(job_id: str) -> Retry | None:
 class TrainingJob:
     """One attempt at a job."""
 
-    def __init__(self, job_id: str, surroundings: Surroundings):
+    def __init__(self, job_id: str, context: WorkerContext):
         self.job_id = job_id
-        self.queue = surroundings.queue
-        self.records = surroundings.queue.records
-        self.staging = surroundings.staging
-        self.trainer = surroundings.trainer
-        self.settings = surroundings.settings
-        self.heartbeat = surroundings.heartbeat
-        self.is_stopping = surroundings.is_stopping
+        self.queue = context.queue
+        self.records = context.queue.records
+        self.uploads = context.uploads
+        self.trainer = context.trainer
+        self.settings = context.settings
+        self.heartbeat = context.heartbeat
+        self.is_stopping = context.is_stopping
         self.attempt = 0
         self._progress: dict[str, Any] | None = None
         self._next_progress = self._next_watch = self._next_heartbeat = 0.0
@@ -257,7 +257,7 @@ class TrainingJob:
     def _finish(self, record: JobRecord, **changes: Any) -> None:
         """Write the end into the record, and only then let go of the upload."""
         if self._persist(ended_at=utc_now(), **changes) is not None:
-            self.staging.remove(record.upload_id)
+            self.uploads.remove(record.upload_id)
 
     def _persist(self, **changes: Any) -> JobRecord | None:
         """Update the record, waiting for Redis as long as it takes, or until the worker is to end."""

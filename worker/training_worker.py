@@ -20,10 +20,10 @@ from rq.utils import now
 from jobs.queue import QUEUE_NAME, SERIALIZER, JobQueue
 from jobs.records import PREFIX, translated
 from jobs.settings import WorkerSettings
-from jobs.uploads import Staging
-from worker.reconciling import reconcile
+from jobs.uploads import Uploads
+from worker.maintenance import reconcile
 from worker.trainer_process import TrainerProcess
-from worker.training_job import SURROUNDINGS, Surroundings
+from worker.training_job import CONTEXT, WorkerContext
 
 MAINTENANCE_KEY = f"{PREFIX}:maintenance"
 WORKER_TTL_S = 60
@@ -73,7 +73,7 @@ class TrainingWorker(SimpleWorker):
         self.settings = settings
         self.trainer = trainer
         self.shutdown = shutdown
-        self.staging = Staging(settings.data_dir)
+        self.uploads = Uploads(settings.data_dir)
         self.job_queue = JobQueue(redis, settings)
         self._is_busy = False
 
@@ -96,10 +96,10 @@ class TrainingWorker(SimpleWorker):
                 with translated():
                     self.maintain_heartbeats(job, execution)
 
-            SURROUNDINGS.set(
-                Surroundings(
+            CONTEXT.set(
+                WorkerContext(
                     queue=self.job_queue,
-                    staging=self.staging,
+                    uploads=self.uploads,
                     trainer=self.trainer,
                     settings=self.settings,
                     heartbeat=heartbeat,
@@ -124,7 +124,7 @@ class TrainingWorker(SimpleWorker):
                 clean_registries(queue)
                 worker_registration.clean_worker_registry(queue)
                 queue.intermediate_queue.cleanup(self, queue)
-            reconcile(self.job_queue, self.staging, upload_ttl_s=self.settings.upload_ttl_s)
+            reconcile(self.job_queue, self.uploads, upload_ttl_s=self.settings.upload_ttl_s)
             self.connection.delete(MAINTENANCE_KEY)
         self.last_cleaned_at = now()
 

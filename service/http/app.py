@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 
 from adapters_store import StoreError
 from aspl.errors import AsplError
-from jobs.errors import WorkerError
+from jobs.errors import JobsError
 from service.context import Context
 from service.http import (
     docs,
@@ -60,7 +60,7 @@ def create_app(context: Context) -> FastAPI:
         telemetry={"tracing": False},
     )
     app.state.context = context
-    for error in (HTTPException, RequestValidationError, AsplError, StoreError, WorkerError, InferenceError):
+    for error in (HTTPException, RequestValidationError, AsplError, StoreError, JobsError, InferenceError):
         app.add_exception_handler(error, problems.handle)
     app.add_exception_handler(405, methods.refuse)
     settings = context.settings

@@ -1,4 +1,4 @@
-"""`POST /adapt`: labelled clips to staging, then a job."""
+"""`POST /adapt`: labelled clips to an upload, then a job."""
 
 import asyncio
 import hashlib
@@ -52,7 +52,7 @@ class Submission:
     """One `POST /adapt` behind its form: staged, checked, queued; or all of it undone."""
 
     def __init__(self, context: Context, tenant: str, form: AdaptForm, training: dict[str, Any], key: str | None):
-        self._staging = context.jobs.staging
+        self._uploads = context.jobs.uploads
         self._jobs = context.jobs.queue
         self._tenant = tenant
         self._form = form
@@ -65,13 +65,13 @@ class Submission:
         upload_id = record = None
         may_have_job = False
         try:
-            upload_id = self._staging.new_upload()
+            upload_id = self._uploads.new_upload()
             self._stage(upload_id)
             digest = self._digest(upload_id)
             if is_replay:
                 first = self._jobs.claim(self._tenant, self._key, digest)
                 return self._first_answer(first)
-            findings = self._staging.check_audio(upload_id)
+            findings = self._uploads.check_audio(upload_id)
             idempotency = Idempotency(self._key, digest) if self._key else None
             record = self._jobs.submit(
                 self._tenant,
@@ -89,7 +89,7 @@ class Submission:
         finally:
             if record is None:
                 if upload_id is not None and not may_have_job:
-                    self._staging.remove(upload_id)
+                    self._uploads.remove(upload_id)
                 if self._key and not is_replay:
                     self._jobs.release(self._tenant, self._key)
 
@@ -99,7 +99,7 @@ class Submission:
         if (form.archive is None) == (not form.clips):
             raise ServiceError("upload_invalid", "Give either clips with labels, or an archive.")
         if form.archive is not None:
-            self._staging.add_archive(upload_id, form.archive.file)
+            self._uploads.add_archive(upload_id, form.archive.file)
             return
         if len(labels) != len(form.clips):
             raise ServiceError(
@@ -107,10 +107,10 @@ class Submission:
                 f"{len(form.clips)} clips came with {len(labels)} labels; each clip needs one. {SEVERAL_LABELS}",
             )
         for clip, label in zip(form.clips, labels, strict=True):
-            self._staging.add_clip(upload_id, label, clip.file, filename=clip.filename or "")
+            self._uploads.add_clip(upload_id, label, clip.file, filename=clip.filename or "")
 
     def _digest(self, upload_id: str) -> str:
-        meant = [self._form.name, self._training, self._staging.digest(upload_id)]
+        meant = [self._form.name, self._training, self._uploads.digest(upload_id)]
         return hashlib.sha256(json.dumps(meant, sort_keys=True).encode()).hexdigest()
 
     def _first_answer(self, record: JobRecord) -> JobRecord:

@@ -1,4 +1,4 @@
-"""A trainer with the real protocol and a method that only counts, as slowly and as badly as the job asks for."""
+"""A trainer with the real protocol and a training that only counts, as slowly and as badly as the job asks for."""
 
 import json
 import os
@@ -41,7 +41,7 @@ class Counting:
 
 
 def load(settings):
-    """The method, unless the settings name a model that is not there."""
+    """The stand-in, unless the settings name a model that is not there."""
     if settings.model == "missing":
         raise TrainingFailed("checkpoint_not_found", "there is no such model")
     return Counting()

@@ -1,4 +1,4 @@
-"""Real worker processes on a real Redis, with a stand-in for the method."""
+"""Real worker processes on a real Redis, with a stand-in for the training."""
 
 import json
 import os
@@ -21,15 +21,15 @@ def published(store, record, version=1):
     return json.loads(store.read(store.resolve(record.tenant, f"{record.name}@{version}")))
 
 
-def left_uploads(staging):
-    return list(staging.root.iterdir())
+def left_uploads(uploads):
+    return list(uploads.root.iterdir())
 
 
 def wait_for_phase(queue, record, phase):
     wait_until(lambda: queue.records.find(record.id).progress["phase"] == phase)
 
 
-def test_a_job_publishes_its_adapter(workers, submit, queue, store, staging):
+def test_a_job_publishes_its_adapter(workers, submit, queue, store, uploads):
     workers()
     record = submit(epochs=3, description="house pets")
     end = wait_for_end(queue, record)
@@ -38,7 +38,7 @@ def test_a_job_publishes_its_adapter(workers, submit, queue, store, staging):
     assert published(store, record) == {"sum": 14, "clips": [f"clip {number}" for number in range(4)]}
     manifest = store.manifest(store.resolve("t", "pets"))
     assert (manifest["job"], manifest["description"], manifest["labels"]) == (record.id, "house pets", ["cat", "dog"])
-    wait_until(lambda: not left_uploads(staging))
+    wait_until(lambda: not left_uploads(uploads))
     states = [event.record.state for event in queue.records.events(record.id)]
     assert states[0] == "queued" and states[-1] == "succeeded" and set(states[1:-1]) == {"running"}
     assert end.progress == {"phase": "publishing", "epoch": 3, "epochs": 3, "loss": None, "accuracy": 0.5, "eta_s": 1.0}
@@ -67,24 +67,24 @@ def test_the_next_job_starts_at_once(workers, submit, queue):
 @pytest.mark.parametrize(
     ("behaviour", "code"), [("unfit", "training_data_invalid"), ("bug", "internal_error")], ids=["unfit", "bug"]
 )
-def test_a_job_that_cannot_succeed_fails_once(workers, submit, queue, store, staging, behaviour, code):
+def test_a_job_that_cannot_succeed_fails_once(workers, submit, queue, store, uploads, behaviour, code):
     workers()
     end = wait_for_end(queue, submit(behaviour=behaviour))
     assert (end.state, end.error["code"], end.attempts) == ("failed", code, 1)
     assert store.names("t") == ([], None)
-    wait_until(lambda: not left_uploads(staging))
+    wait_until(lambda: not left_uploads(uploads))
     assert wait_for_end(queue, submit()).state == "succeeded"
 
 
-def test_missing_clips_are_named(workers, submit, queue, staging):
+def test_missing_clips_are_named(workers, submit, queue, uploads):
     record = submit()
-    staging.remove(record.upload_id)
+    uploads.remove(record.upload_id)
     workers()
     assert wait_for_end(queue, record).error["code"] == "upload_not_found"
 
 
 @pytest.mark.parametrize("behaviour", ["", "deaf"])
-def test_cancelling_ends_a_running_job(workers, submit, queue, store, staging, behaviour):
+def test_cancelling_ends_a_running_job(workers, submit, queue, store, uploads, behaviour):
     worker = workers()
     record = submit(epochs=1000, epoch_s=0.05, behaviour=behaviour)
     wait_for_epoch(queue, record, 2)
@@ -95,7 +95,7 @@ def test_cancelling_ends_a_running_job(workers, submit, queue, store, staging, b
     assert end.state == "cancelled" and end.error is None
     assert time.monotonic() - begin < 5
     assert is_alive(trainer) == (behaviour != "deaf")
-    wait_until(lambda: not left_uploads(staging))
+    wait_until(lambda: not left_uploads(uploads))
     assert store.names("t") == ([], None)
     assert wait_for_end(queue, submit()).state == "succeeded"
 
@@ -135,14 +135,14 @@ def test_another_worker_takes_over_from_a_killed_one(workers, submit, queue, sto
     assert epochs == sorted(epochs)
 
 
-def test_a_job_that_kills_its_trainer_fails_after_two_retries(workers, submit, queue, staging):
+def test_a_job_that_kills_its_trainer_fails_after_two_retries(workers, submit, queue, uploads):
     worker = workers()
     record = submit(behaviour="crash")
     end = wait_for_end(queue, record)
     assert (end.state, end.error["code"], end.attempts) == ("failed", "worker_lost", 3)
     assert "memory" in end.error["detail"]
     assert worker.poll() is None
-    wait_until(lambda: not left_uploads(staging))
+    wait_until(lambda: not left_uploads(uploads))
     assert wait_for_end(queue, submit()).state == "succeeded"
 
 
@@ -334,8 +334,8 @@ def test_a_job_outlives_a_restart_of_redis(settings, tmp_path_factory):
     worker = start_worker(own)
     try:
         wait_until(queue.workers)
-        upload = queue.staging.new_upload()
-        queue.staging.add_clip(upload, "cat", [b"a"])
+        upload = queue.uploads.new_upload()
+        queue.uploads.add_clip(upload, "cat", [b"a"])
         record = queue.submit("t", "pets", upload, {"epochs": 40, "epoch_s": 0.1})
         wait_for_epoch(queue, record, 3)
         server.send_signal(signal.SIGTERM)
@@ -344,8 +344,8 @@ def test_a_job_outlives_a_restart_of_redis(settings, tmp_path_factory):
         server, _ = private_redis.start(data_dir)
         end = wait_for_end(queue, record)
         assert (end.state, end.attempts) == ("succeeded", 1)
-        upload = queue.staging.new_upload()
-        queue.staging.add_clip(upload, "cat", [b"a"])
+        upload = queue.uploads.new_upload()
+        queue.uploads.add_clip(upload, "cat", [b"a"])
         assert wait_for_end(queue, queue.submit("t", "pets", upload, {})).state == "succeeded"
     finally:
         worker.kill()
@@ -374,8 +374,8 @@ def test_a_worker_stops_in_time_without_redis(settings, tmp_path_factory):
     worker = start_worker(own)
     try:
         wait_until(queue.workers)
-        upload = queue.staging.new_upload()
-        queue.staging.add_clip(upload, "cat", [b"a"])
+        upload = queue.uploads.new_upload()
+        queue.uploads.add_clip(upload, "cat", [b"a"])
         wait_for_epoch(queue, queue.submit("t", "pets", upload, {"epochs": 1000, "epoch_s": 0.1}), 1)
         trainer = trainer_of(worker)
         server.terminate()

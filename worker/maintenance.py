@@ -8,7 +8,7 @@ from rq.job import Job, JobStatus
 
 from jobs.queue import SERIALIZER, JobQueue
 from jobs.records import JobRecord
-from jobs.uploads import Staging
+from jobs.uploads import Uploads
 
 # A job is written into its record first and into RQ right after; younger ones may be in between.
 SETTLED_AFTER_S = 30
@@ -17,19 +17,19 @@ UNDER_WAY = (JobStatus.QUEUED, JobStatus.STARTED, JobStatus.RATE_LIMITED, JobSta
 log = structlog.get_logger()
 
 
-def reconcile(queue: JobQueue, staging: Staging, *, upload_ttl_s: float) -> None:
+def reconcile(queue: JobQueue, uploads: Uploads, *, upload_ttl_s: float) -> None:
     """Hand live jobs that RQ does not have to it again, and remove uploads that no job will use."""
-    uploads = set()
+    in_use = set()
     for job_id in queue.records.live_ids():
         record = queue.records.find(job_id)
         if record is None:
             queue.records.forget(job_id)
             continue
-        uploads.add(record.upload_id)
+        in_use.add(record.upload_id)
         if _is_settled(record) and not _is_under_way(queue, record):
             log.warning("a job that rq lost is queued again", job=record.id, tenant=record.tenant)
             queue.enqueue(record)
-    removed = staging.sweep(uploads, older_than_s=upload_ttl_s)
+    removed = uploads.sweep(in_use, older_than_s=upload_ttl_s)
     if removed:
         log.info("uploads without a job removed", uploads=len(removed))
 

@@ -1,7 +1,7 @@
 import pytest
 
 from adapters_store.errors import StoreFull, StoreUnavailable
-from worker.publishing import find_published, open_writable, publish
+from worker.publication import find_published, open_writable, publish
 
 LONG_AGO, FUTURE = "2020-01-01T00:00:00.000000Z", "2100-01-01T00:00:00.000000Z"
 

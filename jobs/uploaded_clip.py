@@ -1,4 +1,4 @@
-"""The files of an upload as its manifest has them."""
+"""The files of an upload as its list has them."""
 
 from dataclasses import dataclass, field
 
@@ -6,7 +6,7 @@ NUM_NAMED = 20
 
 
 @dataclass(frozen=True)
-class StagedClip:
+class UploadedClip:
     """One file of an upload: its number, label, name, size and digest, and why it cannot be used, if so.
 
     A file of an archive that is no clip, or lies in no folder, has no label and is not kept.
@@ -27,14 +27,14 @@ class StagedClip:
 
 @dataclass
 class Tally:
-    """What an upload under way holds so far, so that its manifest is not read again for every clip."""
+    """What an upload under way holds so far, so that its list is not read again for every clip."""
 
     num_files: int = 0
     num_clips: int = 0
     size_bytes: int = 0
     labels: set[str] = field(default_factory=set)
 
-    def add(self, file: StagedClip) -> None:
+    def add(self, file: UploadedClip) -> None:
         self.num_files += 1
         if file.label is not None or file.error is None:
             self.num_clips += 1
@@ -43,7 +43,7 @@ class Tally:
             self.labels.add(file.label)
 
 
-def reasons(files: list[StagedClip]) -> str:
+def reasons(files: list[UploadedClip]) -> str:
     """Files and why each of them is left out, not too many of them."""
     rest = f"; and {len(files) - NUM_NAMED} more" if len(files) > NUM_NAMED else ""
     return "; ".join(f"{f.shown_name}: {f.error['detail']}" for f in files[:NUM_NAMED] if f.error) + rest

@@ -1,4 +1,4 @@
-"""The method as the trainer uses it: CLAP loaded once, clips in, an adapter file out."""
+"""CLAP as the trainer uses it: loaded once; clips in, an adapter file out."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,7 +30,7 @@ class Progress(Protocol):
     eta_s: float | None
 
 
-class ClapMethod:
+class ClapTrainer:
     """Trains adapters on one frozen CLAP."""
 
     def __init__(self, clap: FrozenClap, *, max_clip_s: float):
@@ -38,7 +38,7 @@ class ClapMethod:
         self.max_clip_s = max_clip_s
 
     @classmethod
-    def load(cls, settings: Settings) -> "ClapMethod":
+    def load(cls, settings: Settings) -> "ClapTrainer":
         """Load the model that the settings name, in float32: training in less loses what it is to learn."""
         disable_progress_bar()  # a bar among the logs is no log
         device = settings.device

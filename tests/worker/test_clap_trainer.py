@@ -1,4 +1,4 @@
-"""The worker with the real method on a small CLAP of random weights."""
+"""The worker with the real training on a small CLAP of random weights."""
 
 import os
 import signal
@@ -30,14 +30,14 @@ def real_workers(workers, small_clap):
 
 
 @pytest.fixture
-def submit_tones(queue, staging):
+def submit_tones(queue, uploads):
     def submit(name, **training):
-        upload = staging.new_upload()
+        upload = uploads.new_upload()
         for number in range(4):
             label = ("low", "high")[number % 2]
-            staging.add_clip(upload, label, [tone(200 + 1500 * (number % 2) + 20 * number, seed=number)])
-            staging.add_clip(upload, label, [tone(200)[:50]], filename="broken.wav")
-        return queue.submit("t", name, upload, training, findings=staging.check_audio(upload))
+            uploads.add_clip(upload, label, [tone(200 + 1500 * (number % 2) + 20 * number, seed=number)])
+            uploads.add_clip(upload, label, [tone(200)[:50]], filename="broken.wav")
+        return queue.submit("t", name, upload, training, findings=uploads.check_audio(upload))
 
     return submit
 
