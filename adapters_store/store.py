@@ -39,13 +39,16 @@ class AdapterStore:
     def __init__(self, files: Files):
         self._files = files
 
-    def publish(self, tenant: str, name: str, data: bytes, manifest: Mapping[str, Any]) -> Ref:
+    def publish(
+        self, tenant: str, name: str, data: bytes, manifest: Mapping[str, Any], *, takes_over: bool = True
+    ) -> Ref:
         """Store `data` as the adapter's next version and make it the current one.
 
         Args:
             tenant, name: whose adapter, and which; the first version makes it.
             data: the adapter file.
             manifest: what to tell of it, as JSON; `version`, `digest`, `size_bytes` and `created_at` are added.
+            takes_over: whether the bare name means it from now on; the first version always does.
 
         Returns:
             The new version. Its number was never given before, not even to a version deleted since.
@@ -67,7 +70,7 @@ class AdapterStore:
                 raise
             current = self._sound_current(tenant, name)
             # A writer that claimed a later number may have been faster.
-            if current is None or current < ref.version:
+            if current is None or (takes_over and current < ref.version):
                 self._point(ref)
         return ref
 

@@ -362,3 +362,14 @@ def test_check_leaves_nothing(store):
     publish(store)
     store.check()
     assert store.names("acme") == (["birds"], None)
+
+
+def test_a_version_may_stand_by_but_not_the_first(store):
+    first = store.publish("acme", "birds", DATA, {}, takes_over=False)
+    assert store.resolve("acme", "birds") == first
+    second = store.publish("acme", "birds", b"worse", {}, takes_over=False)
+    assert store.resolve("acme", "birds") == first
+    assert store.versions("acme", "birds") == [1, 2]
+    assert store.resolve("acme", "birds@2") == second
+    assert store.set_current("acme", "birds", 2) == second
+    assert publish(store).version == 3 == store.current("acme", "birds")
