@@ -1,12 +1,26 @@
 """uvicorn's fast parser of HTTP/1.1, which an offer to go on in another protocol does not stop."""
 
+import asyncio
 from typing import Any
 
 import httptools
+import structlog
+import uvicorn
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 # What is said to this connection alone, and with the offer goes too.
 OFFER = {b"upgrade", b"http2-settings"}
+PROBE_BODY = b"probe"
+PROBE = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: %d\r\n\r\n%s" % (
+    len(PROBE_BODY),
+    PROBE_BODY,
+)
+PROBE_TIMEOUT_S = 5.0
+
+log = structlog.get_logger(__name__)
 
 
 class Protocol(HttpToolsProtocol):
@@ -61,3 +75,53 @@ class DecliningParser:
                 (num_read,) = upgrade.args
                 self._parser.feed_data(self._protocol.head_without_offer())
                 data = data[num_read:]
+
+
+def usable_protocol() -> type[HttpToolsProtocol]:
+    """`Protocol`, or uvicorn's own where this release of uvicorn lacks the private parts that `Protocol` overrides."""
+    try:
+        is_usable = asyncio.run(_answers_an_offer(Protocol))
+    except Exception as error:  # whatever another release makes of it
+        log.warning("offers of an upgrade are left to uvicorn", uvicorn=uvicorn.__version__, error=repr(error))
+        return HttpToolsProtocol
+    if not is_usable:
+        log.warning("offers of an upgrade are left to uvicorn", uvicorn=uvicorn.__version__)
+    return Protocol if is_usable else HttpToolsProtocol
+
+
+async def _answers_an_offer(protocol_class: type[HttpToolsProtocol]) -> bool:
+    """Whether a request with a body and an offer of HTTP/2 reaches the application whole."""
+    body = asyncio.get_running_loop().create_future()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        body.set_result(await Request(scope, receive).body())
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_keep_alive=0)
+    protocol = protocol_class(config, ServerState(), {})
+    protocol.connection_made(NoTransport())
+    protocol.data_received(PROBE)
+    if protocol.cycle is None:  # the request has not begun, and nothing will begin it
+        return False
+    async with asyncio.timeout(PROBE_TIMEOUT_S):
+        return await body == PROBE_BODY
+
+
+class NoTransport(asyncio.Transport):
+    """A connection to nobody."""
+
+    def write(self, data: bytes) -> None:
+        """Drop it."""
+
+    def is_closing(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+    def pause_reading(self) -> None:
+        """There is nothing to read."""
+
+    def resume_reading(self) -> None:
+        """There is nothing to read."""

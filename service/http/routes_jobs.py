@@ -72,11 +72,11 @@ async def follow_job(
     while not context.is_draining:
         was_live = await _is_live(context, record.id)
         found = await _read(context, record.id, after, block_s=BLOCK_S if was_live else 0)
-        for event in found:
+        for event in found or ():
             after = event.id
             yield ServerSentEvent(id=event.id, event="job", data=record.at(event).public())
         # Only a look that began after the job's end is sure to have seen its last event.
-        if not was_live and not found:
+        if not was_live and found == []:
             return
 
 
@@ -89,8 +89,8 @@ async def _is_live(context: Context, job_id: str) -> bool:
     return bool(stored) and JobRecord.from_fields(stored).is_live
 
 
-async def _read(context: Context, job_id: str, after: str, *, block_s: float) -> list[JobEvent]:
-    """The job's next events; an outage of Redis is waited out, for the client holds an open answer."""
+async def _read(context: Context, job_id: str, after: str, *, block_s: float) -> list[JobEvent] | None:
+    """The job's next events; None while Redis cannot be asked, which the client waits out with its answer open."""
     block_ms = int(block_s * 1e3) or None
     try:
         key: Any = context.jobs.records.events_key(job_id)
@@ -99,4 +99,4 @@ async def _read(context: Context, job_id: str, after: str, *, block_s: float) ->
         )
     except (ConnectionError, TimeoutError):
         await asyncio.sleep(RETRY_S)
-        return []
+        return None

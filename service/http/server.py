@@ -10,7 +10,7 @@ import uvicorn
 
 from service.context import Context
 from service.http.app import create_app
-from service.http.protocol import Protocol
+from service.http.protocol import usable_protocol
 
 
 class Server(uvicorn.Server):
@@ -27,7 +27,7 @@ class Server(uvicorn.Server):
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                http=Protocol,
+                http=usable_protocol(),
                 forwarded_allow_ips="*" if settings.trust_proxy else None,
                 timeout_graceful_shutdown=settings.drain_s,
             )

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from local import guard as guard_module
 from local.guard import Guard, is_running
 
 # Ends at SIGTERM and says when, or, asked for it, not at all.
@@ -55,13 +56,13 @@ def test_the_users_of_redis_end_before_it(guard, start, tmp_path):
     assert max(ended_at["first"], ended_at["second"]) < ended_at["last"]
 
 
-def test_what_does_not_end_is_killed(guard, start):
+def test_what_does_not_end_is_killed(start, monkeypatch):
+    monkeypatch.setattr(guard_module, "GRACE_S", {"user": 0.3})
     process = start(STUBBORN)
-    guard.watch("user", process.pid)
     started_at = time.monotonic()
-    guard.process.stdin.close()
+    guard_module.guard([f"user {process.pid}\n"])
     assert process.wait(60) == -9
-    assert time.monotonic() - started_at > 4
+    assert time.monotonic() - started_at > 0.3
 
 
 def test_once_released_it_ends_nothing(guard, start):

@@ -4,8 +4,10 @@ from typing import get_args
 
 import httpx2
 import pytest
+from redis.exceptions import ConnectionError, TimeoutError
 
 from aspl.fitting.fit import PHASES
+from service.http import routes_jobs
 from service.http.schemas import Phase
 from tests.service.sounds import tone
 
@@ -49,7 +51,8 @@ def test_cancelling_ends_a_waiting_job(client, job):
     assert client.delete(f"/jobs/{job['id']}").json()["state"] == "cancelled"
 
 
-def test_events_end_with_the_service(address, context):
+def test_events_end_with_the_service(address, context, monkeypatch):
+    monkeypatch.setattr(routes_jobs, "BLOCK_S", 0.1)
     job = httpx2.post(f"{address}/adapt", files=CLIPS, data={"name": "animals", "labels": ["dog", "cat"]}).json()
     with httpx2.stream("GET", f"{address}/jobs/{job['id']}/events", timeout=10) as events:
         lines = events.iter_lines()
@@ -80,6 +83,53 @@ def test_events_are_followed_until_the_end_and_resumed(address, context):
     resumed = parse(httpx2.get(url, headers={"Last-Event-ID": seen[2][0]}, timeout=20).text)
     assert resumed == seen[3:]
     assert parse(httpx2.get(url, headers={"Last-Event-ID": seen[-1][0]}, timeout=20).text) == []
+
+
+class Outage:
+    """Redis is away for some calls of one command; `before` says which, and what else happens then."""
+
+    def __init__(self, context, monkeypatch, command, before):
+        self._call = getattr(context.redis.events, command)
+        self._before = before
+        self.num_calls = 0
+        monkeypatch.setattr(context.redis.events, command, self)
+        monkeypatch.setattr(routes_jobs, "BLOCK_S", 0.01)
+        monkeypatch.setattr(routes_jobs, "RETRY_S", 0.01)
+
+    async def __call__(self, *arguments, **options):
+        self.num_calls += 1
+        self._before(self.num_calls)
+        return await self._call(*arguments, **options)
+
+
+def states(client, job):
+    answer = client.get(f"/jobs/{job['id']}/events")
+    return [data["state"] for _, data in parse(answer.text)]
+
+
+@pytest.mark.parametrize("error", [ConnectionError, TimeoutError])
+@pytest.mark.parametrize("command", ["hgetall", "xread"])
+def test_events_of_an_ended_job_outlast_an_outage_of_redis(client, context, job, monkeypatch, command, error):
+    def before(number):
+        if number < 3:
+            raise error("away")
+
+    client.delete(f"/jobs/{job['id']}")
+    outage = Outage(context, monkeypatch, command, before)
+    assert states(client, job) == ["queued", "cancelled"]
+    assert outage.num_calls >= 3
+
+
+@pytest.mark.parametrize("command", ["hgetall", "xread"])
+def test_an_outage_of_redis_is_no_end_of_a_live_job(client, context, job, monkeypatch, command):
+    def before(number):
+        if number in (2, 3):  # after the events so far were read
+            raise ConnectionError("away")
+        if number == 5:
+            context.jobs.queue.cancel("local", job["id"])
+
+    Outage(context, monkeypatch, command, before)
+    assert states(client, job) == ["queued", "cancelled"]
 
 
 def test_the_document_names_every_phase_of_a_job():

@@ -5,7 +5,10 @@ import shutil
 import subprocess
 
 import pytest
+import structlog
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from service.http.protocol import Protocol, usable_protocol
 from tests.service.http.wire import exchange, field, form
 from tests.service.sounds import tone
 
@@ -115,3 +118,28 @@ def test_javas_client(shared_address, tmp_path):
     line = ["java", "-XX:TieredStopAtLevel=1", f"{tmp_path}/Classify.java", shared_address, f"{tmp_path}/body"]
     answer = subprocess.run(line, capture_output=True, text=True, timeout=120)
     assert [row.split()[:2] for row in answer.stdout.splitlines()] == [["HTTP_1_1", "200"]] * 2, answer
+
+
+def test_the_protocol_is_usable():
+    with structlog.testing.capture_logs() as lines:
+        assert usable_protocol() is Protocol
+    assert not lines
+
+
+def broken(monkeypatch):
+    monkeypatch.delattr(HttpToolsProtocol, "_should_upgrade")
+
+
+def not_asked(monkeypatch):
+    monkeypatch.setattr(Protocol, "_should_upgrade", HttpToolsProtocol._should_upgrade)
+    monkeypatch.setattr(Protocol, "declines", lambda self: False)
+
+
+@pytest.mark.parametrize("release", [broken, not_asked])
+def test_without_uvicorns_private_parts_its_own_protocol_serves(monkeypatch, release):
+    release(monkeypatch)
+    with structlog.testing.capture_logs() as lines:
+        assert usable_protocol() is HttpToolsProtocol
+    (line,) = lines
+    assert line["log_level"] == "warning"
+    assert line["uvicorn"]

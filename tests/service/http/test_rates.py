@@ -3,9 +3,12 @@ import time
 
 import pytest
 from redis.asyncio import Redis
+from starlette.testclient import TestClient
 
+from service.http import rates
+from service.http.app import create_app
 from service.http.problems import ServiceError
-from service.http.rates import TenantRates
+from service.http.rates import LocalRates, TenantRates
 
 
 @pytest.fixture
@@ -86,3 +89,20 @@ def test_without_a_rate_redis_is_not_asked(replicas):
         return await spent(replica, "a", 5), replica._ask_redis_at
 
     assert replicas(ask, url="unix:///nowhere.sock", requests_per_s=0, burst=1) == (5, 0.0)
+
+
+@pytest.mark.parametrize(("requests_per_s", "expected_s"), [(0.01, 100), (0.001, 1000), (50.0, 1)])
+def test_a_refusal_says_how_long_to_wait(context, settings, requests_per_s, expected_s):
+    context.settings = settings.model_copy(update={"requests_per_s": requests_per_s, "request_burst": 1})
+    with TestClient(create_app(context)) as client:
+        refused = next(answer for _ in range(500) if (answer := client.get("/jobs")).status_code == 429)
+    assert 0.8 * expected_s <= int(refused.headers["retry-after"]) <= expected_s
+
+
+def test_a_replica_remembers_only_so_many_tenants(monkeypatch):
+    monkeypatch.setattr(rates, "MAX_BUCKETS", 3)
+    local = LocalRates(requests_per_s=0.001, burst=1)
+    for tenant in ("idle", "busy", "c", "busy", "d"):
+        local.spend(tenant)
+    assert local.spend("busy") > 0
+    assert local.spend("idle") == 0  # forgotten, as the one that called least lately

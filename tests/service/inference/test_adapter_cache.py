@@ -108,6 +108,32 @@ def test_a_broken_file_is_read_again_only_after_a_growing_pause(cache, monkeypat
     assert counts == [1, 1, 2, 2, 3]
 
 
+def test_the_pause_grows_to_a_minute_at_most(cache, monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr(adapter_cache.time, "monotonic", lambda: now)
+    load = Loads(error=AdapterInvalid("broken"))
+    for count in range(1, 12):
+        with pytest.raises(AdapterInvalid):
+            asyncio.run(use(cache, "a", load))
+        assert load.count == count
+        now += 60.0
+
+
+def test_only_so_many_broken_files_are_remembered(cache, monkeypatch):
+    monkeypatch.setattr(adapter_cache, "MAX_FAILURES", 3)
+    load = Loads(error=AdapterInvalid("broken"))
+
+    def attempt(key):
+        before = load.count
+        with pytest.raises(AdapterInvalid):
+            asyncio.run(use(cache, key, load))
+        return load.count - before
+
+    assert [attempt(key) for key in "abcd"] == [1, 1, 1, 1]
+    assert [attempt(key) for key in "bcd"] == [0, 0, 0]
+    assert attempt("a") == 1  # forgotten, as the oldest
+
+
 def test_a_passing_fault_is_not_remembered(cache):
     async def scene():
         with pytest.raises(OSError, match="away"):
