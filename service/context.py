@@ -17,7 +17,7 @@ from aspl import FrozenClap
 from jobs.connection import connect
 from jobs.queue import JobQueue
 from jobs.records import JobRecords
-from jobs.uploads import UploadLimits, Uploads
+from jobs.uploads import Uploads
 from service.inference.adapter_cache import AdapterCache
 from service.inference.classification import Classifier
 from service.inference.decoding import Decoder
@@ -110,7 +110,7 @@ class Context:
             decoder=decoder,
             engine=engine,
             classifier=classifier,
-            uploads=Uploads(settings.data_dir, UploadLimits.of(settings)),
+            uploads=Uploads(settings.data_dir, settings.upload_limits),
             records=JobRecords(redis, ttl_s=settings.job_ttl_s),
             jobs=JobQueue(redis, settings),
             loaders=loaders,

@@ -12,7 +12,8 @@ from rq.exceptions import StopRequested
 
 from jobs import logging
 from jobs.connection import connect
-from jobs.settings import WorkerSettings, describe
+from jobs.settings import describe
+from worker.settings import WorkerSettings
 from worker.trainer_process import TRAINER_COMMAND, TrainerDied, TrainerProcess
 from worker.training_worker import Shutdown, TrainingWorker
 

@@ -18,9 +18,9 @@ from adapters_store.errors import AdapterNotFound, StoreError
 from jobs.errors import RedisUnavailable
 from jobs.queue import JobQueue, adapter_deleted_error
 from jobs.records import JobRecord, utc_now
-from jobs.settings import WorkerSettings
 from jobs.uploads import Uploads
 from worker.publication import find_published
+from worker.settings import WorkerSettings
 from worker.trainer_process import TrainerDied, TrainerProcess
 
 POLL_S = 0.1

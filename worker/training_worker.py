@@ -19,9 +19,9 @@ from rq.utils import now
 
 from jobs.queue import QUEUE_NAME, SERIALIZER, JobQueue
 from jobs.records import PREFIX, translated
-from jobs.settings import WorkerSettings
 from jobs.uploads import Uploads
 from worker.maintenance import reconcile
+from worker.settings import WorkerSettings
 from worker.trainer_process import TrainerProcess
 from worker.training_job import CONTEXT, WorkerContext
 
