@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from jobs.settings import Settings, WorkerSettings
+from jobs.settings import Settings
 from service.settings import ServiceSettings
+from worker.settings import WorkerSettings
 
 HEAD = """\
 # Settings of docker-compose.yml. Copy to .env; what is commented out shows its default.

@@ -4,7 +4,7 @@
 class JobsError(Exception):
     """Base of every error that `jobs` and `worker` raise on purpose; `code` is stable across releases."""
 
-    code = "jobs_error"
+    code = "worker_error"
 
 
 class RedisUnavailable(JobsError):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from jobs.errors import ArchiveInvalid
+from jobs.uploaded_clip import UploadedClip, reasons
 
 # Names of the parts of a data set. A train is a sound too.
 PARTS = frozenset(["train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval", "evaluation"])
@@ -69,3 +70,12 @@ def _refuse_parts(level: Sequence[str]) -> None:
 
 def _path(folders: Folders) -> str:
     return repr("/".join(folders) + "/")
+
+
+def depth_of_labels(stored: Sequence[tuple[UploadedClip, Folders]]) -> int:
+    """Which of an archive's folders are its labels; raises ArchiveInvalid where none is."""
+    folders = [folders for file, folders in stored if file.error is None]
+    if folders:
+        return label_depth(folders)
+    others = reasons([file for file, _ in stored]) if stored else "there is no file in it"
+    raise ArchiveInvalid(f"the archive holds no folder with clips; each clip's folder is its label: {others}")

@@ -1,31 +1,69 @@
 """What both processes read from the environment, once, into one object."""
 
+import os
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import AliasChoices, BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from jobs.connection import private_url
+from jobs.limits import UploadLimits
+from jobs.variables import PREFIX, fault_sentences, unknown_sentences, variable
 
-MIB = 1024 * 1024
 DAY_S = 24 * 3600
+STATUS_UNUSABLE = 2
+DEVICE = re.compile(r"auto|cpu|cuda(:[0-9]+)?")
 
 
-class Settings(BaseSettings):
+def _level_name(value: object) -> object:
+    """The name of a log level as it is listed; Python knows two of them under a second name."""
+    if not isinstance(value, str):
+        return value
+    return {"warn": "warning", "fatal": "critical"}.get(value.lower(), value.lower())
+
+
+class Settings(BaseSettings, UploadLimits):
     """Settings shared by the API and the worker; every one is `EARSHOT_` and its name in capitals."""
 
-    model_config = SettingsConfigDict(env_prefix="EARSHOT_", populate_by_name=True, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, populate_by_name=True, extra="ignore", frozen=True)
+
+    WITHIN: ClassVar[tuple[tuple[str, str], ...]] = (
+        ("max_clip_s", "max_upload_s"),
+        ("max_clip_bytes", "max_upload_bytes"),
+        ("tenant_concurrency", "tenant_queue_limit"),
+        ("tenant_queue_limit", "queue_limit"),
+    )
+    """Pairs of settings of which the first, where it is given, may not be above the second.
+
+    A default above what is given for the second has no effect and does no harm.
+    """
 
     @classmethod
-    def read(cls) -> Self:
-        """The settings of this process; one that cannot be used is named and ends it with status 2."""
-        try:
-            return cls()
-        except ValidationError as error:
-            print(f"a setting cannot be used:\n{error}", file=sys.stderr)
-            raise SystemExit(2) from error
+    def read(cls, *, beside: Sequence[type["Settings"]] = ()) -> Self:
+        """The settings of this process, or its end with status 2, after a sentence for each that cannot be used.
+
+        Warns of variables that look like settings and are none.
+
+        Args:
+            beside: settings of processes that this one will start, which are checked together with its own.
+        """
+        own, faults = None, []
+        for settings_type in (cls, *beside):
+            try:
+                settings = settings_type()
+            except ValidationError as error:
+                faults += fault_sentences(error)
+            else:
+                own = own or settings
+        for sentence in dict.fromkeys([*unknown_sentences(os.environ, cls.model_fields), *faults]):
+            print(f"earshot: {sentence}", file=sys.stderr)
+        if faults:
+            raise SystemExit(STATUS_UNUSABLE)
+        return own
 
     data_dir: Path = Field(
         Path("data"), description="directory of uploads, of the local store and of the private Redis"
@@ -43,18 +81,8 @@ class Settings(BaseSettings):
     model_revision: str | None = Field(None, description="revision of a hub name")
     tokenizer: str | None = Field(None, description="directory or hub name of the tokenizer, beside a LAION .pt file")
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
-    dtype: str = Field("auto", description="auto, float32 or bfloat16, of the inference; training is in float32")
-
-    max_clip_s: float = Field(600.0, gt=0, description="longest clip, in seconds")
-    max_clip_bytes: int = Field(64 * MIB, gt=0, description="largest clip file, in bytes")
-    max_upload_bytes: int = Field(512 * MIB, gt=0, description="largest upload for one adaptation, in bytes")
-    max_upload_s: float = Field(3600.0, gt=0, description="longest upload for one adaptation, in seconds of audio")
-    max_clips: int = Field(2000, gt=0, description="most clips in one adaptation")
-    max_labels: int = Field(1000, gt=1, description="most labels in one adaptation")
-    max_label_chars: int = Field(200, gt=0, description="longest label, in characters")
-    max_archive_members: int = Field(10_000, gt=0, description="most entries in an archive, folders included")
-    max_archive_ratio: float = Field(
-        100.0, gt=1, description="most bytes that an archive may unfold to, per byte of its own"
+    dtype: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto, float32 or bfloat16, of the inference; training is in float32"
     )
 
     tenant_concurrency: int = Field(1, gt=0, description="most jobs of one tenant that may be next in line or running")
@@ -65,10 +93,36 @@ class Settings(BaseSettings):
     idempotency_ttl_s: int = Field(DAY_S, gt=0, description="how long an Idempotency-Key is remembered, in seconds")
     upload_ttl_s: int = Field(DAY_S, gt=0, description="age in seconds at which an upload that no job uses is removed")
 
-    log_level: str = Field("info", description="debug, info, warning or error")
+    log_level: Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_level_name)] = (
+        Field("info", description="debug, info, warning or error")
+    )
     log_format: Literal["auto", "json", "console"] = Field(
         "auto", description="json, console, or auto: console on a terminal, json elsewhere"
     )
+
+    @field_validator("device")
+    @classmethod
+    def _check_device(cls, device: str) -> str:
+        if not DEVICE.fullmatch(device):
+            raise ValueError("it must be auto, cpu, cuda or cuda:N, such as cuda:0")
+        return device
+
+    @model_validator(mode="after")
+    def _check_pairs(self) -> Self:
+        faults = [
+            f"{variable(inner)} is {getattr(self, inner):.12g}, which is more than {variable(outer)}, "
+            f"{getattr(self, outer):.12g}: lower the first or raise the second"
+            for inner, outer in self.WITHIN
+            if inner in self.model_fields_set and getattr(self, inner) > getattr(self, outer)
+        ]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    @property
+    def upload_limits(self) -> UploadLimits:
+        """The limits of one upload."""
+        return UploadLimits(**{name: getattr(self, name) for name in UploadLimits.model_fields})
 
     @property
     def redis_url_or_private(self) -> str:
@@ -81,30 +135,11 @@ class Settings(BaseSettings):
         return self.store_url or str(self.data_dir / "adapters")
 
 
-class WorkerSettings(Settings):
-    """Settings of `python -m worker` alone."""
-
-    max_retries: int = Field(2, ge=0, description="how often a job is taken up again after its worker or trainer died")
-    heartbeat_s: float = Field(5.0, gt=0, description="time between two heartbeats of a running job, in seconds")
-    heartbeat_ttl_s: int = Field(30, gt=1, description="silence after which a worker counts as dead, in seconds")
-    maintenance_interval_s: int = Field(
-        15, gt=0, description="time between two searches for dead workers' jobs, in seconds"
-    )
-    cancel_grace_s: float = Field(3.0, gt=0, description="time for a cancelled job to step down before it is killed")
-    shutdown_grace_s: float = Field(
-        3.0, gt=0, description="time for a job to step down after SIGTERM before it is killed"
-    )
-    trainer_nice: int = Field(
-        0, ge=0, le=19, description="how far the training stands back behind an API on the same cores"
-    )
-    publish_timeout_s: float = Field(30.0, gt=0, description="how long a store that does not answer is asked again")
-
-
 def describe(settings_type: type[Settings]) -> str:
     """One line for each setting: its environment variable, what it means and its default."""
     lines = []
     for name, field in settings_type.model_fields.items():
-        variable = f"EARSHOT_{name.upper()}" + (" or REDIS_URL" if name == "redis_url" else "")
+        names = variable(name) + (" or REDIS_URL" if name == "redis_url" else "")
         default = "" if field.default in (None, "", ()) else f" [{field.default}]"
-        lines.append(f"  {variable:<36} {field.description}{default}")
+        lines.append(f"  {names:<36} {field.description}{default}")
     return "\n".join(lines)

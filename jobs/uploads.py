@@ -11,7 +11,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,10 +21,10 @@ from aspl.errors import AsplError, LabelsInvalid
 from aspl.labels import fold, fold_label
 from jobs.archives import members
 from jobs.clip_check import is_clip, oddities, repetitions
-from jobs.errors import ArchiveInvalid, StagingUnavailable, UploadInvalid, UploadNotFound, UploadTooLarge
+from jobs.errors import StagingUnavailable, UploadInvalid, UploadNotFound, UploadTooLarge
 from jobs.findings import ClipWarning, Findings, LeftOut, fault, shown_name
-from jobs.folders import label_depth, named
-from jobs.settings import Settings
+from jobs.folders import depth_of_labels, named
+from jobs.limits import UploadLimits
 from jobs.uploaded_clip import Tally, UploadedClip, reasons
 
 FILE_LIST = "manifest.json"
@@ -46,26 +46,6 @@ def _disk_faults() -> Iterator[None]:
         raise StagingUnavailable(
             f"the clips cannot be kept on this service's disk ({fault}); try again later, or with fewer clips"
         ) from error
-
-
-@dataclass(frozen=True)
-class UploadLimits:
-    """How much one upload may hold; see Settings for the units."""
-
-    max_clip_s: float = 600.0
-    max_clip_bytes: int = 64 * 1024 * 1024
-    max_upload_bytes: int = 512 * 1024 * 1024
-    max_upload_s: float = 3600.0
-    max_clips: int = 2000
-    max_labels: int = 1000
-    max_label_chars: int = 200
-    max_archive_members: int = 10_000
-    max_archive_ratio: float = 100.0
-
-    @classmethod
-    def of(cls, settings: Settings) -> "UploadLimits":
-        """The limits that the settings name."""
-        return cls(**{name: getattr(settings, name) for name in cls.__dataclass_fields__})
 
 
 class Uploads:
@@ -117,7 +97,7 @@ class Uploads:
             folders = tuple(map(fold, member.path.parts[:-1]))
             stored.append((self._checked(upload_id, file, folders), folders))
             self._check_num_clips(self._tally(upload_id).num_clips)
-        depth = _depth_of_labels(stored)
+        depth = depth_of_labels(stored)
         files = [file if file.error else self._labelled(file, folders[depth]) for file, folders in stored]
         self._count_labels(upload_id, {file.label for file in files if file.label is not None})
         self._note(upload_id, files)
@@ -313,12 +293,3 @@ def _pieces(chunks: Iterable[bytes] | BinaryIO) -> Iterator[bytes]:
         return
     while piece := read(CHUNK_BYTES):
         yield piece
-
-
-def _depth_of_labels(stored: list[tuple[UploadedClip, tuple[str, ...]]]) -> int:
-    """Which of an archive's folders are its labels; raises ArchiveInvalid where none is."""
-    folders = [folders for file, folders in stored if file.error is None]
-    if folders:
-        return label_depth(folders)
-    others = reasons([file for file, _ in stored]) if stored else "there is no file in it"
-    raise ArchiveInvalid(f"the archive holds no folder with clips; each clip's folder is its label: {others}")

@@ -18,11 +18,13 @@ from jobs.connection import connect, private_url
 from jobs.errors import RedisUnavailable
 from jobs.queue import JobQueue
 from jobs.settings import describe
+from jobs.variables import unknown
 from local import private_redis
 from local.guard import Guard
 from local.shutdown import end
 from service.http import listener
 from service.settings import ServiceSettings
+from worker.settings import WorkerSettings
 
 POLL_S = 0.1
 READINESS_TIMEOUT_S = 10.0
@@ -65,7 +67,8 @@ class Stack:
     def __init__(self, settings: ServiceSettings, sockets: list[socket.socket]):
         self._settings = settings
         self._sockets = sockets
-        self._environment = dict(os.environ)
+        strange = unknown(os.environ, ())  # of which this process has warned for all of them
+        self._environment = {name: value for name, value in os.environ.items() if name not in strange}
         self._processes: dict[str, subprocess.Popen] = {}
         self._guard: Guard | None = None
         self.address = listener.url_of(settings.host, listener.port_of(sockets))
@@ -152,7 +155,7 @@ def main() -> int:
     )
     parser.add_argument("--with-parent", action="store_true", help="end, too, when the process that started this ends")
     stop = Stop(with_parent=parser.parse_args().with_parent)
-    settings = ServiceSettings.read()
+    settings = ServiceSettings.read(beside=[WorkerSettings])
     try:
         run(settings, listener.bind(settings.host, settings.port), stop)
     except (listener.AddressUnusable, ChildEnded, private_redis.PrivateRedisFailed) as error:

@@ -16,7 +16,7 @@ from aspl import FrozenClap
 from jobs.connection import connect
 from jobs.queue import JobQueue
 from jobs.records import JobRecords
-from jobs.uploads import UploadLimits, Uploads
+from jobs.uploads import Uploads
 from service.inference.pipeline import Pipeline
 from service.keys import KeyFile
 from service.metrics import Metrics
@@ -42,7 +42,7 @@ class Jobs:
         """Connect to Redis and to the disk that uploads wait on."""
         redis = connect(settings.redis_url_or_private, socket_timeout_s=JOBS_TIMEOUT_S)
         return cls(
-            uploads=Uploads(settings.data_dir, UploadLimits.of(settings)),
+            uploads=Uploads(settings.data_dir, settings.upload_limits),
             records=JobRecords(redis, ttl_s=settings.job_ttl_s),
             queue=JobQueue(redis, settings),
             uploaders=ThreadPoolExecutor(settings.upload_threads, thread_name_prefix="upload"),

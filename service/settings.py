@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, field_validator
 from pydantic_settings import NoDecode
 
-from jobs.settings import MIB, Settings
+from jobs.limits import MIB
+from jobs.settings import Settings
 
 PREFIX = re.compile(r"(?=.{1,200}$)(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+")
 """A path prefix: one or more segments of characters that need no escaping, without a slash at the end."""
@@ -25,6 +26,14 @@ Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 
 class ServiceSettings(Settings):
     """Settings of `python -m service`."""
+
+    WITHIN = (
+        *Settings.WITHIN,
+        ("max_tenant_queue_windows", "max_queue_windows"),
+        ("max_tenant_held_windows", "max_held_windows"),
+        ("max_request_windows", "max_tenant_held_windows"),
+        ("max_request_windows", "max_held_windows"),
+    )
 
     host: str = Field("127.0.0.1", description="address to bind; without API keys only a loopback address")
     port: int = Field(8000, ge=0, le=65535, description="port to bind")

@@ -10,10 +10,10 @@ from adapters_store import open_store
 from aspl import FrozenClap
 from jobs.connection import connect
 from jobs.queue import NOTHING_FOUND, JobQueue
-from jobs.settings import WorkerSettings
 from jobs.uploads import Uploads
 from local import private_redis
 from tests.small_clap import write_small_clap
+from worker.settings import WorkerSettings
 
 
 @pytest.fixture(scope="session")

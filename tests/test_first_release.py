@@ -17,8 +17,8 @@ from adapters_store import open_store
 from aspl import Adapter, FrozenClap, classify
 from aspl.sound.clip import decode
 from jobs.queue import JobQueue
-from jobs.settings import WorkerSettings
 from tests.worker.processes import start_worker, wait_for_end
+from worker.settings import WorkerSettings
 
 ROOT = Path(__file__).parents[1]
 HELD = ROOT / "tests" / "fixtures" / "first_release"

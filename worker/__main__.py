@@ -12,9 +12,10 @@ from rq.exceptions import StopRequested
 
 from jobs import logging
 from jobs.connection import connect
-from jobs.settings import WorkerSettings, describe
+from jobs.settings import describe
+from worker.settings import WorkerSettings
 from worker.trainer_process import TRAINER_COMMAND, TrainerDied, TrainerProcess
-from worker.training_worker import Shutdown, TrainingWorker
+from worker.training_worker import RqUnknown, Shutdown, TrainingWorker
 
 # With pauses of at most a second: as long as a Redis needs to restart, and less than a job's heartbeat lives.
 REDIS_RETRIES = 12
@@ -54,6 +55,9 @@ def _serve(settings: WorkerSettings, trainer: TrainerProcess) -> int:
             _take_jobs(redis, settings, trainer, shutdown)
         except StopRequested:
             break
+        except RqUnknown as error:
+            log.error(str(error))
+            return 1
     log.info("worker stopped")
     return 0
 

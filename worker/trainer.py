@@ -20,10 +20,10 @@ from adapters_store.errors import StoreError
 from jobs import logging
 from jobs.errors import JobsError, TrainingFailed, TrainingStopped
 from jobs.manifest import adapter_manifest
-from jobs.settings import WorkerSettings
 from jobs.uploads import Uploads
 from worker.channel import Channel, ChannelClosed
 from worker.publication import find_published, open_writable, publish
+from worker.settings import WorkerSettings
 
 log = structlog.get_logger()
 
@@ -133,7 +133,7 @@ def _jsonable(value: Any) -> Any:
 def main(load_trainer: Callable[[WorkerSettings], AdapterTrainer], descriptor: int) -> None:
     """Load what trains and serve the worker at the other end of the socket `descriptor`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    settings = WorkerSettings()
+    settings = WorkerSettings()  # which the worker, whose environment this is, has found to be usable
     os.nice(settings.trainer_nice)
     logging.set_up(level=settings.log_level, format=settings.log_format)
     channel = Channel.from_descriptor(descriptor)

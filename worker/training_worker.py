@@ -16,21 +16,42 @@ from rq.exceptions import StopRequested
 from rq.job import Job
 from rq.registry import clean_registries
 from rq.utils import now
+from rq.version import VERSION as RQ_VERSION
 
 from jobs.queue import QUEUE_NAME, SERIALIZER, JobQueue
 from jobs.records import PREFIX, translated
-from jobs.settings import WorkerSettings
 from jobs.uploads import Uploads
+from worker.context import CONTEXT, WorkerContext
 from worker.maintenance import reconcile
+from worker.settings import WorkerSettings
 from worker.trainer_process import TrainerProcess
-from worker.training_job import CONTEXT, WorkerContext
 
 MAINTENANCE_KEY = f"{PREFIX}:maintenance"
 WORKER_TTL_S = 60
 # Above the trainer's own grace, below the five seconds in which a stopped worker is gone.
 EXIT_AFTER_S = 4.5
 
+# What RQ does not promise to keep, and this worker calls or replaces; a release without one would ignore it silently.
+RQ_PARTS = (
+    "_install_signal_handlers",
+    "clean_registries",
+    "dequeue_timeout",
+    "execute_job",
+    "get_heartbeat_ttl",
+    "maintain_heartbeats",
+    "max_connection_wait_time",
+    "perform_job",
+    "prepare_execution",
+    "set_state",
+    "subscribe",
+)
+RQ_ATTRIBUTES = ("_stop_requested", "last_cleaned_at", "maintenance_interval")
+
 log = structlog.get_logger()
+
+
+class RqUnknown(Exception):
+    """This release of RQ lacks parts that the worker is built on; the message says which."""
 
 
 class Shutdown:
@@ -70,6 +91,11 @@ class TrainingWorker(SimpleWorker):
             maintenance_interval=settings.maintenance_interval_s,
             worker_ttl=WORKER_TTL_S,
         )
+        lacking = [name for name in RQ_PARTS if not hasattr(SimpleWorker, name)]
+        lacking += [name for name in RQ_ATTRIBUTES if not hasattr(self, name)]
+        if lacking:
+            parts = ", ".join(lacking)
+            raise RqUnknown(f"RQ {RQ_VERSION} lacks {parts}; pyproject.toml says which releases fit")
         self.settings = settings
         self.trainer = trainer
         self.shutdown = shutdown

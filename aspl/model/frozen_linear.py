@@ -3,12 +3,18 @@
 On a CPU torch hands float32 products to MKL, which keeps its best kernels for Intel's processors, and copies the bias
 into the result beforehand. oneDNN, which torch carries too, has kernels as good for both makers, and adds the bias and
 takes the activation before a result leaves the cache. torch reaches it through an operator of its compiler's, called
-here as it stands, since compiling would need a C++ compiler wherever the model is served.
+here as it stands, since compiling would need a C++ compiler wherever the model is served; where it is missing or wrong,
+torch's own product takes its place.
 """
+
+import functools
+import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+SELF_TEST_RTOL = 0.02  # bfloat16 has eight bits
 
 
 def frozen_linear(x: Tensor, weight: Tensor, bias: Tensor, *, gelu: bool = False) -> Tensor:
@@ -44,6 +50,18 @@ def _onednn_linear(x: Tensor, weight: Tensor, bias: Tensor | None, *, gelu: bool
 
 
 def _has_onednn(x: Tensor) -> bool:
-    if x.device.type != "cpu" or not torch.backends.mkldnn.is_available():
+    return x.device.type == "cpu" and torch.backends.mkldnn.is_available() and _is_onednn_right(x.dtype)
+
+
+@functools.cache
+def _is_onednn_right(dtype: torch.dtype) -> bool:
+    """Whether the operator, which torch does not promise to keep, is there and computes what torch's own do."""
+    x, weight, bias = (torch.linspace(-2, 2, math.prod(size)).view(size) for size in ((4, 16), (8, 16), (8,)))
+    try:
+        if dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            return False
+        with torch.no_grad():
+            found = _onednn_linear(x.to(dtype), weight.to(dtype), bias.to(dtype), gelu=True)
+    except (AttributeError, TypeError, RuntimeError):
         return False
-    return x.dtype == torch.float32 or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.allclose(found.float(), F.gelu(F.linear(x, weight, bias)), rtol=SELF_TEST_RTOL, atol=SELF_TEST_RTOL)

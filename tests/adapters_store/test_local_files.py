@@ -95,6 +95,50 @@ def test_a_writer_killed_before_the_pointer_moved_leaves_the_old_one_current(tmp
 
 
 @pytest.fixture
+def disk_calls(monkeypatch):
+    """What is synced and what is moved into its place, in order, each by its inode."""
+    calls, fsync, replace = [], os.fsync, os.replace
+
+    def noted_fsync(descriptor):
+        calls.append(("sync", os.fstat(descriptor).st_ino))
+        fsync(descriptor)
+
+    def noted_replace(source, target):
+        calls.append(("move", os.stat(source).st_ino))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(os, "replace", noted_replace)
+    return calls
+
+
+def test_what_is_written_outlives_a_crash_of_the_machine(tmp_path, disk_calls):
+    files = open_store(tmp_path)._files
+    files.write("acme/birds/current", b"1")
+    disk_calls.clear()
+    files.write("acme/birds/current", b"2")
+    directory = tmp_path / "acme" / "birds"
+    file = (directory / "current").stat().st_ino
+    # The bytes before the name that shows them, and the name before the call returns.
+    assert disk_calls == [("sync", file), ("move", file), ("sync", directory.stat().st_ino)]
+
+
+@pytest.mark.parametrize("change", ["claim", "remove"])
+def test_a_claim_and_a_removal_outlive_a_crash_of_the_machine(tmp_path, disk_calls, change):
+    files = open_store(tmp_path)._files
+    files.write("acme/birds/another", b"1")
+    disk_calls.clear()
+    getattr(files, change)({"claim": "acme/birds/000001.claim", "remove": "acme/birds/another"}[change])
+    assert disk_calls == [("sync", (tmp_path / "acme" / "birds").stat().st_ino)]
+
+
+def test_directories_that_are_made_outlive_a_crash_of_the_machine(tmp_path, disk_calls):
+    open_store(tmp_path)._files.claim("acme/birds/000001.claim")
+    made = [tmp_path, tmp_path / "acme", tmp_path / "acme" / "birds"]
+    assert disk_calls == [("sync", directory.stat().st_ino) for directory in made]
+
+
+@pytest.fixture
 def small_volume(tmp_path):
     """A file system of 64 KiB of its own."""
     volume = tmp_path / "volume"

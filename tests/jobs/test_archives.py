@@ -14,7 +14,7 @@ import pytest
 
 from jobs.archives import members
 from jobs.errors import ArchiveInvalid, UploadTooLarge
-from jobs.uploads import UploadLimits
+from jobs.limits import UploadLimits
 from tests.jobs.archives import ARCHIVES, tar_of, zip_of, zip_of_raw_names
 
 LIMITS = UploadLimits()

@@ -64,12 +64,3 @@ def test_a_terminal_that_is_gone_fails_nobody():
     process = subprocess.Popen([sys.executable, "-c", CODE, "auto"], stderr=theirs)
     os.close(theirs)
     assert process.wait(60) in (0, 120)
-
-
-def test_an_unknown_format_is_named(monkeypatch, capsys):
-    from jobs.settings import Settings
-
-    monkeypatch.setenv("EARSHOT_LOG_FORMAT", "xml")
-    with pytest.raises(SystemExit):
-        Settings.read()
-    assert "log_format" in capsys.readouterr().err

@@ -123,6 +123,17 @@ def test_only_ended_jobs_expire(records, redis):
     assert records.live_ids() == [] and records.live_of("t") == []
 
 
+def test_unfinished_jobs_are_counted_by_state(records, redis):
+    assert records.num_unfinished() == {"queued": 0, "running": 0}
+    states = ["queued", "queued", "queued", "running", "succeeded", "failed", "cancelled", "running"]
+    for number, state in enumerate(states):
+        create(records, id=f"{number:032x}", tenant=f"tenant {number}")
+        if state != "queued":
+            records.update(f"{number:032x}", state=state)
+    redis.delete(records.record_key(f"{0:032x}"))
+    assert records.num_unfinished() == {"queued": 2, "running": 2}
+
+
 def test_lists_are_newest_first_in_pages_and_pass_over_expired_records(records, redis):
     ids = [f"{number:032x}" for number in range(7)]
     for job_id in ids:

@@ -16,7 +16,8 @@ from jobs.errors import (
     UploadNotFound,
     UploadTooLarge,
 )
-from jobs.uploads import UploadLimits, Uploads
+from jobs.limits import UploadLimits
+from jobs.uploads import Uploads
 from tests.jobs.archives import ARCHIVES, zip_of
 from tests.worker.sounds import tone
 

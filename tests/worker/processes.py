@@ -9,7 +9,7 @@ from typing import Any
 
 from jobs.queue import JobQueue
 from jobs.records import JobRecord
-from jobs.settings import WorkerSettings
+from worker.settings import WorkerSettings
 
 QUICK = {"HEARTBEAT_S": 0.3, "HEARTBEAT_TTL_S": 2, "MAINTENANCE_INTERVAL_S": 1, "CANCEL_GRACE_S": 1.5}
 

@@ -2,6 +2,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from aspl.model import frozen_linear as module
 from aspl.model.frozen_linear import frozen_linear
 
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 2e-2}
@@ -41,3 +42,27 @@ def test_it_takes_what_a_view_gives_it(gelu):
     torch.testing.assert_close(
         frozen_linear(x, weight, bias, gelu=gelu), frozen_linear(x.contiguous(), weight, bias, gelu=gelu)
     )
+
+
+def missing(*_, **__):
+    raise AttributeError("'_OpNamespace' 'mkldnn' object has no attribute '_linear_pointwise'")
+
+
+def wrong(x, weight, bias, *, gelu=False):
+    return F.linear(x, weight, bias)
+
+
+@pytest.mark.parametrize("operator", [missing, wrong])
+def test_an_operator_that_is_missing_or_wrong_is_not_used(operator, monkeypatch):
+    module._is_onednn_right.cache_clear()
+    monkeypatch.setattr(module, "_onednn_linear", operator)
+    x, weight, bias = torch.randn(4, 96), torch.randn(40, 96), torch.randn(40)
+    try:
+        torch.testing.assert_close(frozen_linear(x, weight, bias, gelu=True), F.gelu(F.linear(x, weight, bias)))
+    finally:
+        module._is_onednn_right.cache_clear()
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="needs oneDNN")
+def test_the_operator_of_this_torch_is_used():
+    assert module._is_onednn_right(torch.float32)

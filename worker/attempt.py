@@ -1,0 +1,64 @@
+"""One attempt at a job, as its record in Redis has it."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from jobs.errors import RedisUnavailable
+from jobs.records import JobRecord, JobRecords, utc_now
+
+RECONNECT_S = 0.5
+
+log = structlog.get_logger()
+
+
+class Attempt:
+    """Writes the record of a job, unless another attempt has taken the job over.
+
+    Args:
+        is_stopping: whether the worker is to end, which is not held up by a Redis that does not answer.
+    """
+
+    def __init__(self, job_id: str, records: JobRecords, is_stopping: Callable[[], bool]):
+        self.job_id = job_id
+        self.number = 0  # from 1, once it has begun
+        self._records = records
+        self._is_stopping = is_stopping
+
+    def begin(self) -> JobRecord | None:
+        """Count the attempt and say that the job runs; None where the job has ended meanwhile."""
+        record = self._records.update(
+            self.job_id,
+            state="running",
+            attempts=lambda stored: stored.attempts + 1,
+            started_at=lambda stored: stored.started_at or utc_now(),
+        )
+        if record is not None:
+            self.number = record.attempts
+            log.info("job started", attempt=self.number)
+        return record
+
+    def update(self, **changes: Any) -> JobRecord | None:
+        """Change the record; None where it has ended, is gone or is another attempt's: then nothing is written.
+
+        Raises RedisUnavailable.
+        """
+        # An attempt that was taken for dead and replaced must not write over its successor.
+        return self._records.update_if(
+            self.job_id,
+            lambda stored: stored.is_live and (self.number == 0 or stored.attempts == self.number),
+            **changes,
+        )
+
+    def update_surely(self, **changes: Any) -> JobRecord | None:
+        """As `update`, waiting for Redis as long as it takes; raises RedisUnavailable once the worker is to end."""
+        while True:
+            try:
+                return self.update(**changes)
+            except RedisUnavailable:
+                if self._is_stopping():
+                    raise
+                log.warning("redis does not answer; the end of the job waits to be written")
+                time.sleep(RECONNECT_S)

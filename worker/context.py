@@ -1,0 +1,30 @@
+"""What the worker process lends to the job that it runs."""
+
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from jobs.queue import JobQueue
+from jobs.uploads import Uploads
+from worker.settings import WorkerSettings
+from worker.trainer_process import TrainerProcess
+
+
+@dataclass(frozen=True)
+class WorkerContext:
+    """The parts of the worker that a job needs.
+
+    Attributes:
+        heartbeat: tells RQ that the job is alive.
+        is_stopping: whether the worker is to end.
+    """
+
+    queue: JobQueue
+    uploads: Uploads
+    trainer: TrainerProcess
+    settings: WorkerSettings
+    heartbeat: Callable[[], None]
+    is_stopping: Callable[[], bool]
+
+
+CONTEXT: ContextVar[WorkerContext] = ContextVar("context")
