@@ -32,7 +32,7 @@ HEALTH_TIMEOUT_S = 1.0  # less than a prober waits
 class Jobs:
     """Where uploads become jobs."""
 
-    staging: Staging
+    uploads: Staging
     records: JobRecords
     queue: JobQueue
     uploaders: ThreadPoolExecutor
@@ -42,7 +42,7 @@ class Jobs:
         """Connect to Redis and to the disk that uploads wait on."""
         redis = connect(settings.redis_url_or_private, socket_timeout_s=JOBS_TIMEOUT_S)
         return cls(
-            staging=Staging(settings.data_dir, UploadLimits.of(settings)),
+            uploads=Staging(settings.data_dir, UploadLimits.of(settings)),
             records=JobRecords(redis, ttl_s=settings.job_ttl_s),
             queue=JobQueue(redis, settings),
             uploaders=ThreadPoolExecutor(settings.upload_threads, thread_name_prefix="upload"),

@@ -52,7 +52,7 @@ class Submission:
     """One `POST /adapt` behind its form: staged, checked, queued; or all of it undone."""
 
     def __init__(self, context: Context, tenant: str, form: AdaptForm, training: dict[str, Any], key: str | None):
-        self._staging = context.jobs.staging
+        self._staging = context.jobs.uploads
         self._jobs = context.jobs.queue
         self._tenant = tenant
         self._form = form
