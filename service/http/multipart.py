@@ -1,7 +1,7 @@
 """Multipart bodies: what a client means for a file is one, and what nobody knows is named.
 
-RFC 7578 asks for `filename` in each file's part. Clients that send `filename*` alone, or no file name at all, are heard
-too: what comes in a field of files is a file.
+RFC 7578 asks for `filename` in each file's part. Clients that send `filename*` alone, or no file name at all, are
+served too: what comes in a field of files is a file.
 """
 
 from collections.abc import Callable, Coroutine

@@ -50,7 +50,7 @@ class LocalRates:
 
 
 class TenantRates:
-    """Refuses what exceeds `requests_per_s` on average or `burst` at once; 0 a second is no limit, and asks nobody."""
+    """Refuses what exceeds `requests_per_s` on average or `burst` at once; 0 a second is no limit at all."""
 
     def __init__(self, redis: Redis, *, requests_per_s: float, burst: int):
         self._redis = redis

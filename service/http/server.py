@@ -34,7 +34,7 @@ class Server(uvicorn.Server):
         )
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to end; streams of events hear of it, for they would go on as long as their jobs."""
+        """Begin to end; streams of events are told to end too, for they would go on as long as their jobs."""
         self._context.is_draining = True
         super().handle_exit(sig, frame)
 

@@ -103,8 +103,8 @@ def test_a_body_that_stops_coming_ends_its_connection(address, context):
 def test_a_body_that_is_whole_may_wait_for_its_answer(address, context, monkeypatch):
     decode = context.pipeline.decoder._decode
     monkeypatch.setattr(context.pipeline.decoder, "_decode", lambda *clip: time.sleep(0.6) or decode(*clip))
-    question = {"files": [("audio", ("a.wav", tone(440)))], "data": {"labels": ["dog", "cat"]}}
-    assert httpx2.post(f"{address}/classify", timeout=20, **question).status_code == 200
+    clip_form = {"files": [("audio", ("a.wav", tone(440)))], "data": {"labels": ["dog", "cat"]}}
+    assert httpx2.post(f"{address}/classify", timeout=20, **clip_form).status_code == 200
 
 
 def test_text_in_a_form_is_bounded(client):

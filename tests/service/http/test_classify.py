@@ -98,11 +98,11 @@ def test_a_model_that_hangs_refuses_whom_it_did_not_begin(client, context, monke
 
     monkeypatch.setattr(context.pipeline.engine, "_encode", hang)
     monkeypatch.setattr(context.pipeline.classifier, "queue_timeout_s", 0.3)
-    question = {"files": [("audio", ("a.wav", tone(440)))], "data": {"labels": ["dog", "cat"]}}
+    clip_form = {"files": [("audio", ("a.wav", tone(440)))], "data": {"labels": ["dog", "cat"]}}
     with ThreadPoolExecutor(1) as caller:
-        begun = caller.submit(client.post, "/classify", **question)
+        begun = caller.submit(client.post, "/classify", **clip_form)
         assert entered.wait(10)
-        late = client.post("/classify", **question)
+        late = client.post("/classify", **clip_form)
         assert (late.status_code, late.json()["code"]) == (503, "queue_timeout")
         assert not begun.done()
         assert context.pipeline.engine.queue.num_windows() == 0

@@ -34,8 +34,8 @@ def settings(redis_process, tmp_path):
 
 def test_classification_goes_on_and_readiness_tells(redis_process, address, publish):
     publish("animals", ["dog", "cat"])
-    question = {"files": [("audio", ("a.wav", tone(440)))], "data": {"adapter": "animals"}}
-    assert httpx2.post(f"{address}/classify", timeout=20, **question).status_code == 200
+    clip_form = {"files": [("audio", ("a.wav", tone(440)))], "data": {"adapter": "animals"}}
+    assert httpx2.post(f"{address}/classify", timeout=20, **clip_form).status_code == 200
     assert httpx2.get(f"{address}/readyz", timeout=20).status_code == 200
     redis, _ = redis_process
     redis.send_signal(signal.SIGSTOP)
@@ -44,7 +44,7 @@ def test_classification_goes_on_and_readiness_tells(redis_process, address, publ
         scrapes = [callers.submit(timed, f"{address}/metrics") for _ in range(NUM_CALLERS)]
         wait(probes + scrapes, 0.2)  # all are under way
         started_at = time.monotonic()
-        answer = httpx2.post(f"{address}/classify", timeout=20, **question)
+        answer = httpx2.post(f"{address}/classify", timeout=20, **clip_form)
         assert (answer.status_code, time.monotonic() - started_at < PROMPT_S) == (200, True)
         for probe in probes:
             answer, elapsed_s = probe.result()

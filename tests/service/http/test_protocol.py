@@ -36,7 +36,7 @@ class Classify {
 """
 
 
-def question(*, seconds=1.0):
+def classify_body(*, seconds=1.0):
     audio = field("audio", tone(440, duration_s=seconds), more='; filename="a.wav"')
     return form(audio, field("labels", '["dog", "rain"]'))
 
@@ -55,7 +55,7 @@ def test_an_offer_is_passed_over(shared_address, upgrade):
 @pytest.mark.parametrize("seconds", [0.5, 30.0])
 @pytest.mark.parametrize("step", [None, 1000])
 def test_a_body_behind_an_offer_arrives_whole(shared_address, seconds, step):
-    content_type, body = question(seconds=seconds)
+    content_type, body = classify_body(seconds=seconds)
     request = head(content_type, b"Content-Length: %d" % len(body)) + OFFER + b"\r\n" + body
     step = step and len(request) // step + 1
     parts = [request[start:][:step] for start in range(0, len(request), step)] if step else [request]
@@ -65,7 +65,7 @@ def test_a_body_behind_an_offer_arrives_whole(shared_address, seconds, step):
 
 
 def test_a_body_in_chunks_behind_an_offer_arrives_whole(shared_address):
-    content_type, body = question()
+    content_type, body = classify_body()
     pieces = [body[start:][:7777] for start in range(0, len(body), 7777)]
     chunks = [b"%x\r\n%s\r\n" % (len(piece), piece) for piece in [*pieces, b""]]
     (answer,) = exchange(shared_address, head(content_type, b"Transfer-Encoding: chunked") + OFFER + b"\r\n", *chunks)
@@ -79,7 +79,7 @@ def test_requests_behind_an_offer_are_answered_in_their_order(shared_address):
 
 
 def test_a_client_that_waits_for_100_is_told_to_go_on(shared_address):
-    content_type, body = question()
+    content_type, body = classify_body()
     lines = b"Expect: 100-continue", b"Content-Length: %d" % len(body)
     answers = exchange(shared_address, head(content_type, *lines) + OFFER + b"\r\n", body, num_answers=2)
     assert [answer.status for answer in answers] == [100, 200]
@@ -114,7 +114,7 @@ def test_curl_with_http2(shared_address, tmp_path):
 @pytest.mark.skipif(not shutil.which("javac"), reason="there is no JDK")
 def test_javas_client(shared_address, tmp_path):
     (tmp_path / "Classify.java").write_text(JAVA)
-    (tmp_path / "body").write_bytes(question()[1])
+    (tmp_path / "body").write_bytes(classify_body()[1])
     line = ["java", "-XX:TieredStopAtLevel=1", f"{tmp_path}/Classify.java", shared_address, f"{tmp_path}/body"]
     answer = subprocess.run(line, capture_output=True, text=True, timeout=120)
     assert [row.split()[:2] for row in answer.stdout.splitlines()] == [["HTTP_1_1", "200"]] * 2, answer

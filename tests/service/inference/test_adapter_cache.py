@@ -120,6 +120,8 @@ def test_the_pause_grows_to_a_minute_at_most(cache, monkeypatch):
 
 
 def test_only_so_many_broken_files_are_remembered(cache, monkeypatch):
+    now = 1000.0
+    monkeypatch.setattr(adapter_cache.time, "monotonic", lambda: now)
     monkeypatch.setattr(adapter_cache, "MAX_FAILURES", 3)
     load = Loads(error=AdapterInvalid("broken"))
 
@@ -129,9 +131,13 @@ def test_only_so_many_broken_files_are_remembered(cache, monkeypatch):
             asyncio.run(use(cache, key, load))
         return load.count - before
 
-    assert [attempt(key) for key in "abcd"] == [1, 1, 1, 1]
-    assert [attempt(key) for key in "bcd"] == [0, 0, 0]
-    assert attempt("a") == 1  # forgotten, as the oldest
+    assert [attempt(key) for key in "abc"] == [1, 1, 1]
+    now += 1.1
+    assert attempt("a") == 1
+    now -= 1.0  # so that the others would still have to wait
+    assert attempt("d") == 1
+    assert [attempt(key) for key in "acd"] == [0, 0, 0]
+    assert attempt("b") == 1  # forgotten, as the one that failed least lately
 
 
 def test_a_passing_fault_is_not_remembered(cache):
