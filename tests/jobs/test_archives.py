@@ -224,3 +224,11 @@ def test_a_name_may_be_as_long_as_a_file_system_s():
     assert len(read(zip_of([(f"{'n' * MAX_NAME_CHARS}/1.wav", b"a")]))) == 1
     with pytest.raises(ArchiveInvalid, match=f"longer than {MAX_NAME_CHARS} characters"):
         read(zip_of([(f"{'n' * (MAX_NAME_CHARS + 1)}/1.wav", b"a")]))
+
+
+def test_an_archive_may_have_as_many_entries_as_the_limit_says():
+    limits = UploadLimits(max_archive_members=3)
+    entries = [(f"dog/{number}.wav", b"a") for number in range(4)]
+    assert len(read(zip_of(entries[:3]), limits)) == 3
+    with pytest.raises(UploadTooLarge, match="max_archive_members"):
+        read(zip_of(entries), limits)

@@ -56,6 +56,10 @@ def test_too_few_clips_for_a_threshold_is_said():
     }
 
 
+def test_twenty_clips_are_enough_for_a_threshold():
+    assert evaluation.fit_threshold(np.full((20, 2), 0.5))["threshold"] == 0.5
+
+
 @pytest.mark.parametrize(
     ("counts", "num_folds"), [([4, 4, 4], 3), ([2, 9], 2), ([1, 5, 5], 3), ([1, 1], 0), ([16] * 10, 3)]
 )
