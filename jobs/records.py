@@ -39,7 +39,10 @@ NO_PROGRESS = {"phase": "queued", "epoch": 0, "epochs": 0, "loss": None, "accura
 
 @dataclass(frozen=True)
 class JobRecord:
-    """One adaptation job; `public()` is what the tenant sees, the rest is for us."""
+    """One adaptation job; `public()` is what the tenant sees, the rest is for us.
+
+    As many and as flat as the fields of the Redis hash that holds them, which other releases read too.
+    """
 
     id: str
     tenant: str = ""

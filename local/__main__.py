@@ -67,7 +67,7 @@ class Stack:
     def __init__(self, settings: ServiceSettings, sockets: list[socket.socket]):
         self._settings = settings
         self._sockets = sockets
-        strange = unknown(os.environ, ())  # of which this process has warned for all of them
+        strange = unknown(os.environ, ServiceSettings.model_fields)  # of which this process has warned for all of them
         self._environment = {name: value for name, value in os.environ.items() if name not in strange}
         self._processes: dict[str, subprocess.Popen] = {}
         self._guard: Guard | None = None

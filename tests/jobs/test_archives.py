@@ -12,9 +12,9 @@ import zlib
 
 import pytest
 
-from jobs.archives import members
+from jobs.archives import MAX_NAME_CHARS, members
 from jobs.errors import ArchiveInvalid, UploadTooLarge
-from jobs.limits import UploadLimits
+from jobs.limits import MIB, UploadLimits
 from tests.jobs.archives import ARCHIVES, tar_of, zip_of, zip_of_raw_names
 
 LIMITS = UploadLimits()
@@ -197,3 +197,38 @@ def test_what_unfolds_without_end_is_cut_off(kind):
         for member in members(archive, LIMITS):
             for chunk in member.chunks:
                 assert len(chunk) <= 2**18
+
+
+def test_a_directory_of_a_zip_that_is_too_large_is_not_read(monkeypatch):
+    archive = zip_of([(f"dog/{'n' * 200}{number}.wav", b"") for number in range(40)])
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *_, **__: pytest.fail("the directory is read"))
+    with pytest.raises(UploadTooLarge, match="max_archive_members"):
+        read(archive, UploadLimits(max_archive_members=1))
+
+
+def test_a_small_archive_is_let_off_the_ratio():
+    limits = UploadLimits(max_archive_ratio=2)
+    assert len(read(zip_of([("dog/1.wav", bytes(4 * MIB))]), limits)) == 1
+    with pytest.raises(UploadTooLarge, match="max_archive_ratio"):
+        read(zip_of([("dog/1.wav", bytes(4 * MIB + 1))]), limits)
+
+
+def test_an_archive_may_unfold_to_its_clips_and_sixteen_mebibytes_of_headers():
+    limits = UploadLimits(max_upload_bytes=MIB)
+    assert len(read(tar_of([("dog/1.wav", bytes(16 * MIB))], "w"), limits)) == 1
+    with pytest.raises(UploadTooLarge, match="max_upload_bytes"):
+        read(tar_of([("dog/1.wav", bytes(17 * MIB + 1))], "w"), limits)
+
+
+def test_a_name_may_be_as_long_as_a_file_system_s():
+    assert len(read(zip_of([(f"{'n' * MAX_NAME_CHARS}/1.wav", b"a")]))) == 1
+    with pytest.raises(ArchiveInvalid, match=f"longer than {MAX_NAME_CHARS} characters"):
+        read(zip_of([(f"{'n' * (MAX_NAME_CHARS + 1)}/1.wav", b"a")]))
+
+
+def test_an_archive_may_have_as_many_entries_as_the_limit_says():
+    limits = UploadLimits(max_archive_members=3)
+    entries = [(f"dog/{number}.wav", b"a") for number in range(4)]
+    assert len(read(zip_of(entries[:3]), limits)) == 3
+    with pytest.raises(UploadTooLarge, match="max_archive_members"):
+        read(zip_of(entries), limits)

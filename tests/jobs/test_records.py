@@ -1,6 +1,7 @@
 import json
 import threading
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from redis.exceptions import ResponseError
@@ -37,7 +38,8 @@ def test_the_public_record_has_the_documented_fields(records):
     times = ["created_at", "started_at", "ended_at"]
     findings = ["left_out", "num_left_out", "warnings", "num_warnings"]
     assert list(public) == ["id", "state", "progress", "adapter", "error", *times, *findings]
-    assert list(public["progress"]) == ["phase", "epoch", "epochs", "loss", "accuracy", "eta_s"]
+    waiting = {"phase": "queued", "epoch": 0, "epochs": 0, "loss": None, "accuracy": None, "eta_s": None}
+    assert public["progress"] == waiting and list(public["progress"]) == list(waiting)
     json.dumps(public)
 
 
@@ -121,6 +123,22 @@ def test_only_ended_jobs_expire(records, redis):
     assert 0 < redis.ttl(records.record_key(ID)) <= 100
     assert 0 < redis.ttl(records.events_key(ID)) <= 100
     assert records.live_ids() == [] and records.live_of("t") == []
+
+
+def test_lists_are_newest_first_across_seconds(records):
+    times = ["2026-01-01T00:00:01.900000Z", "2026-01-01T00:00:02.100000Z", "2026-01-01T00:01:00.000000Z"]
+    for number, created_at in enumerate(times):
+        create(records, id=f"{number:032x}", created_at=created_at)
+    assert [record.created_at for record in records.list("t")[0]] == times[::-1]
+
+
+def test_the_index_lets_go_of_what_has_long_expired(records, redis):
+    now = datetime.now(UTC)
+    ages_s = [0, 150, 250]  # records are kept for 100
+    for number, age_s in reversed(list(enumerate(ages_s))):
+        created_at = (now - timedelta(seconds=age_s)).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        create(records, id=f"{number:032x}", created_at=created_at)
+    assert redis.zcard(records.index_key("t")) == 2
 
 
 def test_unfinished_jobs_are_counted_by_state(records, redis):

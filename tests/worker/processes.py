@@ -11,7 +11,13 @@ from jobs.queue import JobQueue
 from jobs.records import JobRecord
 from worker.settings import WorkerSettings
 
-QUICK = {"HEARTBEAT_S": 0.3, "HEARTBEAT_TTL_S": 2, "MAINTENANCE_INTERVAL_S": 1, "CANCEL_GRACE_S": 1.5}
+QUICK = {
+    "HEARTBEAT_S": 0.3,
+    "HEARTBEAT_TTL_S": 2,
+    "MAINTENANCE_INTERVAL_S": 1,
+    "CANCEL_GRACE_S": 1.5,
+    "SHUTDOWN_GRACE_S": 1,
+}
 
 
 def start_worker(settings: WorkerSettings, module: str = "tests.worker.stand_in_worker", **overrides: Any):

@@ -27,7 +27,7 @@ def test_messages_arrive_in_order_and_whole(ends):
 def test_waiting_ends_in_time(ends):
     begin = time.monotonic()
     assert ends[0].receive(timeout_s=0.1) is None
-    assert time.monotonic() - begin < 2
+    assert time.monotonic() - begin >= 0.1
 
 
 def test_the_other_sides_end_is_noticed(ends):

@@ -15,6 +15,8 @@ from jobs.findings import ClipWarning, Findings, LeftOut
 from jobs.queue import JobQueue
 from local import private_redis
 from tests.worker.processes import is_alive, start_worker, trainer_of, wait_for_end, wait_for_epoch, wait_until
+from worker.settings import WorkerSettings
+from worker.training_worker import EXIT_AFTER_S
 
 
 def published(store, record, version=1):
@@ -57,11 +59,12 @@ def test_the_report_names_what_was_left_out(workers, submit, queue, store):
 
 
 def test_the_next_job_starts_at_once(workers, submit, queue):
-    workers()
+    # Whoever only looked for jobs between two maintenances would take a minute.
+    worker = workers(MAINTENANCE_INTERVAL_S=60)
+    trainer = trainer_of(worker)
     wait_for_end(queue, submit())
-    begin = time.monotonic()
     wait_for_epoch(queue, submit(epochs=30, epoch_s=0.05), 1)
-    assert time.monotonic() - begin < 1
+    assert trainer_of(worker) == trainer
 
 
 @pytest.mark.parametrize(
@@ -124,7 +127,7 @@ def test_another_worker_takes_over_from_a_killed_one(workers, submit, queue, sto
     wait_for_epoch(queue, record, 5)
     trainer = trainer_of(first)
     first.kill()
-    wait_until(lambda: not is_alive(trainer), 2)
+    wait_until(lambda: not is_alive(trainer))
     workers()
     end = wait_for_end(queue, record)
     assert (end.state, end.attempts) == ("succeeded", 2)
@@ -161,32 +164,33 @@ def test_a_job_whose_workers_die_fails_after_two_retries(workers, submit, queue)
 @pytest.mark.parametrize("behaviour", ["", "deaf"])
 def test_a_stopped_worker_gives_its_job_back(workers, submit, queue, store, behaviour):
     first = workers()
-    record = submit(epochs=80, epoch_s=0.1, behaviour=behaviour)
+    record = submit(epochs=40, epoch_s=0.1, behaviour=behaviour)
     wait_for_epoch(queue, record, 3)
     trainer = trainer_of(first)
-    begin = time.monotonic()
     first.send_signal(signal.SIGTERM)
-    assert first.wait(timeout=5) == 0
-    assert time.monotonic() - begin < 5
+    # By itself: one that takes longer than EXIT_AFTER_S ends with status 1.
+    assert first.wait(timeout=20) == 0
     assert not is_alive(trainer)
     waiting = queue.records.find(record.id)
     assert (waiting.state, waiting.attempts, waiting.progress["phase"]) == ("queued", 0, "train_text")
     workers()
     end = wait_for_end(queue, record)
     assert (end.state, end.attempts) == ("succeeded", 1)
-    assert published(store, record)["sum"] == sum(epoch**2 for epoch in range(81))
+    assert published(store, record)["sum"] == sum(epoch**2 for epoch in range(41))
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_worker_stops_at_once(workers, queue, signum):
-    worker = workers()
+    worker = workers(MAINTENANCE_INTERVAL_S=60)
     trainer = trainer_of(worker)
-    begin = time.monotonic()
     worker.send_signal(signum)
-    assert worker.wait(timeout=5) == 0
-    assert time.monotonic() - begin < 2
+    assert worker.wait(timeout=20) == 0
     assert not is_alive(trainer)
     assert queue.workers() == []
+
+
+def test_a_worker_that_is_stopped_is_gone_within_five_seconds():
+    assert WorkerSettings.model_fields["shutdown_grace_s"].default < EXIT_AFTER_S < 5
 
 
 def test_tenants_take_turns(workers, submit, queue):
@@ -209,7 +213,8 @@ def test_two_workers_train_two_tenants_at_once(workers, submit, queue):
 
 def test_a_long_job_stays_with_its_worker(workers, submit, queue):
     workers(2)
-    end = wait_for_end(queue, submit(epochs=60, epoch_s=0.1))
+    # Longer than a heartbeat lives, and two maintenances.
+    end = wait_for_end(queue, submit(epochs=45, epoch_s=0.1))
     assert (end.state, end.attempts) == ("succeeded", 1)
 
 
@@ -218,7 +223,8 @@ def test_an_attempt_that_was_replaced_publishes_nothing(workers, submit, queue, 
     record = submit(epochs=40, epoch_s=0.1)
     wait_for_epoch(queue, record, 2)
     queue.records.update(record.id, attempts=2)
-    time.sleep(5)
+    # The next job tells when this attempt is over.
+    assert wait_for_end(queue, submit(tenant="another")).state == "succeeded"
     assert (queue.records.find(record.id).state, store.names("t")) == ("running", ([], None))
     assert worker.poll() is None
 
@@ -381,8 +387,8 @@ def test_a_worker_stops_in_time_without_redis(settings, tmp_path_factory):
         server.terminate()
         server.wait()
         worker.terminate()
-        worker.wait(timeout=5.5)
-        wait_until(lambda: not is_alive(trainer), 1)
+        assert worker.wait(timeout=20) == 1
+        wait_until(lambda: not is_alive(trainer))
     finally:
         worker.kill()
         worker.communicate()

@@ -56,6 +56,10 @@ def test_too_few_clips_for_a_threshold_is_said():
     }
 
 
+def test_twenty_clips_are_enough_for_a_threshold():
+    assert evaluation.fit_threshold(np.full((20, 2), 0.5))["threshold"] == 0.5
+
+
 @pytest.mark.parametrize(
     ("counts", "num_folds"), [([4, 4, 4], 3), ([2, 9], 2), ([1, 5, 5], 3), ([1, 1], 0), ([16] * 10, 3)]
 )
@@ -67,3 +71,21 @@ def test_folds_hold_out_each_clip_once_and_leave_every_class_something(counts, n
     assert sorted(held) == [clip for clip in range(len(classes)) if counts[classes[clip]] > 1 and folds]
     for fold in folds:
         assert set(classes[np.setdiff1d(np.arange(len(classes)), fold)]) == set(range(len(counts)))
+
+
+def test_smoothing_spreads_its_share_of_each_target_over_all_classes(held_out):
+    truth, logits = held_out
+    targets = 0.9 * np.eye(3)[truth] + 0.1 / 3
+    expected = -(targets * np.log(evaluation.softmax(logits))).sum(1).mean()
+    assert evaluation.negative_log_likelihood(truth, logits, smoothing=0.1) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_class_without_a_held_out_clip_counts_in_no_mean():
+    report = evaluation.summarise(np.array([0, 0]), np.array([[1.0, 0.0], [1.0, 0.0]]), ["a", "b"])
+    assert report["macro_f1"] == 1.0 and report["per_class"]["b"]["num_clips"] == 0
+    assert evaluation.summarise(np.array([], int), np.zeros((0, 2)), ["a", "b"])["macro_f1"] == 0.0
+
+
+def test_folds_are_of_one_size_although_classes_do_not_divide():
+    folds = evaluation.stratified_folds(np.repeat(np.arange(6), 4), max_folds=3, seed=0)
+    assert [len(fold) for fold in folds] == [8, 8, 8]
