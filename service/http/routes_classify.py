@@ -7,8 +7,9 @@ import structlog
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 
+from aspl.templates import check_template
 from service.context import ServiceContext, Tenant
-from service.http.forms import ClassifyBody, bounded_labels, check_num_files, check_template, split_labels
+from service.http.forms import ClassifyBody, bounded_labels, check_num_files, split_labels
 from service.http.multipart import FormRoute
 from service.http.problems import CLIENT_LEFT_STATUS, ServiceError, responses
 from service.http.schemas import Classification
@@ -40,7 +41,7 @@ async def classify(request: Request, form: ClassifyBody, tenant: Tenant, context
         files=[NamedFile(file.filename or f"audio-{number}", file.file) for number, file in enumerate(form.audio, 1)],
         adapter=form.adapter,
         labels=bounded_labels(labels, context.settings),
-        template=check_template(form.template, context.settings),
+        template=check_template(form.template, max_chars=context.settings.max_template_chars),
         top_k=form.top_k,
         wants_windows=form.windows,
     )

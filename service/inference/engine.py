@@ -15,8 +15,8 @@ import numpy as np
 import structlog
 import torch
 
-from aspl import FrozenClap
-from aspl.inference import encode_windows, pool, score
+from aspl import AudioFeatures, FrozenClap
+from aspl.inference import hear_windows, reads_stages, score
 from service.http.problems import ServiceError
 from service.inference.tenant_queue import TenantQueue
 from service.inference.ticket import Rows, Scored, Ticket
@@ -102,12 +102,12 @@ class Engine:
         started_at = time.monotonic()
         encoded = each_or_error(rows, self._encode)
         complete = []
-        for row, embeddings in zip(rows, encoded, strict=True):
-            if isinstance(embeddings, Exception):
-                self._refuse(row.ticket, embeddings)
+        for row, features in zip(rows, encoded, strict=True):
+            if isinstance(features, Exception):
+                self._refuse(row.ticket, features)
                 continue
-            row.ticket.embeddings.append(embeddings)
-            if sum(len(part) for part in row.ticket.embeddings) == row.ticket.num_windows:
+            row.ticket.features.append(features)
+            if sum(len(part) for part in row.ticket.features) == row.ticket.num_windows:
                 complete.append(row.ticket)
         scored = each_or_error(complete, self._score)
         has_failed = any(isinstance(result, Exception) for result in (*encoded, *scored))
@@ -120,23 +120,24 @@ class Engine:
         self._metrics.batch_windows.observe(sum(row.count for row in rows))
         self._metrics.batch_s.observe(time.monotonic() - started_at)
 
-    def _encode(self, rows: Sequence[Rows]) -> list[torch.Tensor]:
+    def _encode(self, rows: Sequence[Rows]) -> list[AudioFeatures]:
         windows = torch.cat([torch.as_tensor(row.windows) for row in rows])  # [R, 480000]
         prompts = [row.ticket.adapter.prompts for row in rows for _ in range(row.count)]
-        embeddings = encode_windows(self.clap, windows, prompts)  # [R, D]
-        assert len(embeddings) == len(windows)
-        return list(embeddings.split([row.count for row in rows]))
+        stages = any(reads_stages(row.ticket.adapter) for row in rows)
+        features = hear_windows(self.clap, windows, prompts, stages=stages)
+        assert len(features) == len(windows)
+        return list(features.split([row.count for row in rows]))
 
     def _score(self, tickets: Sequence[Ticket]) -> list[list[np.ndarray]]:
         """For each clip the scores of the whole, then those of its windows where they are wanted."""
-        embeddings, adapters, counts = [], [], []
+        features, adapters, counts = [], [], []
         for ticket in tickets:
-            windows = torch.cat(ticket.embeddings)  # [W, D]
-            parts = [pool(windows)[None], *([windows] if ticket.wants_windows else [])]
-            embeddings += parts
+            windows = AudioFeatures.cat(ticket.features)  # W rows
+            parts = [windows.pool(), *([windows] if ticket.wants_windows else [])]
+            features += parts
             counts.append(sum(len(part) for part in parts))
             adapters += [ticket.adapter] * counts[-1]
-        scores = iter(score(self.clap, torch.cat(embeddings), adapters))
+        scores = iter(score(self.clap, AudioFeatures.cat(features), adapters))
         return [[next(scores) for _ in range(count)] for count in counts]
 
     def _refuse(self, ticket: Ticket, error: Exception) -> None:
@@ -168,7 +169,7 @@ def measure_batch_windows(clap: FrozenClap, candidates: Sequence[int]) -> int:
     moment in which the machine had other work should decide nothing. After `MEASURE_LIMIT_S` no batch is begun: a busy
     machine should start late by seconds, not by a minute.
     """
-    encode_windows(clap, noise_windows(1), [None])
+    hear_windows(clap, noise_windows(1), [None])
     deadline = time.perf_counter() + MEASURE_LIMIT_S
     seconds = dict.fromkeys(candidates, math.inf)
     for count in [*candidates] * MEASURE_ROUNDS:
@@ -185,5 +186,5 @@ def measure_batch_windows(clap: FrozenClap, candidates: Sequence[int]) -> int:
 def _encode_s(clap: FrozenClap, count: int) -> float:
     windows = noise_windows(count)
     started_at = time.perf_counter()
-    encode_windows(clap, windows, [None] * count).cpu()
+    hear_windows(clap, windows, [None] * count).joint.cpu()
     return time.perf_counter() - started_at

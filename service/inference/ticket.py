@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from aspl import Adapter
+from aspl import Adapter, AudioFeatures
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Ticket:
     submitted_at: float = field(default_factory=time.monotonic)
     started_at: float | None = None
     num_taken: int = 0
-    embeddings: list[torch.Tensor] = field(default_factory=list)
+    features: list[AudioFeatures] = field(default_factory=list)
 
     @property
     def num_windows(self) -> int:

@@ -9,13 +9,16 @@ from aspl.errors import (
     AudioPromptInvalid,
     LabelsInvalid,
     OutOfMemory,
+    TemplateInvalid,
     TrainingCancelled,
     TrainingConfigInvalid,
     TrainingDataInvalid,
     TrainingDiverged,
 )
-from aspl.fitting.fit import PHASES
-from aspl.prompts.text import DEFAULT_TEMPLATE, METHODS, CoCoOp
+from aspl.methods import METHODS
+from aspl.progress import PHASES
+from aspl.prompts.text import CoCoOp
+from aspl.templates import SENTENCE
 
 QUICK = TrainingConfig(method="palm", audio_prompt="aspl_star", preset="paper", epochs=1, seed=3)
 
@@ -161,7 +164,7 @@ def test_the_time_left_does_not_count_what_an_earlier_process_did(clap, clips, t
         return head(self, log_mel, prompts)
 
     monkeypatch.setattr(type(clap), "audio_head", timed)
-    monkeypatch.setattr("aspl.fitting.fit.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("aspl.fitting.progress.time.monotonic", lambda: now[0])
     config, path, steps = replace(QUICK, epochs=4), tmp_path / "fit.safetensors", []
     with pytest.raises(TrainingCancelled):
         settings = {"checkpoint": path, "on_progress": steps.append}
@@ -276,7 +279,7 @@ def test_the_paper_preset_keeps_its_audio_prompt_and_claims_no_doubt(clap, clips
     assert adapter.report["audio_prompt"]["reason"] == ""
 
 
-@pytest.mark.parametrize(("method", "template"), [("zero_shot", DEFAULT_TEMPLATE), ("palm", "{}"), ("coop", None)])
+@pytest.mark.parametrize(("method", "template"), [("zero_shot", SENTENCE), ("palm", "{}"), ("coop", None)])
 def test_the_template_that_was_used_is_kept(clap, clips, method, template):
     assert fit(clap, *clips, config=TrainingConfig(method=method, audio_prompt="none", epochs=1)).template == template
 
@@ -320,7 +323,7 @@ def test_a_step_that_flies_apart_is_said(clap, clips, monkeypatch):
         ({"epochs": 0}, TrainingConfigInvalid),
         ({"learning_rate": float("nan")}, TrainingConfigInvalid),
         ({"batch_size": 0}, TrainingConfigInvalid),
-        ({"template": "no place"}, TrainingConfigInvalid),
+        ({"template": "no place"}, TemplateInvalid),
         ({"audio_prompt": "loud"}, AudioPromptInvalid),
     ],
 )

@@ -5,7 +5,7 @@ from typing import get_args
 import httpx2
 import pytest
 
-from aspl.fitting.fit import PHASES
+from aspl.progress import PHASES
 from service.http.schemas import Phase
 from tests.service.sounds import tone
 
