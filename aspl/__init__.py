@@ -5,20 +5,33 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aspl.adapter import Adapter
+    from aspl.features import AudioFeatures
     from aspl.fitting.config import TrainingConfig
-    from aspl.fitting.fit import Progress, fit
+    from aspl.fitting.fit import fit
     from aspl.inference import classify
     from aspl.model.clap import FrozenClap
+    from aspl.progress import Progress
     from aspl.prompts.audio import AudioPrompts
     from aspl.sound.clip import decode
 
-__all__ = ["Adapter", "AudioPrompts", "FrozenClap", "Progress", "TrainingConfig", "classify", "decode", "fit"]
+__all__ = [
+    "Adapter",
+    "AudioFeatures",
+    "AudioPrompts",
+    "FrozenClap",
+    "Progress",
+    "TrainingConfig",
+    "classify",
+    "decode",
+    "fit",
+]
 
 _MODULES = {
     "Adapter": "adapter",
+    "AudioFeatures": "features",
     "AudioPrompts": "prompts.audio",
     "FrozenClap": "model.clap",
-    "Progress": "fitting.fit",
+    "Progress": "progress",
     "TrainingConfig": "fitting.config",
     "classify": "inference",
     "decode": "sound.clip",

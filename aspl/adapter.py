@@ -12,32 +12,18 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from aspl.errors import AdapterInvalid, AdapterMismatch, AsplError
+from aspl.features import AudioFeatures
+from aspl.heads.head import Head
+from aspl.methods import METHODS
 from aspl.model.clap import FrozenClap
-from aspl.prompts.audio import Affine, AudioPrompts, parse_kind
-from aspl.prompts.text import (
-    DEFAULT_TEMPLATE,
-    METHODS,
-    NUM_CONTEXT_TOKENS,
-    CoCoOp,
-    check_labels,
-    make_text_prompt,
-    meta_net_width,
-)
+from aspl.prompts.audio import Affine, AudioPrompts
+from aspl.prompts.kinds import parse_kind
+from aspl.templates import SENTENCE
 
 FORMAT = "earshot-adapter"
 FORMAT_VERSION = 1
 MAX_HEADER_BYTES = 16 * 2**20
 MAX_MAGNITUDE = 1e6  # of any number that is trained; the largest seen are hundreds, and products of more overflow
-
-
-@dataclass(frozen=True)
-class StaticHead:
-    """The class features `[K, D]` of unit norm that a trained static text prompt amounts to."""
-
-    class_features: Tensor
-
-    def cosines(self, audio: Tensor) -> Tensor:
-        return audio @ self.class_features.T
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,22 +50,22 @@ class AdapterInfo:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Adapter(AdapterInfo):
-    """A tenant's classifier: its facts, a text head, and audio prompts or None where there are none."""
+    """A tenant's classifier: its facts, a head, and audio prompts or None where there are none."""
 
-    head: StaticHead | CoCoOp
+    head: Head
     prompts: AudioPrompts | None = None
 
     @classmethod
-    def zero_shot(cls, clap: FrozenClap, labels: Sequence[str], template: str = DEFAULT_TEMPLATE) -> Self:
+    def zero_shot(cls, clap: FrozenClap, labels: Sequence[str], template: str = SENTENCE) -> Self:
         """Return the untrained classifier of these labels: the text embedding of each in `template`.
 
         Raises:
-            LabelsInvalid, TrainingConfigInvalid: labels or template that cannot be used.
+            LabelsInvalid, TemplateInvalid: labels or template that cannot be used.
         """
-        head = StaticHead(make_text_prompt("zero_shot", clap, labels, template=template).class_features())
+        method = METHODS["zero_shot"]
         return cls(
-            head=head,
-            method="zero_shot",
+            head=method.head_type.of(method.untrained(clap, labels, template=template)),
+            method=method.name,
             audio_prompt="none",
             labels=tuple(labels),
             template=template,
@@ -104,16 +90,13 @@ class Adapter(AdapterInfo):
         """The bytes that the adapter's tensors hold in memory."""
         return sum(tensor.numel() * tensor.element_size() for tensor in self.tensors().values())
 
-    def logits(self, embeddings: Tensor) -> Tensor:
-        """Return calibrated logits `[B, K]` of audio embeddings `[B, D]` heard under this adapter's audio prompts."""
-        return self.head.cosines(embeddings) * (self.logit_scale / self.temperature)
+    def logits(self, features: AudioFeatures) -> Tensor:
+        """Return calibrated logits `[B, K]` of features heard under this adapter's audio prompts."""
+        return self.head.logits(features) * (self.logit_scale / self.temperature)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what inference needs, by the names in the file."""
-        if isinstance(self.head, StaticHead):
-            tensors = {"class_features": self.head.class_features}
-        else:
-            tensors = {name: tensor.detach() for name, tensor in self.head.named_parameters()}
+        tensors = dict(self.head.tensors())
         for stage, affine in (self.prompts or AudioPrompts()).stages().items():
             tensors |= {f"{stage}.gamma": affine.gamma, f"{stage}.beta": affine.beta}
         return tensors
@@ -142,20 +125,14 @@ class Adapter(AdapterInfo):
             tensors = load_tensors(data)
         except Exception as error:  # the safetensors reader raises its own kind for each fault
             raise AdapterInvalid(f"the adapter's tensors cannot be read: {error}") from error
-        shapes = _expected_shapes(info, clap)
-        if tensors.keys() != shapes.keys():
-            odd = sorted(tensors.keys() ^ shapes.keys())
-            raise AdapterInvalid(f"the adapter's tensors should be {sorted(shapes)}; {odd} are missing or unknown")
-        for name, tensor in tensors.items():
-            if tensor.dtype != torch.float32 or tuple(tensor.shape) != shapes[name]:
-                found = f"{tensor.dtype} {tuple(tensor.shape)}"
-                raise AdapterInvalid(f"{name} should be float32 {shapes[name]} on this model, not {found}")
-            if not (tensor.abs() <= MAX_MAGNITUDE).all():  # nor NaN
-                raise AdapterInvalid(f"{name} holds numbers beyond {MAX_MAGNITUDE:g}, or none")
+        head_type = METHODS[info.method].head_type
+        shapes = head_type.shapes(len(info.labels), clap) | _prompt_shapes(info, clap)
+        _check_tensors(tensors, shapes)
         tensors = {name: tensor.to(clap.device) for name, tensor in tensors.items()}
         stages = parse_kind(info.audio_prompt)
         prompts = AudioPrompts(**{s: Affine(tensors.pop(f"{s}.gamma"), tensors.pop(f"{s}.beta")) for s in stages})
-        return cls(**vars(info), head=_head(info, tensors, clap), prompts=prompts if stages else None)
+        head = head_type.load(tensors, info.labels, clap)
+        return cls(**vars(info), head=head, prompts=prompts if stages else None)
 
     @staticmethod
     def read_header(data: bytes) -> dict[str, Any]:
@@ -196,7 +173,7 @@ def _check_facts(facts: dict[str, Any]) -> None:
 
     shots, threshold = facts["shots"], facts["threshold"]
     checks = {
-        "method": facts["method"] in METHODS,
+        "method": isinstance(facts["method"], str) and facts["method"] in METHODS,
         "audio_prompt": isinstance(facts["audio_prompt"], str),
         "labels": isinstance(facts["labels"], list) and all(isinstance(label, str) for label in facts["labels"]),
         "template": facts["template"] is None or isinstance(facts["template"], str),
@@ -216,37 +193,23 @@ def _check_facts(facts: dict[str, Any]) -> None:
         raise AdapterInvalid(f"{wrong[0]} in the adapter's header cannot be {str(facts[wrong[0]])[:80]!r}")
     try:
         parse_kind(facts["audio_prompt"])
-        check_labels(facts["labels"], facts["method"])
+        METHODS[facts["method"]].check_labels(facts["labels"])
     except AsplError as error:
         raise AdapterInvalid(f"the adapter's header is wrong: {error}") from error
 
 
-def _expected_shapes(info: AdapterInfo, clap: FrozenClap) -> dict[str, tuple[int, ...]]:
-    if info.method == "cocoop":
-        hidden = meta_net_width(clap)
-        shapes: dict[str, tuple[int, ...]] = {
-            "context": (NUM_CONTEXT_TOKENS, clap.text_width),
-            "meta_net.0.weight": (hidden, clap.joint_width),
-            "meta_net.0.bias": (hidden,),
-            "meta_net.2.weight": (clap.text_width, hidden),
-            "meta_net.2.bias": (clap.text_width,),
-        }
-    else:
-        shapes = {"class_features": (len(info.labels), clap.joint_width)}
-    for stage in parse_kind(info.audio_prompt):
-        shapes |= {f"{stage}.{name}": (clap.stage_widths[stage],) for name in ("gamma", "beta")}
-    return shapes
+def _prompt_shapes(info: AdapterInfo, clap: FrozenClap) -> dict[str, tuple[int, ...]]:
+    stages = parse_kind(info.audio_prompt)
+    return {f"{stage}.{part}": (clap.stage_widths[stage],) for stage in stages for part in ("gamma", "beta")}
 
 
-def _head(info: AdapterInfo, tensors: dict[str, Tensor], clap: FrozenClap) -> StaticHead | CoCoOp:
-    if info.method != "cocoop":
-        features = tensors["class_features"]
-        if not torch.allclose(features.norm(dim=1), torch.ones(len(features), device=features.device), atol=1e-3):
-            raise AdapterInvalid("class_features are not of unit norm")
-        return StaticHead(features)
-    try:
-        head = CoCoOp(clap, info.labels, torch.Generator())
-    except AsplError as error:
-        raise AdapterInvalid(f"the adapter's labels do not fit this model: {error}") from error
-    head.load_state_dict(tensors)
-    return head.requires_grad_(False)
+def _check_tensors(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    if tensors.keys() != shapes.keys():
+        odd = sorted(tensors.keys() ^ shapes.keys())
+        raise AdapterInvalid(f"the adapter's tensors should be {sorted(shapes)}; {odd} are missing or unknown")
+    for name, tensor in tensors.items():
+        if tensor.dtype != torch.float32 or tuple(tensor.shape) != shapes[name]:
+            found = f"{tensor.dtype} {tuple(tensor.shape)}"
+            raise AdapterInvalid(f"{name} should be float32 {shapes[name]} on this model, not {found}")
+        if not (tensor.abs() <= MAX_MAGNITUDE).all():  # nor NaN
+            raise AdapterInvalid(f"{name} holds numbers beyond {MAX_MAGNITUDE:g}, or none")

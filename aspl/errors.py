@@ -59,6 +59,16 @@ class LabelsInvalid(AsplError):
         self.limit = limit
 
 
+class TemplateInvalid(AsplError):
+    """The text around a label has no place for it, or is too long: `limit` as in LabelsInvalid."""
+
+    code = "invalid_request"  # as the first release answers
+
+    def __init__(self, detail: str, *, limit: tuple[str, int] | None = None) -> None:
+        super().__init__(detail)
+        self.limit = limit
+
+
 class AudioPromptInvalid(AsplError):
     """An audio prompt of an unknown kind."""
 

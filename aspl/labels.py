@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from aspl.errors import LabelsInvalid
 
 MAX_LABEL_CHARS = 200
+MAX_LABELS = 1000
 # No spelling is longer than this many times its composed form, and composing takes the square of a run of accents.
 LONGEST_SPELLING = 4
 # U+200C and U+200D: spelling in Persian, Hindi and many emoji, though `str.isprintable` refuses them.
@@ -44,6 +45,13 @@ def check_label(label: str) -> None:
     # Among what is not printable are half characters, which JSON can write and UTF-8 cannot.
     if odd := next((character for character in label if not _is_usable(character)), None):
         raise LabelsInvalid(f"the label {label!r} holds U+{ord(odd):04X}, which cannot be printed: leave it out")
+
+
+def check_label_list(labels: Sequence[str]) -> None:
+    """Raise LabelsInvalid where a label cannot be used or comes twice."""
+    for label in labels:
+        check_label(label)
+    check_distinct(labels)
 
 
 def check_distinct(labels: Sequence[str]) -> None:

@@ -16,11 +16,13 @@ import torch
 from transformers import ClapConfig, ClapModel
 
 from aspl import Adapter, AudioPrompts, FrozenClap
-from aspl.fitting.config import TrainingConfig, recipe_for
-from aspl.fitting.learner import Learner
+from aspl.features import AudioFeatures
+from aspl.fitting.config import TrainingConfig
+from aspl.fitting.learner import Learner, LearnerInputs
+from aspl.fitting.recipe import recipe_for
+from aspl.methods import METHODS
 from aspl.prompts.audio import Affine
 from aspl.prompts.audio_parameters import AudioParameters
-from aspl.prompts.text import make_text_prompt
 from benchmarks.figures import Figure, report, show
 from benchmarks.machine import describe_machine
 from tests.small_clap import write_small_clap
@@ -93,16 +95,12 @@ def palm_training(clap: FrozenClap) -> Figure:
     """Time 100 epochs of PALM on embeddings that are at hand."""
     recipe = recipe_for(TrainingConfig(audio_prompt="none"))
     embeddings = torch.nn.functional.normalize(torch.randn(NUM_CLIPS, clap.joint_width), dim=-1).to(clap.device)
+    classes = torch.arange(NUM_CLIPS, device=clap.device) % len(LABELS)
     learner = Learner(
-        make_text_prompt("palm", clap, LABELS),
+        METHODS["palm"].untrained(clap, LABELS),
         None,
         recipe,
-        None,
-        classes=torch.arange(NUM_CLIPS, device=clap.device) % len(LABELS),
-        clips=np.arange(NUM_CLIPS),
-        embeddings=embeddings,
-        prompts=AudioPrompts(),
-        logit_scale=clap.logit_scale,
+        LearnerInputs(None, classes, np.arange(NUM_CLIPS), clap.logit_scale, AudioFeatures(embeddings)),
         num_epochs=NUM_EPOCHS,
         seed=0,
         tick=lambda: None,
@@ -115,7 +113,7 @@ def adapter_memory(clap: FrozenClap) -> list[Figure]:
         affine.gamma.nbytes + affine.beta.nbytes
         for affine in AudioPrompts.identity(clap, "aspl_star").stages().values()
     )
-    cocoop = sum(parameter.nbytes for parameter in make_text_prompt("cocoop", clap, LABELS).parameters())
+    cocoop = sum(parameter.nbytes for parameter in METHODS["cocoop"].untrained(clap, LABELS).parameters())
     return [
         Figure("memory of a static adapter of 10 labels", static / 1024, "KiB", 64),
         Figure("memory of a CoCoOp adapter of 10 labels", cocoop / 1024, "KiB", 256),

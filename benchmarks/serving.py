@@ -20,7 +20,7 @@ import torch
 
 from adapters_store import open_store
 from aspl import Adapter, FrozenClap
-from aspl.inference import encode_windows
+from aspl.inference import hear_windows
 from aspl.sound.clip import decode, windows
 from benchmarks.crowd import NUM_CLIENTS, Client, Request, ask_all
 from benchmarks.figures import Figure, report
@@ -60,7 +60,7 @@ def in_process_clips_per_s(clap: FrozenClap, clips: Sequence[bytes], batch_windo
         for number, cut in enumerate(decoded, 1):
             batch.append(torch.as_tensor(cut))
             if len(batch) == batch_windows or number == len(clips):
-                encode_windows(clap, torch.cat(batch), [None] * sum(len(part) for part in batch))
+                hear_windows(clap, torch.cat(batch), [None] * sum(len(part) for part in batch))
                 batch.clear()
     return len(clips) / (time.perf_counter() - started_at)
 

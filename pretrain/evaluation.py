@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from aspl import Adapter, FrozenClap, TrainingConfig, fit
+from aspl import Adapter, AudioFeatures, FrozenClap, TrainingConfig, fit
 from aspl.inference import score
 from aspl.sound.clip import decode, windows
 
@@ -129,5 +129,5 @@ def _over_folds(
 
 
 def _answers(clap: FrozenClap, recordings: Recordings, adapter: Adapter, rows: np.ndarray) -> np.ndarray:
-    scores = score(clap, recordings.embeddings[torch.from_numpy(rows)], [adapter] * len(rows))
+    scores = score(clap, AudioFeatures(recordings.embeddings[torch.from_numpy(rows)]), [adapter] * len(rows))
     return np.array([adapter.labels[int(each.argmax())] for each in scores])

@@ -3,31 +3,20 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from transformers.utils.logging import disable_progress_bar
 
-from aspl import Adapter, FrozenClap, TrainingConfig, fit
+from aspl import Adapter, FrozenClap, Progress, TrainingConfig, fit
 from aspl.errors import AsplError, TrainingCancelled
 from aspl.sound.clip import decode
 from jobs.errors import TrainingFailed, TrainingStopped
 from jobs.settings import Settings
 
 DECODE_THREADS = 4
-
-
-class Progress(Protocol):
-    """How far a training is; aspl's own type looks like this."""
-
-    phase: str
-    epoch: int
-    epochs: int
-    loss: float | None
-    accuracy: float | None
-    eta_s: float | None
 
 
 class ClapTrainer:
@@ -68,8 +57,7 @@ class ClapTrainer:
         Raises TrainingFailed, and TrainingStopped where `should_cancel` said so.
         """
         with _translated():
-            names = [field.name for field in fields(TrainingConfig)]
-            config = TrainingConfig(**{name: training[name] for name in names if training.get(name) is not None})
+            config = TrainingConfig.from_options(training)
             with ThreadPoolExecutor(DECODE_THREADS) as threads:
                 waveforms = list(threads.map(self._waveform, [path for path, _ in clips]))
             adapter = fit(

@@ -11,12 +11,14 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Protocol
 
 import structlog
 
 from adapters_store.errors import StoreError
+from aspl import Progress
 from jobs import logging
 from jobs.errors import JobsError, TrainingFailed, TrainingStopped
 from jobs.manifest import adapter_manifest
@@ -36,7 +38,7 @@ class AdapterTrainer(Protocol):
         clips: list[tuple[Path, str]],
         training: dict[str, Any],
         *,
-        on_progress: Callable[[Any], None],
+        on_progress: Callable[[Progress], None],
         should_cancel: Callable[[], bool],
         checkpoint: Path,
         findings: dict[str, Any],
@@ -101,9 +103,8 @@ class TrainerServer:
         ref = publish(store, tenant, name, data, manifest, self.settings.publish_timeout_s)
         return {"event": "published", "version": ref.version}
 
-    def _report(self, progress: Any) -> None:
-        names = ("phase", "epoch", "epochs", "loss", "accuracy", "eta_s")
-        values = {name: _jsonable(getattr(progress, name)) for name in names}
+    def _report(self, progress: Progress) -> None:
+        values = {field.name: _jsonable(getattr(progress, field.name)) for field in fields(Progress)}
         self.channel.send({"event": "progress", "progress": values})
 
     def _wait_for_leave(self) -> None:

@@ -3,29 +3,32 @@
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from aspl.fitting.config import TrainingConfig
+from aspl.fitting.plan import Plan
+from aspl.fitting.records import LearnerState, Trial, TrialResult
 from aspl.model.clap import FrozenClap
+from aspl.prompts.audio import Affine, AudioPrompts
 
-# A run is one learner's work, such as `joint/2`: the candidate and the fold that it leaves out.
-Runs = dict[str, dict[str, Tensor]]
+RELEASE = "0.2"  # raised whenever the same clips and settings may come to other numbers, or are kept in another form
 
+Record = TrialResult | LearnerState
 log = logging.getLogger(__name__)
 
 
-def fit_key(clap: FrozenClap, waveforms: Sequence[np.ndarray], labels: Sequence[str], config: TrainingConfig) -> str:
+def fit_key(clap: FrozenClap, waveforms: Sequence[np.ndarray], labels: Sequence[str], plan: Plan) -> str:
     """Return the digest of everything that a fit's result depends on."""
-    lengths = [len(waveform) for waveform in waveforms]
-    settings = json.dumps([clap.fingerprint, str(clap.dtype), list(labels), lengths, asdict(config)])
+    model, lengths = [clap.fingerprint, str(clap.dtype)], [len(waveform) for waveform in waveforms]
+    settings = json.dumps([RELEASE, model, asdict(plan.config), asdict(plan.recipe), list(labels), lengths])
     digest = sha256(settings.encode())
     for waveform in waveforms:
         digest.update(np.ascontiguousarray(waveform, np.float32).tobytes())
@@ -33,36 +36,73 @@ def fit_key(clap: FrozenClap, waveforms: Sequence[np.ndarray], labels: Sequence[
 
 
 class TrainingCheckpoint:
-    """The finished runs of a fit and the state of the run under way; a file of another fit counts as none."""
+    """The results of a fit's trials and the state of the one under way; a file of another fit counts as none."""
 
     def __init__(self, path: Path, key: str) -> None:
         self.path, self.key = path, key
 
-    def load(self) -> Runs:
-        """Return what was saved last, by run; empty where there is no usable file."""
-        runs: Runs = {}
+    def load(self) -> dict[Trial, Record]:
+        """Return what was saved last; empty where there is no usable file."""
         try:
             with safe_open(self.path, framework="pt") as file:
-                if (file.metadata() or {}).get("key") != self.key:
+                metadata = file.metadata() or {}
+                if metadata.get("key") != self.key:
                     return {}
-                for name in file.keys():  # noqa: SIM118 - not a mapping
-                    run, entry = name.split("|", 1)
-                    runs.setdefault(run, {})[entry] = file.get_tensor(name)
+                return dict(_read(entry, file.get_tensor) for entry in json.loads(metadata["trials"]))
         except Exception:  # none yet, cut short or foreign: the fit starts anew, which is always right
             return {}
-        return runs
 
-    def save(self, runs: Runs) -> None:
+    def save(self, records: Mapping[Trial, Record]) -> None:
         """Replace the file in one step, so that a process killed here leaves the last epoch's.
 
         Where that fails, for want of disk space as a rule, the fit goes on without: it can still end well.
         """
-        tensors = {
-            f"{run}|{name}": value.contiguous() for run, entries in runs.items() for name, value in entries.items()
-        }
+        tensors: dict[str, Tensor] = {}
+        trials = []
+        for trial, record in records.items():
+            facts, parts = _parts(record)
+            names = {}
+            for path, tensor in parts.items():
+                names[str(len(tensors))] = path
+                tensors[str(len(tensors))] = tensor.contiguous()
+            trials.append({**asdict(trial), **facts, "tensors": names})
         temporary = self.path.with_suffix(".partial")
         try:
-            save_file(tensors, temporary, metadata={"key": self.key})
+            save_file(tensors, temporary, metadata={"key": self.key, "trials": json.dumps(trials)})
             os.replace(temporary, self.path)
         except (OSError, SafetensorError) as error:
             log.warning("the training's checkpoint cannot be saved: %s", error)
+
+
+def _parts(record: Record) -> tuple[dict[str, Any], dict[tuple[str | int, ...], Tensor]]:
+    """Return what JSON keeps of a record, and its tensors by the fields that they are in."""
+    parts: dict[tuple[str | int, ...], Tensor] = {}
+    if isinstance(record, TrialResult):
+        parts |= {("parameters", name): value for name, value in record.parameters.items()}
+        for stage, affine in record.prompts.stages().items():
+            parts |= {("prompts", stage, "gamma"): affine.gamma, ("prompts", stage, "beta"): affine.beta}
+        if record.held_out is not None:
+            parts["held_out",] = record.held_out
+        return {"is_done": True}, parts
+    parts |= {("text", name): value for name, value in record.text.items()}
+    parts |= {("audio", name): value for name, value in record.audio.items()}
+    for index, entries in record.optimizer.items():
+        parts |= {("optimizer", index, name): value for name, value in entries.items()}
+    return {"is_done": False, "next_epoch": record.next_epoch}, parts
+
+
+def _read(entry: Mapping[str, Any], tensor_named: Any) -> tuple[Trial, Record]:
+    """Return a trial and its record from what `save` wrote of them."""
+    trial = Trial(entry["candidate"], entry["fold"])
+    fields: dict[str, Any] = {}
+    for name, path in entry["tensors"].items():
+        *parents, last = path
+        place = fields
+        for parent in parents:
+            place = place.setdefault(parent, {})
+        place[last] = tensor_named(name)
+    if entry["is_done"]:
+        prompts = AudioPrompts(**{stage: Affine(**parts) for stage, parts in fields.get("prompts", {}).items()})
+        return trial, TrialResult(fields.get("parameters", {}), prompts, fields.get("held_out"))
+    parts = (fields.get(part, {}) for part in ("text", "audio", "optimizer"))
+    return trial, LearnerState(entry["next_epoch"], *parts)

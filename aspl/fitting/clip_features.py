@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aspl.inference import pool
+from aspl.features import AudioFeatures
 from aspl.model.clap import FrozenClap
 from aspl.prompts.audio import AudioPrompts
 from aspl.sound.clip import windows
@@ -23,6 +23,7 @@ class ClipFeatures:
 
     Attributes:
         log_mels: float32 `[R, 1, T, M]` in dB, on the CPU.
+        bare: the features of all clips under no audio prompt, once `keep_bare` was asked for them.
         micro_batch: the most windows in one pass with gradients; halved when the device runs out of memory.
     """
 
@@ -37,7 +38,11 @@ class ClipFeatures:
             rows.append(clap.log_mel(torch.from_numpy(cut[places])).cpu())
             self._starts.append(self._starts[-1] + len(places))
         self.log_mels = torch.cat(rows)
+        self.bare: AudioFeatures | None = None
         self._tokens: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self._starts) - 1
 
     def windows_of(self, clip: int) -> range:
         return range(self._starts[clip], self._starts[clip + 1])
@@ -52,15 +57,19 @@ class ClipFeatures:
         return self.clap.project_audio(self.clap.audio_tail(tokens, prompts))
 
     @torch.no_grad()
-    def embed(self, clips: Sequence[int], prompts: AudioPrompts, *, tick: Callable[[], None]) -> Tensor:
-        """Return embeddings `[len(clips), D]`, each the normalised mean over the clip's windows."""
+    def hear(self, clips: Sequence[int], prompts: AudioPrompts, *, tick: Callable[[], None]) -> AudioFeatures:
+        """Return the features of clips under `prompts`, each pooled over its windows."""
         counts = [len(self.windows_of(clip)) for clip in clips]
         rows = [row for clip in clips for row in self.windows_of(clip)]
         parts = []
         for start in range(0, len(rows), self.micro_batch):
             tick()
-            parts.append(self.encode(rows[start : start + self.micro_batch], prompts))
-        return torch.stack([pool(part) for part in torch.cat(parts).split(counts)])
+            parts.append(AudioFeatures(self.encode(rows[start : start + self.micro_batch], prompts)))
+        return AudioFeatures.cat([windows.pool() for windows in AudioFeatures.cat(parts).split(counts)])
+
+    def keep_bare(self, *, tick: Callable[[], None]) -> None:
+        """Hear all clips under no audio prompt, and keep that."""
+        self.bare = self.hear(range(len(self)), AudioPrompts(), tick=tick)
 
     @torch.no_grad()
     def keep_tokens(self, *, tick: Callable[[], None]) -> None:

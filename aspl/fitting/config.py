@@ -1,133 +1,121 @@
-"""What a fit is asked to do, and the recipe that each preset makes of it."""
+"""What a fit is asked to do. Every training option is declared here once; knows nothing of torch.
 
-from dataclasses import dataclass, replace
-from typing import Literal
+The form of `POST /adapt`, its documentation and the job's message are made from `OPTIONS`.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
 
 from aspl.errors import TrainingConfigInvalid
-from aspl.prompts.audio import parse_kind
-from aspl.prompts.text import METHODS, fill_template
+from aspl.methods import DEFAULT_METHOD, METHODS
+from aspl.prompts.kinds import parse_kind
+from aspl.templates import check_template
 
 PRESETS = ("fast", "paper")
+MAX_EPOCHS = 1000
+MAX_LEARNING_RATE = 10
+MAX_BATCH_SIZE = 1024
+
+
+@dataclass(frozen=True)
+class Option:
+    """One training option, as whoever asks for it sees it.
+
+    Attributes:
+        type: of its value; None is a value too where it is the default.
+        lowest, above, highest: the range of a number; `above` itself is outside of it.
+        choices: what a text may be; empty where it may be more.
+    """
+
+    type: type
+    description: str
+    lowest: float | None = None
+    above: float | None = None
+    highest: float | None = None
+    choices: tuple[str, ...] = ()
+
+    def allows(self, value: Any) -> bool:
+        """Say whether a value other than None may be asked for."""
+        if self.type is str:
+            return isinstance(value, str) and (not self.choices or value in self.choices)
+        least = -math.inf if self.lowest is None else self.lowest
+        most = math.inf if self.highest is None else self.highest
+        return least <= value <= most and (self.above is None or value > self.above)
+
+    @property
+    def range(self) -> str:
+        """What a value must be, as a sentence goes on after the option's name."""
+        if self.choices:
+            return f"one of {', '.join(self.choices)}"
+        if self.above is not None:
+            return f"above {self.above:g} and at most {self.highest:g}"
+        return "text" if self.lowest is None else f"{self.lowest} to {self.highest}"
+
+
+def _option(default: Any, kind: type, description: str, **limits: Any) -> Any:
+    return field(default=default, metadata={"option": Option(kind, description, **limits)})
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """The settings of a fit. None takes the preset's value.
+    """The settings of a fit; `OPTIONS` describes them. None takes the preset's value.
 
     Attributes:
-        method: `palm`, `coop`, `cocoop` or `zero_shot` (which trains no text prompt).
-        audio_prompt: `aspl_star`, `aspl`, `none`, or stages joined by `+`.
-        preset: `fast`, or `paper` for the recipe of arXiv 2606.15751 with its code's faults mended.
-        epochs: passes over the clips, 1 to 1000: those of the joint phase where there is an audio prompt.
-        learning_rate: of the text prompt, and in `paper` of the audio prompt too.
-        batch_size: clips in a step, 1 to 1024.
-        template: for zero-shot and PALM, the text around a class name.
         cache_embeddings: keep the embeddings of clips under no audio prompt; the result is the same without, later.
 
     Raises:
-        TrainingConfigInvalid, AudioPromptInvalid: a value outside of its range.
+        TrainingConfigInvalid, AudioPromptInvalid, TemplateInvalid: a value outside of its range.
     """
 
-    method: str = "palm"
-    audio_prompt: str = "aspl_star"
-    preset: str = "fast"
-    epochs: int | None = None
-    learning_rate: float | None = None
-    batch_size: int | None = None
-    seed: int = 0
-    template: str | None = None
+    method: str = _option(DEFAULT_METHOD, str, "What the labels are taught with.", choices=tuple(METHODS))
+    template: str | None = _option(None, str, "The sentence around each label, with one `{}`.")
+    audio_prompt: str = _option(
+        "aspl_star", str, "`aspl_star`, `aspl`, `none`, or stages joined by `+`, as `spectral+structural`."
+    )
+    preset: str = _option(
+        "fast", str, "`fast`, or `paper` for the recipe of arXiv 2606.15751, its code's faults mended.", choices=PRESETS
+    )
+    epochs: int | None = _option(
+        None,
+        int,
+        "Passes over the clips: of text and audio prompt together, or of the text prompt where there is no audio "
+        "prompt. Without one, the preset's.",
+        lowest=1,
+        highest=MAX_EPOCHS,
+    )
+    learning_rate: float | None = _option(
+        None,
+        float,
+        "Of the text prompt, and in `paper` of the audio prompt too.",
+        above=0,
+        highest=MAX_LEARNING_RATE,
+    )
+    batch_size: int | None = _option(None, int, "Clips in a step.", lowest=1, highest=MAX_BATCH_SIZE)
+    seed: int = _option(0, int, "The same seed, clips and options give the same adapter.", lowest=0, highest=2**31 - 1)
     cache_embeddings: bool = True
 
     def __post_init__(self) -> None:
-        checks = {
-            f"method must be one of {', '.join(METHODS)}": self.method in METHODS,
-            f"preset must be one of {', '.join(PRESETS)}": self.preset in PRESETS,
-            "epochs must be 1 to 1000": self.epochs is None or 1 <= self.epochs <= 1000,
-            "learning_rate must be above 0 and at most 10": self.learning_rate is None or 0 < self.learning_rate <= 10,
-            "batch_size must be 1 to 1024": self.batch_size is None or 1 <= self.batch_size <= 1024,
-            "seed must be 0 to 2**31 - 1": 0 <= self.seed < 2**31,
-        }
-        if wrong := [sentence for sentence, holds in checks.items() if not holds]:
-            raise TrainingConfigInvalid(wrong[0])
+        for name, option in OPTIONS.items():
+            value = getattr(self, name)
+            if value is not None and not option.allows(value):
+                raise TrainingConfigInvalid(f"{name} must be {option.range}")
         parse_kind(self.audio_prompt)
         if self.template is not None:
-            fill_template(self.template, [])
+            check_template(self.template)
+
+    @classmethod
+    def from_options(cls, values: Mapping[str, Any]) -> Self:
+        """Return the config of the options in `values`; those that are None or no options are left out."""
+        return cls(**{name: values[name] for name in OPTIONS if values.get(name) is not None})
+
+    def options(self) -> dict[str, Any]:
+        """Return the options that are not None, as a job is told of them."""
+        values = {name: getattr(self, name) for name in OPTIONS}
+        return {name: value for name, value in values.items() if value is not None}
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How a fit is run, in numbers.
-
-    Attributes:
-        text_epochs: passes of the text prompt over cached embeddings, before the audio prompt joins.
-        joint_epochs: passes of both over the clips themselves.
-        spectral_units: what the spectral stage is trained in: dB as in the paper, or batch-norm units.
-        logit_scale: the scale of cosines; None takes the checkpoint's own.
-        clip_norm: the largest gradient norm of each prompt, apart from the others.
-        weight_decay: pull of the audio prompts to the identity, a step and learning rate, at 16 shots.
-        max_folds: of the validation.
-        chooses: whether an audio prompt must show on held-out clips that it does no harm.
-    """
-
-    optimizer: Literal["sgd", "adam"]
-    text_epochs: int
-    joint_epochs: int
-    text_rate: float
-    audio_rate: float
-    batch_size: int
-    spectral_units: Literal["db", "batch_norm"]
-    logit_scale: float | None
-    clip_norm: float
-    weight_decay: float
-    is_annealed: bool
-    max_folds: int
-    chooses: bool
-
-
-PAPER = Recipe(
-    optimizer="sgd",
-    text_epochs=0,
-    joint_epochs=100,
-    text_rate=0.01,
-    audio_rate=0.01,
-    batch_size=16,
-    spectral_units="db",
-    logit_scale=100.0,
-    clip_norm=1.0,
-    weight_decay=0.0,
-    is_annealed=False,
-    max_folds=3,
-    chooses=False,
-)
-FAST = Recipe(
-    optimizer="adam",
-    text_epochs=100,
-    joint_epochs=3,
-    text_rate=0.01,
-    audio_rate=0.02,
-    batch_size=16,
-    spectral_units="batch_norm",
-    logit_scale=None,
-    clip_norm=1.0,
-    weight_decay=0.5,
-    is_annealed=True,
-    max_folds=3,
-    chooses=True,
-)
-# CoOp and CoCoOp run the text encoder at every step; their context has few numbers and settles in a few passes.
-FAST_TEXT_EPOCHS = {"zero_shot": 0, "palm": 100, "coop": 20, "cocoop": 10}
-
-
-def recipe_for(config: TrainingConfig) -> Recipe:
-    """Return the preset's recipe with the config's own values in it."""
-    recipe = PAPER if config.preset == "paper" else replace(FAST, text_epochs=FAST_TEXT_EPOCHS[config.method])
-    if config.learning_rate is not None:
-        recipe = replace(recipe, text_rate=config.learning_rate)
-        if config.preset == "paper":
-            recipe = replace(recipe, audio_rate=config.learning_rate)
-    if config.batch_size is not None:
-        recipe = replace(recipe, batch_size=config.batch_size)
-    if parse_kind(config.audio_prompt):
-        return replace(recipe, joint_epochs=config.epochs or recipe.joint_epochs)
-    text_epochs = config.epochs or recipe.text_epochs or recipe.joint_epochs
-    return replace(recipe, text_epochs=0 if config.method == "zero_shot" else text_epochs, joint_epochs=0)
+OPTIONS: dict[str, Option] = {
+    field.name: field.metadata["option"] for field in fields(TrainingConfig) if "option" in field.metadata
+}

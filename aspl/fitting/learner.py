@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -10,10 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aspl.errors import OutOfMemory, TrainingDiverged
+from aspl.features import AudioFeatures
 from aspl.fitting.clip_features import ClipFeatures
-from aspl.fitting.config import Recipe
+from aspl.fitting.recipe import Recipe
+from aspl.fitting.records import LearnerState
 from aspl.prompts.audio import AudioPrompts
 from aspl.prompts.audio_parameters import AudioParameters
+from aspl.prompts.text import TextPrompt
 
 # B clips of a step, K classes, D joint width
 
@@ -27,39 +30,50 @@ class Epoch:
     accuracy: float
 
 
+@dataclass(frozen=True, eq=False)
+class LearnerInputs:
+    """The clips of one trial, and how they are heard.
+
+    Attributes:
+        clips: what encodes them; None where the text prompt trains on `cached` alone.
+        classes: `[n]`, the class of each clip.
+        members: `[m]`, the clips that are trained on.
+        logit_scale: of cosines.
+        cached: features of all n clips, which the text prompt trains on where there is no audio prompt; None has them
+            encoded again at every step, under `prompts`.
+    """
+
+    clips: ClipFeatures | None
+    classes: Tensor
+    members: np.ndarray
+    logit_scale: float
+    cached: AudioFeatures | None = None
+    prompts: AudioPrompts = field(default_factory=AudioPrompts)
+
+
 class Learner:
-    """Trains `text`, and `audio` where it is given, on `clips`; every epoch depends on its number and the seed alone.
+    """Trains `text`, and `audio` where it is given; every epoch depends on its number and the seed alone.
 
     Args:
-        features: what encodes the clips; None where the text prompt trains on `embeddings` alone.
-        embeddings: `[n, D]` of all clips, which the text prompt trains on where there is no audio prompt; None has
-            them encoded again at every step, under `prompts`.
-        classes: `[n]`, the class of each clip.
         tick: called before every micro-batch; what it raises ends the fit.
     """
 
     def __init__(
         self,
-        text: nn.Module,
+        text: TextPrompt,
         audio: AudioParameters | None,
         recipe: Recipe,
-        features: ClipFeatures | None,
+        inputs: LearnerInputs,
         *,
-        classes: Tensor,
-        clips: np.ndarray,
-        embeddings: Tensor | None,
-        prompts: AudioPrompts,
-        logit_scale: float,
         num_epochs: int,
         seed: int,
         tick: Callable[[], None],
     ) -> None:
-        self.text, self.audio, self.recipe, self.features = text, audio, recipe, features
-        self.classes, self.clips, self.embeddings, self.prompts = classes, clips, embeddings, prompts
-        self.logit_scale, self.num_epochs, self.seed, self.tick = logit_scale, num_epochs, seed, tick
+        self.text, self.audio, self.recipe, self.inputs = text, audio, recipe, inputs
+        self.num_epochs, self.seed, self.tick = num_epochs, seed, tick
         self.next_epoch = 0
-        self.encodes = audio is not None or embeddings is None
-        self.micro_batch = features.micro_batch if self.encodes else recipe.batch_size
+        self.encodes = audio is not None or inputs.cached is None
+        self.micro_batch = inputs.clips.micro_batch if self.encodes else recipe.batch_size
         self.groups = self._groups()
         if self.recipe.optimizer == "sgd":
             self.optimizer: torch.optim.Optimizer = torch.optim.SGD(self.groups, lr=recipe.text_rate, momentum=0.9)
@@ -72,7 +86,8 @@ class Learner:
         if text := list(self.text.parameters()):
             groups.append({"params": text, "peak": self.recipe.text_rate, "weight_decay": 0.0})
         if self.audio is not None:
-            shots = len(self.clips) / len(np.unique(self.classes.cpu()[self.clips]))
+            members = self.inputs.members
+            shots = len(members) / len(np.unique(self.inputs.classes.cpu()[members]))
             scarcity = max(1.0, 16 / shots) if self.recipe.chooses else 1.0
             for params in self.audio.groups():
                 rate = self.recipe.audio_rate / math.sqrt(scarcity)
@@ -87,7 +102,7 @@ class Learner:
 
     def _epoch(self) -> Epoch:
         generator = np.random.default_rng([self.seed, self.next_epoch])
-        order = generator.permutation(self.clips)
+        order = generator.permutation(self.inputs.members)
         steps = math.ceil(len(order) / self.recipe.batch_size)
         loss, hits = 0.0, 0
         for step in range(steps):
@@ -104,7 +119,7 @@ class Learner:
         """Draw a window a clip: in time all of a long clip's are heard, and no clip weighs more than another."""
         if self.audio is None:
             return []  # the text prompt trains on embeddings, which are of whole clips
-        return [int(generator.choice(self.features.windows_of(clip))) for clip in batch]
+        return [int(generator.choice(self.inputs.clips.windows_of(clip))) for clip in batch]
 
     def _anneal(self, progress: float) -> None:
         factor = 0.5 * (1 + math.cos(math.pi * progress)) if self.recipe.is_annealed else 1.0
@@ -122,7 +137,7 @@ class Learner:
                     raise OutOfMemory("the device cannot hold a single clip with its gradients") from error
                 self.micro_batch //= 2
                 if self.encodes:
-                    self.features.micro_batch = self.micro_batch  # for what is encoded later, too
+                    self.inputs.clips.micro_batch = self.micro_batch  # for what is encoded later, too
             torch.cuda.empty_cache()
         for group in self.groups:
             nn.utils.clip_grad_norm_(group["params"], self.recipe.clip_norm)
@@ -136,44 +151,44 @@ class Learner:
         for start in range(0, len(batch), self.micro_batch):
             self.tick()
             part = slice(start, start + self.micro_batch)
-            clips = torch.from_numpy(batch[part])
-            cosines = self.text.cosines(self._hear(clips, windows[part]))
-            truth = self.classes[clips]
-            loss = F.cross_entropy(cosines * self.logit_scale, truth, reduction="sum") / len(batch)
+            members = torch.from_numpy(batch[part])
+            cosines = self.text.cosines(self._hear(members, windows[part]))
+            truth = self.inputs.classes[members]
+            loss = F.cross_entropy(cosines * self.inputs.logit_scale, truth, reduction="sum") / len(batch)
             loss.backward()
             total += float(loss.detach())
             hits += int((cosines.detach().argmax(1) == truth).sum())
         return total, hits
 
-    def _hear(self, clips: Tensor, windows: list[int]) -> Tensor:
+    def _hear(self, members: Tensor, windows: list[int]) -> Tensor:
+        inputs = self.inputs
         if self.audio is not None:
-            return self.features.encode(windows, self.audio.prompts())
-        if self.embeddings is not None:
-            return self.embeddings[clips]
-        return self.features.embed(clips.tolist(), self.prompts, tick=self.tick)
+            return inputs.clips.encode(windows, self.audio.prompts())
+        if inputs.cached is not None:
+            return inputs.cached.joint[members]
+        return inputs.clips.hear(members.tolist(), inputs.prompts, tick=self.tick).joint
 
-    def state(self) -> dict[str, Tensor]:
+    def state(self) -> LearnerState:
         """Return everything that the next epoch depends on."""
-        state = {"next_epoch": torch.tensor(self.next_epoch)}
-        for part, module in self._modules().items():
-            state |= {f"{part}.{name}": value.detach() for name, value in module.named_parameters()}
-        for index, entries in self.optimizer.state_dict()["state"].items():
-            state |= {f"optimizer.{index}.{name}": torch.as_tensor(value) for name, value in entries.items()}
-        return {name: value.cpu().clone() for name, value in state.items()}
+        optimizer = {
+            index: {name: torch.as_tensor(value).cpu().clone() for name, value in entries.items()}
+            for index, entries in self.optimizer.state_dict()["state"].items()
+        }
+        return LearnerState(self.next_epoch, self.text.values(), values_of(self.audio), optimizer)
 
     @torch.no_grad()
-    def restore(self, state: dict[str, Tensor]) -> None:
+    def restore(self, state: LearnerState) -> None:
         """Go on from what `state` returned."""
-        self.next_epoch = int(state["next_epoch"])
-        for part, module in self._modules().items():
-            for name, parameter in module.named_parameters():
-                parameter.copy_(state[f"{part}.{name}"])
-        entries: dict[int, dict[str, Tensor]] = {}
-        for name, value in state.items():
-            if name.startswith("optimizer."):
-                _, index, entry = name.split(".")
-                entries.setdefault(int(index), {})[entry] = value
+        self.next_epoch = state.next_epoch
+        self.text.set_values(state.text)
+        if self.audio is not None:
+            for name, parameter in self.audio.named_parameters():
+                parameter.copy_(state.audio[name])
+        entries = {index: dict(values) for index, values in state.optimizer.items()}
         self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": entries})
 
-    def _modules(self) -> dict[str, nn.Module]:
-        return {"text": self.text} | ({} if self.audio is None else {"audio": self.audio})
+
+def values_of(audio: AudioParameters | None) -> dict[str, Tensor]:
+    """Return a copy of an audio prompt's parameters by name, on the CPU; empty where there is none."""
+    parameters = () if audio is None else audio.named_parameters()
+    return {name: value.detach().cpu().clone() for name, value in parameters}

@@ -9,13 +9,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aspl.errors import DeviceUnavailable, LabelsInvalid
+from aspl.features import AudioFeatures
 from aspl.model.checkpoints import Checkpoint, load_checkpoint
 from aspl.model.swin import PatchEmbedding, SwinStage
 from aspl.prompts.audio import AudioPrompts
 from aspl.sound.log_mel import FrontEnd, LogMel
 
 # B clips, N samples, T frames or tokens, M mel bins, C channels, E pooled width, D joint width, K texts, L text tokens,
-# d text width
+# d text width, F widths of the Swin stages, twice over
 
 
 class FrozenClap(nn.Module):
@@ -24,6 +25,7 @@ class FrozenClap(nn.Module):
     Attributes:
         name, licence, fingerprint: of the checkpoint.
         joint_width, pooled_width, text_width: D, E and d.
+        statistics_width: F.
         stage_widths: channels at the spectral, token and structural stage.
         logit_scale: the checkpoint's own scale of audio-to-text cosines.
         batch_norm_mean, batch_norm_std: `[M]` in dB, the running statistics that the spectral stage is trained in.
@@ -60,6 +62,7 @@ class FrozenClap(nn.Module):
         )
         self.patch_embedding = PatchEmbedding(encoder.patch_embed, self.swin[0].first_order)
         self.norm = encoder.norm
+        self.statistics_width: int = 2 * sum(config.patch_embeds_hidden_size * 2**i for i in range(len(self.swin)))
         self.audio_projection = model.audio_projection
 
     @classmethod
@@ -108,27 +111,56 @@ class FrozenClap(nn.Module):
         """Return embeddings, float32 `[B, D]` of unit norm, of log-mels `[B, 1, T, M]` in dB under `prompts`."""
         return self.project_audio(self.pool_audio(log_mel, prompts))
 
+    def hear(self, log_mel: Tensor, prompts: AudioPrompts | None = None, *, stages: bool = False) -> AudioFeatures:
+        """Return the features of log-mels `[B, 1, T, M]` in dB under `prompts`, from one pass.
+
+        Args:
+            stages: whether the statistics of the stages are wanted too.
+        """
+        if not stages:
+            return AudioFeatures(self.encode_audio(log_mel, prompts))
+        prompts, statistics = prompts or AudioPrompts(), []
+        pooled = self.audio_tail(self.audio_head(log_mel, prompts, statistics), prompts, statistics)
+        return AudioFeatures(self.project_audio(pooled), torch.cat(statistics, 1))
+
     def pool_audio(self, log_mel: Tensor, prompts: AudioPrompts | None = None) -> Tensor:
         """Return the mean over tokens before the projection, float32 `[B, E]`."""
         prompts = prompts or AudioPrompts()
         return self.audio_tail(self.audio_head(log_mel, prompts), prompts)
 
-    def audio_head(self, log_mel: Tensor, prompts: AudioPrompts) -> Tensor:
-        """Run everything before the structural prompt: `[B, 1, T, M]` dB -> tokens `[B, T / 4, 2C]` in window order."""
+    def audio_head(self, log_mel: Tensor, prompts: AudioPrompts, statistics: list[Tensor] | None = None) -> Tensor:
+        """Run everything before the structural prompt: `[B, 1, T, M]` dB -> tokens `[B, T / 4, 2C]` in window order.
+
+        Args:
+            statistics: takes the statistics of stage 1, `[B, 2C]`.
+        """
         x = log_mel if prompts.spectral is None else prompts.spectral(log_mel)
         x = self.batch_norm(x.transpose(1, 3)).transpose(1, 3)  # [B, 1, T, M], running statistics
         x = self._fold(x)  # [B, 1, 256, 256]
         x = self.patch_embedding(x.to(self.dtype))  # [B, T, C] in window order
         if prompts.token is not None:
             x = prompts.token(x)
-        return self.swin[0](x)
+        x = self.swin[0].run_blocks(x)
+        if statistics is not None:
+            statistics.append(token_statistics(x))
+        return self.swin[0].merge(x)
 
-    def audio_tail(self, tokens: Tensor, prompts: AudioPrompts) -> Tensor:
-        """Run the structural prompt and everything after it: tokens `[B, T / 4, 2C]` -> pooled `[B, E]`."""
+    def audio_tail(self, tokens: Tensor, prompts: AudioPrompts, statistics: list[Tensor] | None = None) -> Tensor:
+        """Run the structural prompt and everything after it: tokens `[B, T / 4, 2C]` -> pooled `[B, E]`.
+
+        Args:
+            statistics: takes the statistics of each later stage, those of the last one after the layer norm.
+        """
         x = tokens if prompts.structural is None else prompts.structural(tokens)
         for stage in self.swin[1:]:
-            x = stage(x)
-        return self.norm(x).float().mean(1)
+            x = stage.run_blocks(x)
+            if statistics is not None and stage is not self.swin[-1]:
+                statistics.append(token_statistics(x))
+            x = stage.merge(x)
+        x = self.norm(x)
+        if statistics is not None:
+            statistics.append(token_statistics(x))
+        return x.float().mean(1)
 
     def project_audio(self, pooled: Tensor) -> Tensor:
         """Return embeddings of unit norm, float32 `[B, D]`, of pooled features `[B, E]`."""
@@ -185,6 +217,12 @@ class FrozenClap(nn.Module):
         folds = side // x.shape[3]
         x = F.interpolate(x, (side * folds, x.shape[3]), mode="bicubic", align_corners=True)
         return x.reshape(len(x), folds, side, -1).transpose(2, 3).reshape(len(x), 1, side, side)
+
+
+def token_statistics(tokens: Tensor) -> Tensor:
+    """Return mean and deviation over tokens, float32 `[B, 2C]`, of tokens `[B, T, C]`."""
+    variance, mean = torch.var_mean(tokens.float(), dim=1, correction=0)
+    return torch.cat([mean, variance.sqrt()], 1)
 
 
 def _check_device(device: torch.device, dtype: torch.dtype) -> None:

@@ -148,12 +148,20 @@ class SwinStage(nn.Module):
             self.merging = PatchMerging(stage.downsample, resolution, order, window)
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.merge(self.run_blocks(x))
+
+    def run_blocks(self, x: Tensor) -> Tensor:
+        """Run the blocks alone, `[B, T, C]` -> `[B, T, C]` in the last block's order."""
         for index, (attention, mlp) in enumerate(self.blocks):
             gather = getattr(self, f"gather_{index}")
             if gather is not None:
                 x = x.index_select(1, gather)
             x = x + attention(x)
             x = x + mlp(x)
+        return x
+
+    def merge(self, x: Tensor) -> Tensor:
+        """Run the patch merging, where the stage has one."""
         return x if self.merging is None else self.merging(x)
 
 

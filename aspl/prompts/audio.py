@@ -5,7 +5,7 @@
     token        on the patch embedding's output, before stage 1           2 per channel
     structural   on the output of stage 1, before stage 2                  2 per channel
 
-A prompt is plain data: what is trained, and in which units, is `aspl.fitting.fit`'s business.
+A prompt is plain data: what is trained, and in which units, is `aspl.prompts.audio_parameters`' business.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,12 +15,9 @@ from typing import Protocol, Self
 import torch
 from torch import Tensor
 
-from aspl.errors import AudioPromptInvalid
+from aspl.prompts.kinds import KINDS, STAGES, parse_kind
 
 # B clips, C channels or mel bins of a stage
-
-STAGES = ("spectral", "token", "structural")
-KINDS = {"none": (), "aspl": ("spectral", "token"), "aspl_star": STAGES}
 
 
 class HasStageWidths(Protocol):
@@ -111,17 +108,8 @@ class AudioPrompts:
             }
         )
 
-
-def parse_kind(kind: str) -> tuple[str, ...]:
-    """Return the stages of `kind`: `none`, `aspl`, `aspl_star`, or stages joined by `+` such as `spectral+structural`.
-
-    Raises:
-        AudioPromptInvalid: anything else.
-    """
-    if kind in KINDS:
-        return KINDS[kind]
-    parts = kind.split("+")
-    if len(set(parts)) < len(parts) or not set(parts) <= set(STAGES):
-        known = ", ".join([*KINDS, *STAGES])
-        raise AudioPromptInvalid(f"no audio prompt {kind!r}: take one of {known}, or stages joined by +")
-    return tuple(stage for stage in STAGES if stage in parts)
+    def detach(self) -> Self:
+        """Return the same numbers without a gradient."""
+        return type(self)(
+            **{stage: Affine(affine.gamma.detach(), affine.beta.detach()) for stage, affine in self.stages().items()}
+        )

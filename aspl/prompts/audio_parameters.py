@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from aspl.model.clap import FrozenClap
-from aspl.prompts.audio import Affine, AudioPrompts, parse_kind
+from aspl.prompts.audio import Affine, AudioPrompts
+from aspl.prompts.kinds import parse_kind
 
 # M mel bins, C channels of a stage, F frames that sound
 

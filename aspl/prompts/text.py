@@ -4,29 +4,47 @@ A text prompt turns audio embeddings into cosines with its classes. A static one
 clip; once trained, those are all that is left of it. CoCoOp's depend on the clip.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from typing import Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aspl.errors import LabelsInvalid, TrainingConfigInvalid
-from aspl.labels import check_distinct, check_label
 from aspl.model.clap import FrozenClap
+from aspl.templates import fill_template
 
 # B clips, K classes, L text tokens, D joint width, d text width
 
-METHODS = ("zero_shot", "coop", "cocoop", "palm")
 NUM_CONTEXT_TOKENS = 16
 INITIAL_STD = 0.02
-MAX_LABELS = 1000
-MAX_COCOOP_LABELS = 50  # it runs the text encoder for every clip and label
-DEFAULT_TEMPLATE = "This is a sound of {}."
-BARE_NAME = "{}"
 
 
-class StaticPrompt(nn.Module):
+class TextPrompt(nn.Module):
+    """What is trained on the text side; `aspl.methods` names the kinds."""
+
+    @classmethod
+    def untrained(cls, clap: FrozenClap, labels: Sequence[str], *, template: str | None, seed: int) -> Self:
+        """Return the prompt that a fit starts from; `template` is None where the method has none."""
+        raise NotImplementedError
+
+    def cosines(self, audio: Tensor) -> Tensor:
+        """Return `[B, K]` of audio embeddings `[B, D]` of unit norm."""
+        raise NotImplementedError
+
+    def values(self) -> dict[str, Tensor]:
+        """Return a copy of the parameters by name, on the CPU."""
+        return {name: value.detach().cpu().clone() for name, value in self.named_parameters()}
+
+    @torch.no_grad()
+    def set_values(self, values: Mapping[str, Tensor]) -> None:
+        """Set the parameters to what `values` returned."""
+        for name, parameter in self.named_parameters():
+            parameter.copy_(values[name])
+
+
+class StaticPrompt(TextPrompt):
     """A text prompt whose class features are the same for every clip."""
 
     def class_features(self) -> Tensor:
@@ -41,10 +59,15 @@ class StaticPrompt(nn.Module):
 class ZeroShot(StaticPrompt):
     """Nothing trained: the text embedding of each class name in a template."""
 
-    def __init__(self, clap: FrozenClap, labels: Sequence[str], template: str = DEFAULT_TEMPLATE) -> None:
+    def __init__(self, clap: FrozenClap, labels: Sequence[str], template: str) -> None:
         super().__init__()
         with torch.no_grad():
             self.register_buffer("features", clap.encode_text(fill_template(template, labels)))
+
+    @classmethod
+    def untrained(cls, clap: FrozenClap, labels: Sequence[str], *, template: str | None, seed: int) -> Self:
+        """Return the prompt; there is nothing that a seed could decide."""
+        return cls(clap, labels, template)
 
     def class_features(self) -> Tensor:
         """Return the unit text features `[K, D]`."""
@@ -66,6 +89,11 @@ class Palm(StaticPrompt):
         z = torch.stack([torch.randn(features.shape[1], generator=generator) for generator in generators])
         self.z = nn.Parameter((z * INITIAL_STD).to(features.device))
         self.l = nn.Parameter(torch.cat([torch.rand(1, generator=g) for g in generators]).to(features.device))
+
+    @classmethod
+    def untrained(cls, clap: FrozenClap, labels: Sequence[str], *, template: str | None, seed: int) -> Self:
+        """Return the prompt; z and l are drawn by `seed` and label."""
+        return cls(clap, labels, template, seed)
 
     def class_features(self) -> Tensor:
         """Return the unit class features `[K, D]` under the current z and l."""
@@ -104,13 +132,18 @@ class CoOp(StaticPrompt):
         self.slots = ContextSlots(clap, labels)
         self.context = nn.Parameter(initial_context(clap, generator))
 
+    @classmethod
+    def untrained(cls, clap: FrozenClap, labels: Sequence[str], *, template: str | None, seed: int) -> Self:
+        """Return the prompt; its context is drawn by `seed`."""
+        return cls(clap, labels, torch.Generator().manual_seed(seed))
+
     def class_features(self) -> Tensor:
         """Return the unit class features `[K, D]` under the current context: K text passes."""
         clap = self.clap[0]
         return clap.encode_token_embeddings(self.slots.fill(clap, self.context.unsqueeze(0))[0], self.slots.mask)
 
 
-class CoCoOp(nn.Module):
+class CoCoOp(TextPrompt):
     """CoCoOp: CoOp's context, moved for each clip by a small net on the clip's embedding."""
 
     def __init__(self, clap: FrozenClap, labels: Sequence[str], generator: torch.Generator) -> None:
@@ -127,6 +160,11 @@ class CoCoOp(nn.Module):
                 start = torch.rand(parameter.shape, generator=generator) * 2 - 1
                 parameter.data.copy_(start * linear.in_features**-0.5)
 
+    @classmethod
+    def untrained(cls, clap: FrozenClap, labels: Sequence[str], *, template: str | None, seed: int) -> Self:
+        """Return the prompt; context and net are drawn by `seed`."""
+        return cls(clap, labels, torch.Generator().manual_seed(seed))
+
     def cosines(self, audio: Tensor) -> Tensor:
         """Return `[B, K]` at the cost of B x K text passes."""
         shift = self.meta_net(audio).unsqueeze(1)  # [B, 1, d]
@@ -135,32 +173,6 @@ class CoCoOp(nn.Module):
         mask = self.slots.mask.repeat(num_clips, 1)
         features = self.clap[0].encode_token_embeddings(embeddings.flatten(0, 1), mask)
         return torch.einsum("bd,bkd->bk", audio, features.view(num_clips, num_classes, -1))
-
-
-def make_text_prompt(
-    method: str, clap: FrozenClap, labels: Sequence[str], *, template: str | None = None, seed: int = 0
-) -> ZeroShot | CoOp | CoCoOp | Palm:
-    """Return the untrained text prompt of `method`, on the model's device.
-
-    Args:
-        template: for zero-shot and PALM, the text around a class name; see `default_template`.
-
-    Raises:
-        LabelsInvalid: see `check_labels`.
-    """
-    check_labels(labels, method)
-    template = template or default_template(method)
-    if method == "zero_shot":
-        return ZeroShot(clap, labels, template)
-    if method == "palm":
-        return Palm(clap, labels, template, seed)
-    generator = torch.Generator().manual_seed(seed)
-    return (CoOp if method == "coop" else CoCoOp)(clap, labels, generator)
-
-
-def default_template(method: str) -> str | None:
-    """Return the text around a class name where none is given: a sentence, or the bare name; None for learnt text."""
-    return {"zero_shot": DEFAULT_TEMPLATE, "palm": BARE_NAME}.get(method)
 
 
 def _seed_of(label: str, seed: int) -> int:
@@ -175,31 +187,3 @@ def meta_net_width(clap: FrozenClap) -> int:
 def initial_context(clap: FrozenClap, generator: torch.Generator) -> Tensor:
     context = torch.randn(NUM_CONTEXT_TOKENS, clap.text_width, generator=generator) * INITIAL_STD
     return context.to(clap.device)
-
-
-def check_labels(labels: Sequence[str], method: str) -> None:
-    """Refuse label lists that no text prompt can be made of.
-
-    Raises:
-        LabelsInvalid: fewer than 2 or too many labels; one that is empty, cannot be printed, or comes twice.
-        TrainingConfigInvalid: an unknown method.
-    """
-    if method not in METHODS:
-        raise TrainingConfigInvalid(f"no method {method!r}: take one of {', '.join(METHODS)}")
-    limit = MAX_COCOOP_LABELS if method == "cocoop" else MAX_LABELS
-    if not 2 <= len(labels) <= limit:
-        raise LabelsInvalid(f"{len(labels)} labels; {method} takes 2 to {limit}")
-    for label in labels:
-        check_label(label)
-    check_distinct(labels)
-
-
-def fill_template(template: str, labels: Sequence[str]) -> list[str]:
-    """Put each label in place of the template's one `{}`.
-
-    Raises:
-        TrainingConfigInvalid: a template without exactly one `{}`.
-    """
-    if template.count("{}") != 1:
-        raise TrainingConfigInvalid(f"the template {template!r} needs one {{}} where the label goes")
-    return [template.replace("{}", label) for label in labels]

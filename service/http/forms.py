@@ -1,17 +1,19 @@
 """The multipart forms of the two calls that take audio, checked as far as their text goes."""
 
 import json
-from typing import Annotated, ClassVar, Literal
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Literal
 
 from fastapi import Form, UploadFile
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 
+from aspl.fitting.config import OPTIONS, Option, TrainingConfig
 from aspl.labels import fold_label
-from aspl.prompts.text import check_labels
+from aspl.methods import METHODS
+from aspl.templates import SENTENCE
 from service.http.problems import ServiceError
 from service.settings import ServiceSettings
 
-DEFAULT_TEMPLATE = "This is a sound of {}."
 SEVERAL_LABELS = (
     'Repeat the field for each label (-F labels=dog -F labels=rain) or send a JSON array (labels=["dog", "rain"]); '
     "a comma is part of a label."
@@ -26,12 +28,12 @@ class ClassifyForm(BaseModel):
     audio: list[UploadFile] = Field(min_length=1, description="One or more audio files.")
     adapter: str | None = Field(None, description="`name`, or `name@3` for a version; or else give `labels`.")
     labels: list[str] = Field([], description="For zero-shot: repeated, or one JSON array.")
-    template: str = Field(DEFAULT_TEMPLATE, description="Zero-shot: the sentence around each label, with one `{}`.")
+    template: str = Field(SENTENCE, description="Zero-shot: the sentence around each label, with one `{}`.")
     top_k: int | None = Field(None, ge=1, le=2**31, description="How many scores to return; all of them if absent.")
     windows: bool = Field(False, description="Also return the scores of each 10 s window.")
 
 
-class AdaptForm(BaseModel):
+class LabelledUpload(BaseModel):
     """The body of `POST /adapt`: `clips` with `labels`, or an `archive`."""
 
     EXAMPLE: ClassVar[str] = "-F name=NAME -F clips=@dog.wav -F labels=dog -F clips=@rain.wav -F labels=rain"
@@ -40,24 +42,35 @@ class AdaptForm(BaseModel):
     clips: list[UploadFile] = Field([], description="Audio files.")
     labels: list[str] = Field([], description="One a clip, in the same order; repeated, or one JSON array.")
     archive: UploadFile | None = Field(None, description="A zip or tar with a folder for each label.")
-    method: Literal["palm", "coop", "cocoop", "zero_shot"] = "palm"
-    template: str | None = Field(None, description="The sentence around each label, with one `{}`.")
-    audio_prompt: str = Field(
-        "aspl_star", description="`aspl_star`, `aspl`, `none`, or stages joined by `+`, as `spectral+structural`."
-    )
-    preset: Literal["fast", "paper"] = "fast"
-    epochs: int | None = Field(
-        None,
-        ge=1,
-        le=10_000,
-        description="Passes over the clips: of text and audio prompt together, or of the text prompt where there is "
-        "no audio prompt. Without one, the preset's.",
-    )
-    learning_rate: float | None = Field(None, gt=0, le=100)
-    batch_size: int | None = Field(None, ge=1, le=1024)
-    seed: int = Field(0, ge=0, lt=2**31)
     description: str = Field("", max_length=1000, description="Kept with the adapter.")
 
+
+def _form_field(option: Option, default: Any) -> tuple[Any, Any]:
+    """A training option as pydantic takes it: types are checked here, ranges by `TrainingConfig`, with one code."""
+    kind = Literal[option.choices] if option.choices else option.type
+    limits = {"minimum": option.lowest, "exclusiveMinimum": option.above, "maximum": option.highest}
+    stated = {name: value for name, value in limits.items() if value is not None}
+    field = Field(default, description=option.description, json_schema_extra=_stating(stated))
+    return (kind if default is not None else kind | None), field
+
+
+def _stating(limits: dict[str, float]) -> Callable[[dict[str, Any]], None]:
+    """What adds limits to a field's schema: to the number's own part where the field may be left out."""
+
+    def state(schema: dict[str, Any]) -> None:
+        parts = [part for part in schema.get("anyOf", ()) if part != {"type": "null"}]
+        (parts or [schema])[0].update(limits)
+
+    return state
+
+
+_DEFAULTS = TrainingConfig()
+AdaptForm = create_model(
+    "AdaptForm",
+    __base__=LabelledUpload,
+    __doc__=LabelledUpload.__doc__,
+    **{name: _form_field(option, getattr(_DEFAULTS, name)) for name, option in OPTIONS.items()},
+)
 
 ClassifyBody = Annotated[ClassifyForm, Form(media_type="multipart/form-data")]
 AdaptBody = Annotated[AdaptForm, Form(media_type="multipart/form-data")]
@@ -92,19 +105,8 @@ def bounded_labels(labels: list[str], settings: ServiceSettings) -> tuple[str, .
         detail = f"There is one label, {folded[0]!r}; zero-shot takes 2 to {settings.max_labels}. {SEVERAL_LABELS}"
         raise ServiceError("labels_invalid", detail)
     if folded:  # none where an adapter brings its own
-        check_labels(folded, "zero_shot")
+        METHODS["zero_shot"].check_labels(folded)
     return tuple(folded)
-
-
-def check_template(template: str, settings: ServiceSettings) -> str:
-    """A template with one `{}` and of bearable length."""
-    if len(template) > settings.max_template_chars:
-        limit = ("max_template_chars", settings.max_template_chars)
-        detail = f"template: longer than max_template_chars = {settings.max_template_chars} characters."
-        raise ServiceError("invalid_request", detail, limit=limit)
-    if template.count("{}") != 1 or template.replace("{}", "").count("{") or template.replace("{}", "").count("}"):
-        raise ServiceError("invalid_request", "template: exactly one {} is needed, for the label.")
-    return template
 
 
 def check_num_files(num_files: int, settings: ServiceSettings) -> None:

@@ -11,12 +11,13 @@ from starlette.responses import JSONResponse
 
 from adapters_store import check_name
 from aspl import TrainingConfig
+from aspl.templates import check_template
 from jobs.errors import JobUnconfirmed
 from jobs.queue import Idempotency
 from jobs.records import JobRecord
 from service.context import Context
 from service.http.dependencies import ServiceContext, Tenant
-from service.http.forms import SEVERAL_LABELS, AdaptBody, AdaptForm, check_template, split_labels
+from service.http.forms import SEVERAL_LABELS, AdaptBody, AdaptForm, split_labels
 from service.http.multipart import FormRoute
 from service.http.problems import ServiceError, responses
 from service.http.schemas import Job
@@ -28,7 +29,6 @@ ERRORS = responses(
     "redis_unavailable", "staging_unavailable",
 )  # fmt: skip
 ACCEPTED = {202: {"headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}}}}
-CONFIG_FIELDS = ("method", "audio_prompt", "preset", "template", "epochs", "learning_rate", "batch_size", "seed")
 
 router = APIRouter(tags=["adapt"], route_class=FormRoute)
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{1,128}$")]
@@ -121,8 +121,5 @@ class Submission:
 def _training(form: AdaptForm, context: Context) -> dict[str, Any]:
     """The training as the job is told of it, checked by the method itself."""
     if form.template is not None:
-        check_template(form.template, context.settings)
-    given = {name: getattr(form, name) for name in CONFIG_FIELDS}
-    config = {name: value for name, value in given.items() if value is not None}
-    TrainingConfig(**config)
-    return {**config, "description": form.description}
+        check_template(form.template, max_chars=context.settings.max_template_chars)
+    return {**TrainingConfig.from_options(dict(form)).options(), "description": form.description}

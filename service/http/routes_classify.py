@@ -6,9 +6,10 @@ import structlog
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 
+from aspl.templates import check_template
 from service.http.answers import classification
 from service.http.dependencies import ServiceContext, Tenant
-from service.http.forms import ClassifyBody, bounded_labels, check_num_files, check_template, split_labels
+from service.http.forms import ClassifyBody, bounded_labels, check_num_files, split_labels
 from service.http.multipart import FormRoute
 from service.http.problems import CLIENT_LEFT_STATUS, ServiceError, responses
 from service.http.schemas import Classification
@@ -40,7 +41,7 @@ async def classify(request: Request, form: ClassifyBody, tenant: Tenant, context
         clips=[file.file for file in form.audio],
         adapter=form.adapter,
         labels=bounded_labels(labels, context.settings),
-        template=check_template(form.template, context.settings),
+        template=check_template(form.template, max_chars=context.settings.max_template_chars),
         wants_windows=form.windows,
     )
     classifying = asyncio.ensure_future(context.pipeline.classifier.classify(wanted))

@@ -1,9 +1,13 @@
 """Every body of the HTTP interface, typed; what `/openapi.json` says is generated from here."""
 
+import dataclasses
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from aspl import progress
+from aspl.progress import PHASES
 
 
 class Limit(BaseModel):
@@ -102,36 +106,17 @@ class Classification(BaseModel):
     timing_ms: Timing
 
 
-Phase = Literal[
-    "queued",
-    "listen",
-    "validate_text",
-    "validate_recentred",
-    "validate_joint",
-    "train_text",
-    "train_recentred",
-    "train_joint",
-    "publishing",
-]
+def _progress_field(field: dataclasses.Field) -> tuple[Any, Any]:
+    default = ... if field.default is dataclasses.MISSING else field.default
+    return field.type, Field(default, description=field.metadata.get("description"))
 
 
-class Progress(BaseModel):
-    """How far a job is.
-
-    After it has listened to the clips, a job tries on held-out clips what suits them (`validate_*`) and then trains
-    that on all of them (`train_*`): the text prompt alone (`*_text`), the same behind a spectral prompt computed from
-    the clips (`*_recentred`), or text and audio prompt together (`*_joint`).
-    """
-
-    phase: Phase
-    epoch: int = Field(description="Of the phase under way; in a validation it begins anew with every fold.")
-    epochs: int = Field(
-        description="How many the phase has: in `*_joint` what `epochs` asked for, "
-        "and in `*_text` too where there is no audio prompt."
-    )
-    loss: float | None = Field(None, description="Of the epoch's clips.")
-    accuracy: float | None = Field(None, description="Of the epoch's clips, which are those that it learns from.")
-    eta_s: float | None = Field(None, description="Seconds to the end of the job, as far as can be told.")
+Phase = Literal["queued", *PHASES, "publishing"]
+Progress = create_model(
+    "Progress",
+    __doc__=progress.Progress.__doc__,
+    **{field.name: _progress_field(field) for field in dataclasses.fields(progress.Progress)} | {"phase": (Phase, ...)},
+)
 
 
 class JobAdapter(BaseModel):

@@ -15,8 +15,8 @@ import numpy as np
 import structlog
 import torch
 
-from aspl import FrozenClap
-from aspl.inference import encode_windows, pool, score
+from aspl import AudioFeatures, FrozenClap
+from aspl.inference import hear_windows, reads_stages, score
 from service.inference.errors import ModelFailed, NotReady
 from service.inference.queued_clip import BatchSlice, QueuedClip, Scores
 from service.inference.tenant_queue import TenantQueue
@@ -102,12 +102,12 @@ class Engine:
         started_at = time.monotonic()
         encoded = each_or_error(rows, self._encode)
         complete = []
-        for row, embeddings in zip(rows, encoded, strict=True):
-            if isinstance(embeddings, Exception):
-                self._refuse(row.clip, embeddings)
+        for row, features in zip(rows, encoded, strict=True):
+            if isinstance(features, Exception):
+                self._refuse(row.clip, features)
                 continue
-            row.clip.embeddings.append(embeddings)
-            if sum(len(part) for part in row.clip.embeddings) == row.clip.num_windows:
+            row.clip.features.append(features)
+            if sum(len(part) for part in row.clip.features) == row.clip.num_windows:
                 complete.append(row.clip)
         scored = each_or_error(complete, self._score)
         has_failed = any(isinstance(result, Exception) for result in (*encoded, *scored))
@@ -120,23 +120,24 @@ class Engine:
         self._metrics.batch_windows.observe(sum(row.count for row in rows))
         self._metrics.batch_s.observe(time.monotonic() - started_at)
 
-    def _encode(self, rows: Sequence[BatchSlice]) -> list[torch.Tensor]:
+    def _encode(self, rows: Sequence[BatchSlice]) -> list[AudioFeatures]:
         windows = torch.cat([torch.as_tensor(row.windows) for row in rows])  # [R, 480000]
         prompts = [row.clip.adapter.prompts for row in rows for _ in range(row.count)]
-        embeddings = encode_windows(self.clap, windows, prompts)  # [R, D]
-        assert len(embeddings) == len(windows)
-        return list(embeddings.split([row.count for row in rows]))
+        stages = any(reads_stages(row.clip.adapter) for row in rows)
+        features = hear_windows(self.clap, windows, prompts, stages=stages)
+        assert len(features) == len(windows)
+        return list(features.split([row.count for row in rows]))
 
     def _score(self, clips: Sequence[QueuedClip]) -> list[list[np.ndarray]]:
         """For each clip the scores of the whole, then those of its windows where they are wanted."""
-        embeddings, adapters, counts = [], [], []
+        features, adapters, counts = [], [], []
         for clip in clips:
-            windows = torch.cat(clip.embeddings)  # [W, D]
-            parts = [pool(windows)[None], *([windows] if clip.wants_windows else [])]
-            embeddings += parts
+            windows = AudioFeatures.cat(clip.features)  # W rows
+            parts = [windows.pool(), *([windows] if clip.wants_windows else [])]
+            features += parts
             counts.append(sum(len(part) for part in parts))
             adapters += [clip.adapter] * counts[-1]
-        scores = iter(score(self.clap, torch.cat(embeddings), adapters))
+        scores = iter(score(self.clap, AudioFeatures.cat(features), adapters))
         return [[next(scores) for _ in range(count)] for count in counts]
 
     def _refuse(self, clip: QueuedClip, error: Exception) -> None:
@@ -168,7 +169,7 @@ def measure_batch_windows(clap: FrozenClap, candidates: Sequence[int]) -> int:
     moment in which the machine had other work should decide nothing. After `MEASURE_LIMIT_S` no batch is begun: a busy
     machine should start late by seconds, not by a minute.
     """
-    encode_windows(clap, noise_windows(1), [None])
+    hear_windows(clap, noise_windows(1), [None])
     deadline = time.perf_counter() + MEASURE_LIMIT_S
     seconds = dict.fromkeys(candidates, math.inf)
     for count in [*candidates] * MEASURE_ROUNDS:
@@ -185,5 +186,5 @@ def measure_batch_windows(clap: FrozenClap, candidates: Sequence[int]) -> int:
 def _encode_s(clap: FrozenClap, count: int) -> float:
     windows = noise_windows(count)
     started_at = time.perf_counter()
-    encode_windows(clap, windows, [None] * count).cpu()
+    hear_windows(clap, windows, [None] * count).joint.cpu()
     return time.perf_counter() - started_at

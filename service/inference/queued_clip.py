@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from aspl import Adapter
+from aspl import Adapter, AudioFeatures
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class QueuedClip:
     submitted_at: float = field(default_factory=time.monotonic, init=False)
     started_at: float | None = field(default=None, init=False)
     num_taken: int = field(default=0, init=False)
-    embeddings: list[torch.Tensor] = field(default_factory=list, init=False)
+    features: list[AudioFeatures] = field(default_factory=list, init=False)
 
     @property
     def num_windows(self) -> int:

@@ -10,8 +10,9 @@ import torch
 from safetensors.torch import load, save
 
 from aspl import Adapter, AudioPrompts, FrozenClap, TrainingConfig, classify, fit
-from aspl.adapter import MAX_MAGNITUDE, StaticHead
+from aspl.adapter import MAX_MAGNITUDE
 from aspl.errors import AdapterInvalid, AdapterMismatch
+from aspl.heads.text import TextHead
 from aspl.prompts.audio import Affine
 from tests.small_clap import write_small_clap
 
@@ -24,7 +25,7 @@ clap = FrozenClap.load(sys.argv[1])
 adapter = Adapter.from_bytes(open(sys.argv[2], "rb").read(), clap)
 log_mel = torch.from_numpy(np.load(sys.argv[3]))
 with torch.inference_mode():
-    np.save(sys.argv[4], adapter.logits(clap.encode_audio(log_mel, adapter.prompts)).numpy())
+    np.save(sys.argv[4], adapter.logits(clap.hear(log_mel, adapter.prompts)).numpy())
 """
 
 
@@ -54,7 +55,7 @@ def test_saved_here_and_loaded_in_another_process_it_says_the_same(
         env={**os.environ, "PYTHONPATH": "."},
     )
     with torch.inference_mode():
-        expected = adapter.logits(clap.encode_audio(log_mel, adapter.prompts)).numpy()
+        expected = adapter.logits(clap.hear(log_mel, adapter.prompts)).numpy()
     assert np.array_equal(np.load(tmp_path / "out.npy"), expected)
 
 
@@ -77,11 +78,11 @@ def test_another_base_model_is_refused(file, tmp_path):
 
 
 def test_sizes_stay_in_bounds(clap):
-    full_size = StaticHead(torch.zeros(100, 512))
+    full_size = TextHead(torch.zeros(100, 512))
     prompts = AudioPrompts(*(Affine(torch.ones(width), torch.zeros(width)) for width in (64, 96, 192)))
     adapter = replace(Adapter.zero_shot(clap, [f"label {index}" for index in range(100)]), head=full_size)
     assert len(replace(adapter, prompts=prompts).to_bytes()) < 2**20
-    ten = replace(adapter, head=StaticHead(full_size.class_features[:10]), prompts=prompts)
+    ten = replace(adapter, head=TextHead(full_size.class_features[:10]), prompts=prompts)
     assert ten.size_bytes <= 64 * 1024
 
 
@@ -163,9 +164,9 @@ def test_the_largest_numbers_that_are_taken_still_give_scores(clap, clips, file)
 
 def test_temperature_divides_the_logits(clap, log_mel):
     adapter = Adapter.zero_shot(clap, ["dog", "rain"])
-    embeddings = clap.encode_audio(log_mel)
-    halved = replace(adapter, temperature=2.0).logits(embeddings)
-    assert torch.allclose(2 * halved, adapter.logits(embeddings), atol=1e-5)
+    features = clap.hear(log_mel)
+    halved = replace(adapter, temperature=2.0).logits(features)
+    assert torch.allclose(2 * halved, adapter.logits(features), atol=1e-5)
 
 
 @pytest.mark.parametrize("data", [b"", b"12345678", b"\xff" * 64, b"PK\x03\x04" * 20, save({"x": torch.zeros(1)})])

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from aspl import Adapter, TrainingConfig, classify, fit
-from aspl.inference import encode_windows, pool, score
+from aspl import Adapter, AudioFeatures, TrainingConfig, classify, fit
+from aspl.inference import hear_windows, score
 
 
 @pytest.fixture(scope="module")
@@ -32,18 +32,18 @@ def test_a_mixed_batch_says_what_each_adapter_says_alone(clap, clips, adapters):
 @torch.inference_mode()
 def test_embeddings_and_logits_of_a_mixed_batch_stay_within_bounds(clap, clips, adapters):
     windows = np.stack([np.tile(clip, 10) for clip in clips[0][:4]])
-    mixed = encode_windows(clap, windows, [adapter.prompts for adapter in adapters])
+    mixed = hear_windows(clap, windows, [adapter.prompts for adapter in adapters])
     for row, adapter in enumerate(adapters):
-        alone = encode_windows(clap, windows[row : row + 1], [adapter.prompts])
-        assert torch.allclose(mixed[row], alone[0], atol=1e-5)
+        alone = hear_windows(clap, windows[row : row + 1], [adapter.prompts])
+        assert torch.allclose(mixed.joint[row], alone.joint[0], atol=1e-5)
         assert torch.allclose(adapter.logits(mixed[row : row + 1]), adapter.logits(alone), atol=1e-3)
 
 
 def test_a_batch_may_be_encoded_in_parts(clap, clips, adapters):
     windows = np.stack([np.tile(clip, 10) for clip in clips[0][:4]])
     prompts = [adapter.prompts for adapter in adapters]
-    parts = encode_windows(clap, windows, prompts, batch_size=3)
-    assert torch.allclose(parts, encode_windows(clap, windows, prompts), atol=1e-5)
+    parts = hear_windows(clap, windows, prompts, batch_size=3)
+    assert torch.allclose(parts.joint, hear_windows(clap, windows, prompts).joint, atol=1e-5)
 
 
 def test_rows_of_cocoop_share_their_text_passes(clap, adapters, monkeypatch):
@@ -53,13 +53,14 @@ def test_rows_of_cocoop_share_their_text_passes(clap, adapters, monkeypatch):
         type(clap), "encode_token_embeddings", lambda *args, **kw: calls.append(len(args[1])) or encode(*args, **kw)
     )
     embeddings = torch.nn.functional.normalize(torch.randn(4, clap.joint_width), dim=-1)
-    score(clap, embeddings, [adapters[1], adapters[0], adapters[1], adapters[1]])
+    score(clap, AudioFeatures(embeddings), [adapters[1], adapters[0], adapters[1], adapters[1]])
     assert calls == [3 * 3]
 
 
 def test_a_clip_is_the_normalised_mean_of_its_windows():
-    rows = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
-    assert torch.allclose(pool(rows), torch.tensor([0.5**0.5, 0.5**0.5]))
+    windows = AudioFeatures(torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[1.0], [4.0]]))
+    assert torch.allclose(windows.pool().joint, torch.tensor([[0.5**0.5, 0.5**0.5]]))
+    assert torch.equal(windows.pool().stages, torch.tensor([[2.5]]))
 
 
 def test_the_same_clip_gives_the_same_scores(clap, clips, adapters):

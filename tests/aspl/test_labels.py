@@ -75,7 +75,9 @@ def test_labels_that_come_twice_are_named():
         check_distinct(["dog", "cat", "dog"])
 
 
-@pytest.mark.parametrize("module", ["labels", "errors", "audio"])
-def test_labels_and_decoding_need_no_torch(module):
+@pytest.mark.parametrize(
+    "module", ["labels", "errors", "methods", "templates", "progress", "fitting.config", "sound.clip"]
+)
+def test_what_the_service_asks_before_it_has_a_model_needs_no_torch(module):
     code = f"import sys, aspl.{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

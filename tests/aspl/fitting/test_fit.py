@@ -1,21 +1,32 @@
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from aspl import Adapter, TrainingConfig, classify, fit
+from aspl import Adapter, FrozenClap, TrainingConfig, classify, fit
 from aspl.errors import (
     AudioPromptInvalid,
     LabelsInvalid,
     OutOfMemory,
+    TemplateInvalid,
     TrainingCancelled,
     TrainingConfigInvalid,
     TrainingDataInvalid,
     TrainingDiverged,
 )
-from aspl.fitting.fit import PHASES
-from aspl.prompts.text import DEFAULT_TEMPLATE, METHODS, CoCoOp
+from aspl.fitting.candidates import CANDIDATES
+from aspl.fitting.clip_features import ClipFeatures
+from aspl.fitting.plan import make_plan
+from aspl.fitting.trial import TrialRunner
+from aspl.methods import METHODS
+from aspl.progress import PHASES
+from aspl.prompts.audio_parameters import AudioParameters
+from aspl.prompts.text import CoCoOp
+from aspl.sound.clip import windows
+from aspl.templates import SENTENCE
+from tests.small_clap import write_small_clap
 
 QUICK = TrainingConfig(method="palm", audio_prompt="aspl_star", preset="paper", epochs=1, seed=3)
 
@@ -161,7 +172,7 @@ def test_the_time_left_does_not_count_what_an_earlier_process_did(clap, clips, t
         return head(self, log_mel, prompts)
 
     monkeypatch.setattr(type(clap), "audio_head", timed)
-    monkeypatch.setattr("aspl.fitting.fit.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("aspl.fitting.progress.time.monotonic", lambda: now[0])
     config, path, steps = replace(QUICK, epochs=4), tmp_path / "fit.safetensors", []
     with pytest.raises(TrainingCancelled):
         settings = {"checkpoint": path, "on_progress": steps.append}
@@ -276,7 +287,7 @@ def test_the_paper_preset_keeps_its_audio_prompt_and_claims_no_doubt(clap, clips
     assert adapter.report["audio_prompt"]["reason"] == ""
 
 
-@pytest.mark.parametrize(("method", "template"), [("zero_shot", DEFAULT_TEMPLATE), ("palm", "{}"), ("coop", None)])
+@pytest.mark.parametrize(("method", "template"), [("zero_shot", SENTENCE), ("palm", "{}"), ("coop", None)])
 def test_the_template_that_was_used_is_kept(clap, clips, method, template):
     assert fit(clap, *clips, config=TrainingConfig(method=method, audio_prompt="none", epochs=1)).template == template
 
@@ -320,7 +331,7 @@ def test_a_step_that_flies_apart_is_said(clap, clips, monkeypatch):
         ({"epochs": 0}, TrainingConfigInvalid),
         ({"learning_rate": float("nan")}, TrainingConfigInvalid),
         ({"batch_size": 0}, TrainingConfigInvalid),
-        ({"template": "no place"}, TrainingConfigInvalid),
+        ({"template": "no place"}, TemplateInvalid),
         ({"audio_prompt": "loud"}, AudioPromptInvalid),
     ],
 )
@@ -344,3 +355,46 @@ def test_settings_out_of_range(settings, error):
 def test_clips_and_labels_that_cannot_be_trained_on(clap, waveforms, labels, error):
     with pytest.raises(error):
         fit(clap, waveforms, labels)
+
+
+def test_training_draws_every_window_of_a_long_clip(clap, clips, monkeypatch):
+    """The audio prompt trains on windows; in time each of a clip's is among them."""
+    long = [np.tile(waveform, 25) for waveform in clips[0][::3]]
+    encode, drawn = ClipFeatures.encode, set()
+
+    def noted(self, rows, prompts):
+        if torch.is_grad_enabled():
+            drawn.update(rows)
+        return encode(self, rows, prompts)
+
+    monkeypatch.setattr(ClipFeatures, "encode", noted)
+    fit(clap, long, clips[1][::3], config=replace(QUICK, epochs=20))
+    num_windows = sum(len(windows(waveform)[0]) for waveform in long)
+    assert num_windows > 3
+    assert drawn == set(range(num_windows))
+
+
+def test_joint_starts_from_recentred_where_that_was_the_better(clap, clips, monkeypatch):
+    started = []
+    monkeypatch.setattr(AudioParameters, "start_from", lambda self, spectral: started.append(spectral))
+    monkeypatch.setattr(TrialRunner, "best_before", lambda self, candidate: "recentred")
+    fit(clap, *clips, config=TrainingConfig(audio_prompt="spectral", epochs=1))
+    assert len(started) >= 3
+    assert all((spectral.gamma != 1).any() for spectral in started)
+
+
+def test_the_better_of_the_simpler_candidates_is_what_joint_starts_from(clap, clips, monkeypatch):
+    """Where the recentred one is certain and right, and the text prompt alone says nothing."""
+    plan = make_plan(clips[1], TrainingConfig(audio_prompt="spectral"), logit_scale=1.0)
+    said = {"text": np.zeros((9, 3)), "recentred": 10 * np.eye(3)[plan.truth]}
+    features = SimpleNamespace(clap=clap)
+    runner = TrialRunner(plan, features, METHODS["palm"].untrained(clap, plan.labels), CANDIDATES, None, {})
+    monkeypatch.setattr(runner, "held_out_logits", said.get)
+    assert runner.best_before("joint") == "recentred"
+    assert runner.best_before("text") is None
+
+
+def test_the_checkpoint_of_another_model_is_not_used(clap, clips, tmp_path, quick_adapter):
+    other = FrozenClap.load(write_small_clap(tmp_path / "small-clap", seed=1))
+    fit(other, *clips, config=QUICK, checkpoint=tmp_path / "fit")
+    assert same(fit(clap, *clips, config=QUICK, checkpoint=tmp_path / "fit"), quick_adapter)

@@ -4,26 +4,27 @@ import numpy as np
 import pytest
 import torch
 
-from aspl import AudioPrompts, TrainingConfig
-from aspl.fitting.config import recipe_for
-from aspl.fitting.learner import Learner
+from aspl import TrainingConfig
+from aspl.features import AudioFeatures
+from aspl.fitting.learner import Learner, LearnerInputs
+from aspl.fitting.recipe import recipe_for
+from aspl.methods import METHODS
 from aspl.prompts.audio_parameters import AudioParameters, recentred
-from aspl.prompts.text import make_text_prompt
 
 LABELS = ["a", "b", "c"]
 
 
 def learner(clap, *, shots: int, preset: str = "fast") -> Learner:
     return Learner(
-        make_text_prompt("palm", clap, LABELS),
+        METHODS["palm"].untrained(clap, LABELS),
         AudioParameters(clap, "aspl_star", spectral_units="batch_norm"),
         recipe_for(TrainingConfig(preset=preset)),
-        features=SimpleNamespace(micro_batch=4),  # never encodes: no test here makes a step
-        classes=torch.arange(3).repeat(shots),
-        clips=np.arange(3 * shots),
-        embeddings=None,
-        prompts=AudioPrompts(),
-        logit_scale=clap.logit_scale,
+        LearnerInputs(
+            SimpleNamespace(micro_batch=4),  # never encodes: no test here makes a step
+            torch.arange(3).repeat(shots),
+            np.arange(3 * shots),
+            clap.logit_scale,
+        ),
         num_epochs=1,
         seed=0,
         tick=lambda: None,
@@ -59,19 +60,14 @@ def test_fast_lets_the_rates_fall_along_a_cosine_and_paper_keeps_them(clap):
 
 def test_a_huge_loss_moves_a_prompt_by_no_more_than_the_clip_allows(clap):
     recipe = recipe_for(TrainingConfig(preset="paper", audio_prompt="none"))
-    text = make_text_prompt("palm", clap, LABELS)
+    text = METHODS["palm"].untrained(clap, LABELS)
     before = torch.nn.utils.parameters_to_vector(text.parameters()).clone()
     embeddings = torch.nn.functional.normalize(torch.randn(3, clap.joint_width), dim=-1)
     fit = Learner(
         text,
         None,
         recipe,
-        features=None,
-        classes=torch.arange(3),
-        clips=np.arange(3),
-        embeddings=embeddings,
-        prompts=AudioPrompts(),
-        logit_scale=1e6,
+        LearnerInputs(None, torch.arange(3), np.arange(3), 1e6, AudioFeatures(embeddings)),
         num_epochs=1,
         seed=0,
         tick=lambda: None,

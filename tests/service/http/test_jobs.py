@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from redis.exceptions import ConnectionError, TimeoutError
 
-from aspl.fitting.fit import PHASES
+from aspl.progress import PHASES
 from service.http import routes_jobs
 from service.http.schemas import Phase
 from tests.service.sounds import tone

@@ -193,13 +193,13 @@ def test_the_batch_of_the_most_windows_a_second_is_taken(clap, monkeypatch, seco
 
 
 def test_a_batch_is_timed_with_a_real_pass(clap, monkeypatch):
-    encoded, encode = [], engine_module.encode_windows
+    encoded, encode = [], engine_module.hear_windows
 
     def noted(clap, windows, prompts):
         encoded.append(len(windows))
         return encode(clap, windows, prompts)
 
-    monkeypatch.setattr(engine_module, "encode_windows", noted)
+    monkeypatch.setattr(engine_module, "hear_windows", noted)
     monkeypatch.setattr(engine_module, "MEASURE_LIMIT_S", 60.0)
     measure_batch_windows(clap, (1, 2))
     assert encoded == [1, *[1, 2] * engine_module.MEASURE_ROUNDS]
