@@ -14,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aspl.ridge import shared
+
 # n clips, K classes, F features, r = min(n + 1, F) directions that the clips and the background's mean span
 
 PRIOR_CLIPS = 20.0
@@ -37,13 +39,17 @@ class GaussianFit:
         return features @ self.matrix.T + self.bias
 
 
-def fit_gaussian(features: np.ndarray, classes: np.ndarray, background_mean: np.ndarray) -> GaussianFit:
+def fit_gaussian(
+    features: np.ndarray, classes: np.ndarray, background_mean: np.ndarray, *, groups: np.ndarray | None = None
+) -> GaussianFit:
     """Fit the discriminants.
 
     Args:
         features: `[n, F]`, whitened.
         classes: `[n]`, 0 to K - 1, each at least once.
         background_mean: `[F]`.
+        groups: `[n]`, clips of equal numbers are held out together, by a fit without them; no group may be a whole
+            class of more than one clip. None holds out each alone.
     """
     counts = np.bincount(classes)
     means = np.zeros((len(counts) + 1, features.shape[1]))
@@ -55,6 +61,9 @@ def fit_gaussian(features: np.ndarray, classes: np.ndarray, background_mean: np.
     scale = _mean_margin(gram)
     matrix, bias = precision_means / scale, -np.diag(gram) / (2 * scale)
     held_out = _held_out(features, classes, counts, means, precision_means, centred, precision_centred, gram)
+    for rows in [] if groups is None else shared(groups):
+        rest = np.setdiff1d(np.arange(len(classes)), rows)
+        held_out[rows] = fit_gaussian(features[rest], classes[rest], background_mean).scores(features[rows]) * scale
     return GaussianFit(matrix=matrix, bias=bias, held_out=held_out / scale)
 
 

@@ -62,7 +62,7 @@ def fit_ridge(
     goal = targets * root
     left, power = _decompose(design)  # [n, r], [r]
     projected = left.T @ goal  # [r, C]
-    members = None if groups is None else _members(groups)
+    members = None if groups is None else shared(groups)
     trials = []
     for penalty in sorted(penalties, reverse=True):
         shrink = power / (power + penalty)
@@ -89,7 +89,7 @@ def _decompose(design: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (vectors if is_dual else design @ vectors / np.sqrt(power)), power
 
 
-def _members(groups: np.ndarray) -> list[np.ndarray]:
+def shared(groups: np.ndarray) -> list[np.ndarray]:
     """Return the rows of each group that has more than one."""
     _, index, counts = np.unique(groups, return_inverse=True, return_counts=True)
     return [np.flatnonzero(index == group) for group in np.flatnonzero(counts > 1)]

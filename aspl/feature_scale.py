@@ -1,0 +1,76 @@
+"""Stage statistics brought to one scale, which the background sets once for each base model.
+
+Deviations are taken in logarithms, every number by the background's mean and deviation, every block (the means or the
+deviations of a stage) to equal weight. The whitening is by how clips of one family of background sounds differ, shrunk
+towards the identity: what varies between recordings of one sound says little of which sound it is.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+# n clips, m background clips, F stage statistics, C channels of a stage
+
+DEVIATION_FLOOR = 1e-3
+WHITENING_SHRINKAGE = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureScale:
+    """Attributes:
+    is_deviation: `[F]`, which statistics are deviations.
+    mean, gain: `[F]`; `whitening`: `[F, F]`, applied from the right to scaled features.
+    """
+
+    is_deviation: np.ndarray
+    mean: np.ndarray
+    gain: np.ndarray
+    whitening: np.ndarray
+
+    @classmethod
+    def of_background(cls, stages: np.ndarray, families: np.ndarray, widths: Sequence[int]) -> Self:
+        """Return the scale that background clips set.
+
+        Args:
+            stages: `[m, F]`, for each stage its means, then its deviations.
+            families: `[m]`, equal numbers for clips of one family.
+            widths: C of each stage; 2 sum(C) = F.
+        """
+        blocks = np.repeat(widths, 2)
+        is_deviation = np.repeat(np.arange(len(blocks)) % 2 == 1, blocks)
+        logged = _logged(stages, is_deviation)
+        mean, deviation = logged.mean(0), logged.std(0)
+        gain = np.repeat(blocks**-0.5, blocks) / np.maximum(deviation, np.finfo(float).tiny)
+        return cls(is_deviation, mean, gain, _whitening((logged - mean) * gain, families))
+
+    def logged(self, stages: np.ndarray) -> np.ndarray:
+        """Return `[n, F]` float64, the deviations in logarithms: what a folded head is a linear map of."""
+        return _logged(stages, self.is_deviation)
+
+    def scaled(self, stages: np.ndarray) -> np.ndarray:
+        """Return `[n, F]` float64."""
+        return (self.logged(stages) - self.mean) * self.gain
+
+    def whitened(self, scaled: np.ndarray) -> np.ndarray:
+        """Return `[n, F]` of scaled features `[n, F]`."""
+        return scaled @ self.whitening
+
+
+def _logged(stages: np.ndarray, is_deviation: np.ndarray) -> np.ndarray:
+    stages = stages.astype(np.float64)
+    return np.where(is_deviation, np.log(np.maximum(stages, 0) + DEVIATION_FLOOR), stages)
+
+
+def _whitening(scaled: np.ndarray, families: np.ndarray) -> np.ndarray:
+    """Return W with W W' = ((1 - s) C + s tr(C) / F)^-1, C the covariance within families."""
+    _, index, counts = np.unique(families, return_inverse=True, return_counts=True)
+    centres = np.zeros((len(counts), scaled.shape[1]))
+    np.add.at(centres, index, scaled / counts[index, None])
+    within = scaled - centres[index]
+    covariance = within.T @ within / max(len(scaled) - len(counts), 1)
+    size = len(covariance)
+    level = np.trace(covariance) / size or 1.0
+    shrunk = (1 - WHITENING_SHRINKAGE) * covariance + WHITENING_SHRINKAGE * level * np.eye(size)
+    return np.linalg.inv(np.linalg.cholesky(shrunk)).T

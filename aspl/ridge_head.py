@@ -1,0 +1,171 @@
+"""The closed-form head: ridge regression against the background, a Gaussian beside it, and words where they help.
+
+    score_c = (1 - a) ridge_c + a gaussian_c + b (cosine_c - its mean over the background)      a = min(1/2, s / (s + 8))
+    score_background = (1 - a) ridge_0 + a gaussian_0
+
+with s the mean number of clips a label. Ridge knows best what is foreign, the Gaussian what is nearly right, and it
+wants clips for it. Both are linear in the scaled stage statistics, so one matrix and a bias remain of them. What a clip
+is known by is the highest score of a label less the background's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aspl.feature_scale import FeatureScale
+from aspl.gaussian import GaussianFit, fit_gaussian
+from aspl.ridge import RidgeFit, fit_ridge
+from aspl.takes import find_takes, make_folds
+from aspl.temperature import fit_sharpness, smoothed_loss
+
+# n clips, o background clips of the tenant's own, m of the bank, K labels, F stage statistics
+
+GAUSSIAN_CLIPS = 8.0
+LOWEST_BACKGROUND_WEIGHT = 0.05
+TEXT_WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
+TEXT_PRIOR = 0.5  # the weight of words expected at s clips a label is this by s + 1
+TEXT_PRIOR_STRENGTH = 2.0  # nats for a factor of e
+
+
+@dataclass(frozen=True, eq=False)
+class Bank:
+    """The background's clips under one base model: `scaled` `[m, F]`, `joint` `[m, D]`, and the scale they set."""
+
+    scale: FeatureScale
+    scaled: np.ndarray
+    joint: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Teaching:
+    """What a fit hears.
+
+    Attributes:
+        scaled: `[n, F]`; `classes`: `[n]`, 0 to K - 1, each at least once; `order`: `[n]`, from the clips' digests.
+        own: `[o, F]`, the tenant's own background, o from 0.
+        cosines: `[n, K]` of joint embeddings with the labels' texts; `bank_cosines`: `[m, K]`. None for no words.
+    """
+
+    scaled: np.ndarray
+    classes: np.ndarray
+    order: np.ndarray
+    own: np.ndarray
+    cosines: np.ndarray | None = None
+    bank_cosines: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class RidgeHead:
+    """Scores `[B, K + 1]`, the background's last, of logged stage statistics `[B, F]` and cosines `[B, K]`."""
+
+    matrix: np.ndarray
+    bias: np.ndarray
+    text_weight: float
+
+    def scores(self, logged: np.ndarray, cosines: np.ndarray | None = None) -> np.ndarray:
+        scores = logged @ self.matrix.T + self.bias
+        if self.text_weight and cosines is not None:
+            scores[:, :-1] += self.text_weight * cosines
+        return scores
+
+
+@dataclass(frozen=True, eq=False)
+class HeadFit:
+    """A head and what it would have said without the clips in question.
+
+    Attributes:
+        folds: `[n]`, -1 where nothing of the label would remain; those rows of `held_out` mean nothing.
+        held_out: `[n, K + 1]`, without a clip of every label: unbiased where clips are drawn at random.
+        held_apart: `[n, K + 1]`, also without the clip's other takes: for thresholds.
+        bank: `[m, K + 1]`, each background clip's scores without it.
+        sharpness: of the softmax over the labels' scores.
+        penalty: ridge's.
+    """
+
+    head: RidgeHead
+    folds: np.ndarray
+    held_out: np.ndarray
+    held_apart: np.ndarray
+    bank: np.ndarray
+    sharpness: float
+    penalty: float
+
+
+def fit_ridge_head(teaching: Teaching, bank: Bank, *, text_weights: Sequence[float] = TEXT_WEIGHTS) -> HeadFit:
+    """Fit the head in closed form; see the module's equations."""
+    classes, whitened = teaching.classes, bank.scale.whitened(teaching.scaled)
+    shots = len(classes) / (classes.max() + 1)
+    share = min(0.5, shots / (shots + GAUSSIAN_CLIPS))
+    single = np.arange(len(classes))
+    folds = make_folds(classes, single, teaching.order)
+    apart = make_folds(classes, find_takes(whitened, classes), teaching.order)
+    ridge, held_out, bank_scores = _fit(teaching, bank, whitened, folds, share)
+    _, held_apart, _ = _fit(teaching, bank, whitened, apart, share)
+    head, bank_cosines = _fold(ridge, bank.scale, share), teaching.bank_cosines
+    weight = 0.0
+    if teaching.cosines is not None and bank_cosines is not None and classes.max() > 0:
+        middle = bank_cosines.mean(0)
+        words, bank_words = teaching.cosines - middle, bank_cosines - middle
+        weight = _choose_text_weight(held_out, words, classes, folds, shots, text_weights)
+        for scores, cosines in ((held_out, words), (held_apart, words), (bank_scores, bank_words)):
+            scores[:, :-1] += weight * cosines
+        head = RidgeHead(head.matrix, head.bias - weight * np.append(middle, 0.0), weight)
+    known = folds >= 0
+    sharpness = fit_sharpness(held_out[known, :-1], classes[known], shots=shots)
+    return HeadFit(head, folds, held_out, held_apart, bank_scores, sharpness, ridge[0].penalty)
+
+
+def _fit(
+    teaching: Teaching, bank: Bank, whitened: np.ndarray, folds: np.ndarray, share: float
+) -> tuple[tuple[RidgeFit, GaussianFit], np.ndarray, np.ndarray]:
+    """Return both fits, the clips' held-out scores `[n, K + 1]` and the bank's `[m, K + 1]`."""
+    classes, own, scaled = teaching.classes, teaching.own, bank.scaled
+    num_clips, num_classes = len(classes), classes.max() + 1
+    rest = len(own) + len(scaled)
+    targets = np.zeros((num_clips + rest, num_classes + 1))
+    targets[np.arange(num_clips), classes] = 1
+    targets[num_clips:, -1] = 1
+    background_weight = max(LOWEST_BACKGROUND_WEIGHT, num_clips / (num_classes * len(scaled)))
+    weights = np.concatenate([np.ones(num_clips + len(own)), np.full(len(scaled), background_weight)])
+    groups = np.where(folds < 0, folds.max() + 1 + np.arange(num_clips), folds)
+    beyond = groups.max() + 1 + np.arange(rest)
+    rows = np.concatenate([teaching.scaled, own, scaled])
+    ridge = fit_ridge(rows, targets, weights, groups=np.concatenate([groups, beyond]))
+    whitened_bank = bank.scale.whitened(scaled)
+    mean = whitened_bank.mean(0)
+    if len(own):
+        mean = (mean + bank.scale.whitened(own).mean(0)) / 2
+    gaussian = fit_gaussian(whitened, classes, mean, groups=groups)
+    held_out = (1 - share) * ridge.held_out[:num_clips] + share * gaussian.held_out
+    bank_scores = (1 - share) * ridge.held_out[num_clips + len(own) :] + share * gaussian.scores(whitened_bank)
+    return (ridge, gaussian), held_out, bank_scores
+
+
+def _fold(fits: tuple[RidgeFit, GaussianFit], scale: FeatureScale, share: float) -> RidgeHead:
+    """Fold scaling, whitening and both fits into one map of logged statistics."""
+    ridge, gaussian = fits
+    matrix = ((1 - share) * ridge.matrix + share * gaussian.matrix @ scale.whitening.T) * scale.gain
+    bias = (1 - share) * ridge.bias + share * gaussian.bias - matrix @ scale.mean
+    return RidgeHead(matrix, bias, 0.0)
+
+
+def _choose_text_weight(
+    held_out: np.ndarray,
+    words: np.ndarray,
+    classes: np.ndarray,
+    folds: np.ndarray,
+    shots: float,
+    candidates: Sequence[float],
+) -> float:
+    """Return the weight of most likely held-out answers, with few clips the one expected at so many."""
+    rows = folds >= 0
+    expected = TEXT_PRIOR / (shots + 1)
+    if not rows.any():
+        return expected
+
+    def cost(weight: float) -> float:
+        loss = smoothed_loss(held_out[rows, :-1] + weight * words[rows], classes[rows])
+        return rows.sum() * loss + TEXT_PRIOR_STRENGTH * np.log((weight + 0.05) / (expected + 0.05)) ** 2
+
+    return min(sorted(candidates), key=cost)
