@@ -22,22 +22,30 @@ SINGULAR = 1e-12  # eigenvalues under this share of the largest are rounding
 
 @dataclass(frozen=True, eq=False)
 class RidgeFit:
-    """One matrix and a bias, and what each row would have been given without it.
+    """One matrix and a bias, and what is needed to say what rows would have been given without them.
 
     Attributes:
         matrix, bias: `[C, F]` and `[C]`, float64: scores are `x @ matrix.T + bias`.
-        held_out: `[n, C]`, each row's scores from a fit without its group.
         penalty: the one of least weighted squared error on held-out rows.
+        targets: `[n, C]`; `root`: `[n, 1]`, of the weights.
+        left, shrink: `[n, r]` and `[r]`: the hat matrix of the weighted rows is `left * shrink @ left.T`.
     """
 
     matrix: np.ndarray
     bias: np.ndarray
-    held_out: np.ndarray
     penalty: float
+    targets: np.ndarray
+    root: np.ndarray
+    left: np.ndarray
+    shrink: np.ndarray
 
     def scores(self, features: np.ndarray) -> np.ndarray:
         """Return `[B, C]` of features `[B, F]`."""
         return features @ self.matrix.T + self.bias
+
+    def held_out(self, groups: np.ndarray | None = None) -> np.ndarray:
+        """Return `[n, C]`, the scores of each row by a fit without it, or without all rows of its number in `groups`."""
+        return self.targets - _held_out_residual(self.targets * self.root, self.left, self.shrink, groups) / self.root
 
 
 def fit_ridge(
@@ -54,29 +62,34 @@ def fit_ridge(
         features: `[n, F]`, of equal importance: scale them first.
         targets: `[n, C]`.
         weights: `[n]`, over 0.
-        groups: `[n]`, rows of equal numbers are held out together; None holds out each alone.
+        groups: `[n]`, rows of equal numbers are held out together to choose the penalty; None holds out each alone.
         penalties: over 0; the largest wins a tie.
     """
     root = np.sqrt(weights)[:, None]
     design = np.concatenate([features, np.ones((len(features), 1))], axis=1) * root  # [n, F + 1]
     goal = targets * root
     left, power = _decompose(design)  # [n, r], [r]
-    projected = left.T @ goal  # [r, C]
-    members = None if groups is None else shared(groups)
-    trials = []
-    for penalty in sorted(penalties, reverse=True):
-        shrink = power / (power + penalty)
-        residual = goal - (left * shrink) @ projected
-        residual = _without_own_group(residual, left, shrink, members)
-        trials.append((float((residual**2).sum()), penalty, residual))
-    _, penalty, residual = min(trials, key=lambda trial: trial[0])
-    coefficients = design.T @ (left @ (projected / (power + penalty)[:, None]))  # [F + 1, C]
+
+    def error(penalty: float) -> float:
+        return float((_held_out_residual(goal, left, power / (power + penalty), groups) ** 2).sum())
+
+    penalty = min(sorted(penalties, reverse=True), key=error)
+    coefficients = design.T @ (left @ (left.T @ goal / (power + penalty)[:, None]))  # [F + 1, C]
     return RidgeFit(
         matrix=coefficients[:-1].T.copy(),
         bias=coefficients[-1].copy(),
-        held_out=targets - residual / root,
         penalty=penalty,
+        targets=targets,
+        root=root,
+        left=left,
+        shrink=power / (power + penalty),
     )
+
+
+def shared(groups: np.ndarray) -> list[np.ndarray]:
+    """Return the rows of each group that has more than one."""
+    _, index, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    return [np.flatnonzero(index == group) for group in np.flatnonzero(counts > 1)]
 
 
 def _decompose(design: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -89,18 +102,11 @@ def _decompose(design: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (vectors if is_dual else design @ vectors / np.sqrt(power)), power
 
 
-def shared(groups: np.ndarray) -> list[np.ndarray]:
-    """Return the rows of each group that has more than one."""
-    _, index, counts = np.unique(groups, return_inverse=True, return_counts=True)
-    return [np.flatnonzero(index == group) for group in np.flatnonzero(counts > 1)]
-
-
-def _without_own_group(
-    residual: np.ndarray, left: np.ndarray, shrink: np.ndarray, members: list[np.ndarray] | None
-) -> np.ndarray:
-    """Return the residuals `[n, C]` of fits without each row's own group."""
+def _held_out_residual(goal: np.ndarray, left: np.ndarray, shrink: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+    """Return the residuals `[n, C]` of weighted rows under fits without each row's group."""
+    residual = goal - (left * shrink) @ (left.T @ goal)
     held_out = residual / (1 - (left**2) @ shrink)[:, None]
-    for rows in members or []:
+    for rows in [] if groups is None else shared(groups):
         hat = (left[rows] * shrink) @ left[rows].T
         held_out[rows] = np.linalg.solve(np.eye(len(rows)) - hat, residual[rows])
     return held_out

@@ -100,9 +100,18 @@ def fit_ridge_head(teaching: Teaching, bank: Bank, *, text_weights: Sequence[flo
     single = np.arange(len(classes))
     folds = make_folds(classes, single, teaching.order)
     apart = make_folds(classes, find_takes(whitened, classes), teaching.order)
-    ridge, held_out, bank_scores = _fit(teaching, bank, whitened, folds, share)
-    _, held_apart, _ = _fit(teaching, bank, whitened, apart, share)
-    head, bank_cosines = _fold(ridge, bank.scale, share), teaching.bank_cosines
+    fits = ridge, gaussian = _fit(teaching, bank, whitened, folds)
+    num_rest = len(teaching.own) + len(bank.scaled)
+    by_ridge, by_ridge_apart = (ridge.held_out(_alone(each, num_rest)) for each in (folds, apart))
+    num_clips = len(classes)
+
+    def mix(ridge_scores: np.ndarray, gaussian_scores: np.ndarray) -> np.ndarray:
+        return (1 - share) * ridge_scores + share * gaussian_scores
+
+    held_out = mix(by_ridge[:num_clips], gaussian.held_out(_alone(folds)))
+    held_apart = mix(by_ridge_apart[:num_clips], gaussian.held_out(_alone(apart)))
+    bank_scores = mix(by_ridge[-len(bank.scaled) :], gaussian.scores(bank.scale.whitened(bank.scaled)))
+    head, bank_cosines = _fold(fits, bank.scale, share), teaching.bank_cosines
     weight = 0.0
     if teaching.cosines is not None and bank_cosines is not None and classes.max() > 0:
         middle = bank_cosines.mean(0)
@@ -113,13 +122,10 @@ def fit_ridge_head(teaching: Teaching, bank: Bank, *, text_weights: Sequence[flo
         head = RidgeHead(head.matrix, head.bias - weight * np.append(middle, 0.0), weight)
     known = folds >= 0
     sharpness = fit_sharpness(held_out[known, :-1], classes[known], shots=shots)
-    return HeadFit(head, folds, held_out, held_apart, bank_scores, sharpness, ridge[0].penalty)
+    return HeadFit(head, folds, held_out, held_apart, bank_scores, sharpness, ridge.penalty)
 
 
-def _fit(
-    teaching: Teaching, bank: Bank, whitened: np.ndarray, folds: np.ndarray, share: float
-) -> tuple[tuple[RidgeFit, GaussianFit], np.ndarray, np.ndarray]:
-    """Return both fits, the clips' held-out scores `[n, K + 1]` and the bank's `[m, K + 1]`."""
+def _fit(teaching: Teaching, bank: Bank, whitened: np.ndarray, folds: np.ndarray) -> tuple[RidgeFit, GaussianFit]:
     classes, own, scaled = teaching.classes, teaching.own, bank.scaled
     num_clips, num_classes = len(classes), classes.max() + 1
     rest = len(own) + len(scaled)
@@ -128,18 +134,19 @@ def _fit(
     targets[num_clips:, -1] = 1
     background_weight = max(LOWEST_BACKGROUND_WEIGHT, num_clips / (num_classes * len(scaled)))
     weights = np.concatenate([np.ones(num_clips + len(own)), np.full(len(scaled), background_weight)])
-    groups = np.where(folds < 0, folds.max() + 1 + np.arange(num_clips), folds)
-    beyond = groups.max() + 1 + np.arange(rest)
     rows = np.concatenate([teaching.scaled, own, scaled])
-    ridge = fit_ridge(rows, targets, weights, groups=np.concatenate([groups, beyond]))
-    whitened_bank = bank.scale.whitened(scaled)
-    mean = whitened_bank.mean(0)
+    ridge = fit_ridge(rows, targets, weights, groups=_alone(folds, rest))
+    mean = bank.scale.whitened(scaled).mean(0)
     if len(own):
         mean = (mean + bank.scale.whitened(own).mean(0)) / 2
-    gaussian = fit_gaussian(whitened, classes, mean, groups=groups)
-    held_out = (1 - share) * ridge.held_out[:num_clips] + share * gaussian.held_out
-    bank_scores = (1 - share) * ridge.held_out[num_clips + len(own) :] + share * gaussian.scores(whitened_bank)
-    return (ridge, gaussian), held_out, bank_scores
+    return ridge, fit_gaussian(whitened, classes, mean)
+
+
+def _alone(folds: np.ndarray, num_more: int = 0) -> np.ndarray:
+    """Return groups in which clips of no fold, and so many rows more, stand alone."""
+    first = folds.max() + 1
+    groups = np.where(folds < 0, first + np.arange(len(folds)), folds)
+    return np.concatenate([groups, first + len(folds) + np.arange(num_more)])
 
 
 def _fold(fits: tuple[RidgeFit, GaussianFit], scale: FeatureScale, share: float) -> RidgeHead:

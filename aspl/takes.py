@@ -22,7 +22,9 @@ def find_takes(features: np.ndarray, classes: np.ndarray, *, share: float = TAKE
         share: of the median squared distance between clips of one label, 0 to 1.
     """
     groups = np.arange(len(classes))
-    pairs = {index: _distances(features[rows]) for index in np.unique(classes) if len(rows := _rows(classes, index)) > 2}
+    pairs = {
+        index: _distances(features[rows]) for index in np.unique(classes) if len(rows := _rows(classes, index)) > 2
+    }
     apart = [distance[np.triu_indices(len(distance), 1)] for distance in pairs.values()]
     if not apart:
         return groups
