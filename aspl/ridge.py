@@ -44,7 +44,7 @@ class RidgeFit:
         return features @ self.matrix.T + self.bias
 
     def held_out(self, groups: np.ndarray | None = None) -> np.ndarray:
-        """Return `[n, C]`, the scores of each row by a fit without it, or without all rows of its number in `groups`."""
+        """Return `[n, C]`, the scores of each row by a fit without it, or without all of its number in `groups`."""
         return self.targets - _held_out_residual(self.targets * self.root, self.left, self.shrink, groups) / self.root
 
 

@@ -1,9 +1,9 @@
 """The closed-form head: ridge regression against the background, a Gaussian beside it, and words where they help.
 
-    score_c = (1 - a) ridge_c + a gaussian_c + b (cosine_c - its mean over the background)      a = min(1/2, s / (s + 8))
+    score_c = (1 - a) ridge_c + a gaussian_c + b (cosine_c - its mean over the background)
     score_background = (1 - a) ridge_0 + a gaussian_0
 
-with s the mean number of clips a label. Ridge knows best what is foreign, the Gaussian what is nearly right, and it
+with a = min(1/2, s / (s + 8)) for s clips a label. Ridge knows best what is foreign, the Gaussian what is nearly right, and it
 wants clips for it. Both are linear in the scaled stage statistics, so one matrix and a bias remain of them. What a clip
 is known by is the highest score of a label less the background's.
 """

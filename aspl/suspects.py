@@ -1,4 +1,4 @@
-"""Clips that may bear a wrong label: what they are held out for sounds like another label, or like nothing else of it."""
+"""Clips that may bear a wrong label: held out, they sound like another label, or like nothing else of theirs."""
 
 from dataclasses import dataclass
 
