@@ -1,8 +1,9 @@
-"""Stage statistics brought to one scale, which the background sets once for each base model.
+"""What a clip is heard as, brought to one scale, which the background sets once for each base model.
 
 Deviations are taken in logarithms, every number by the background's mean and deviation, every block (the means or the
-deviations of a stage) to equal weight. The whitening is by how clips of one family of background sounds differ, shrunk
-towards the identity: what varies between recordings of one sound says little of which sound it is.
+deviations of a stage, or the joint embedding) to equal weight. The whitening is by how clips of one family of
+background sounds differ, shrunk towards the identity: what varies between recordings of one sound says little of which
+sound it is.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from typing import Self
 
 import numpy as np
 
-# n clips, m background clips, F stage statistics, C channels of a stage
+# n clips, m background clips, C channels of a stage, D joint width, F = 2 sum(C) + D features
 
 DEVIATION_FLOOR = 1e-3
 WHITENING_SHRINKAGE = 0.3
@@ -30,37 +31,39 @@ class FeatureScale:
     whitening: np.ndarray
 
     @classmethod
-    def of_background(cls, stages: np.ndarray, families: np.ndarray, widths: Sequence[int]) -> Self:
+    def of_background(cls, stages: np.ndarray, joint: np.ndarray, families: np.ndarray, widths: Sequence[int]) -> Self:
         """Return the scale that background clips set.
 
         Args:
-            stages: `[m, F]`, for each stage its means, then its deviations.
+            stages: `[m, 2 sum(C)]`, for each stage its means, then its deviations.
+            joint: `[m, D]`, joint embeddings.
             families: `[m]`, equal numbers for clips of one family.
-            widths: C of each stage; 2 sum(C) = F.
+            widths: C of each stage.
         """
-        blocks = np.repeat(widths, 2)
-        is_deviation = np.repeat(np.arange(len(blocks)) % 2 == 1, blocks)
-        logged = _logged(stages, is_deviation)
+        blocks = np.append(np.repeat(widths, 2), joint.shape[1])
+        is_deviation = np.repeat(np.arange(len(blocks)) % 2 == 1, blocks)  # of the last block, the joint one, not
+        logged = _logged(stages, joint, is_deviation)
         mean, deviation = logged.mean(0), logged.std(0)
         gain = np.repeat(blocks**-0.5, blocks) / np.maximum(deviation, np.finfo(float).tiny)
         return cls(is_deviation, mean, gain, _whitening((logged - mean) * gain, families))
 
-    def logged(self, stages: np.ndarray) -> np.ndarray:
+    def logged(self, stages: np.ndarray, joint: np.ndarray) -> np.ndarray:
         """Return `[n, F]` float64, the deviations in logarithms: what a folded head is a linear map of."""
-        return _logged(stages, self.is_deviation)
+        return _logged(stages, joint, self.is_deviation)
 
-    def scaled(self, stages: np.ndarray) -> np.ndarray:
+    def scaled(self, stages: np.ndarray, joint: np.ndarray) -> np.ndarray:
         """Return `[n, F]` float64."""
-        return (self.logged(stages) - self.mean) * self.gain
+        return (self.logged(stages, joint) - self.mean) * self.gain
 
     def whitened(self, scaled: np.ndarray) -> np.ndarray:
         """Return `[n, F]` of scaled features `[n, F]`."""
         return scaled @ self.whitening
 
 
-def _logged(stages: np.ndarray, is_deviation: np.ndarray) -> np.ndarray:
-    stages = stages.astype(np.float64)
-    return np.where(is_deviation, np.log(np.maximum(stages, 0) + DEVIATION_FLOOR), stages)
+def _logged(stages: np.ndarray, joint: np.ndarray, is_deviation: np.ndarray) -> np.ndarray:
+    heard = np.concatenate([stages, joint], axis=1, dtype=np.float64)
+    heard[:, is_deviation] = np.log(np.maximum(heard[:, is_deviation], 0) + DEVIATION_FLOOR)
+    return heard
 
 
 def _whitening(scaled: np.ndarray, families: np.ndarray) -> np.ndarray:

@@ -3,13 +3,14 @@
     score_c = (1 - a) ridge_c + a gaussian_c + b (cosine_c - its mean over the background)
     score_background = (1 - a) ridge_0 + a gaussian_0
 
-with a = min(1/2, s / (s + 8)) for s clips a label. Ridge knows best what is foreign, the Gaussian what is nearly right, and it
-wants clips for it. Both are linear in the scaled stage statistics, so one matrix and a bias remain of them. What a clip
-is known by is the highest score of a label less the background's.
+with a = min(1/2, s / (s + 8)) for s clips a label. Ridge knows best what is foreign, the Gaussian what is nearly right,
+and it wants clips for it. All three are linear in the scaled features, so one matrix and a bias remain of them. What a
+clip is known by is the highest score of a label less the background's.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -19,7 +20,8 @@ from aspl.ridge import RidgeFit, fit_ridge
 from aspl.takes import find_takes, make_folds
 from aspl.temperature import fit_sharpness, smoothed_loss
 
-# n clips, o background clips of the tenant's own, m of the bank, K labels, F stage statistics
+# n clips, o background clips of the tenant's own, m of the bank, K labels, D joint width,
+# F features: the stage statistics, then the joint embedding
 
 GAUSSIAN_CLIPS = 8.0
 LOWEST_BACKGROUND_WEIGHT = 0.05
@@ -30,11 +32,17 @@ TEXT_PRIOR_STRENGTH = 2.0  # nats for a factor of e
 
 @dataclass(frozen=True, eq=False)
 class Bank:
-    """The background's clips under one base model: `scaled` `[m, F]`, `joint` `[m, D]`, and the scale they set."""
+    """The background's clips under one base model, `scaled` `[m, F]` and `joint` `[m, D]`, and the scale they set."""
 
     scale: FeatureScale
     scaled: np.ndarray
     joint: np.ndarray
+
+    @classmethod
+    def of_features(cls, stages: np.ndarray, joint: np.ndarray, families: np.ndarray, widths: Sequence[int]) -> Self:
+        """Return the bank of these features; see `FeatureScale.of_background`."""
+        scale = FeatureScale.of_background(stages, joint, families, widths)
+        return cls(scale, scale.scaled(stages, joint), joint.astype(np.float64))
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,30 +52,28 @@ class Teaching:
     Attributes:
         scaled: `[n, F]`; `classes`: `[n]`, 0 to K - 1, each at least once; `order`: `[n]`, from the clips' digests.
         own: `[o, F]`, the tenant's own background, o from 0.
-        cosines: `[n, K]` of joint embeddings with the labels' texts; `bank_cosines`: `[m, K]`. None for no words.
+        joint: `[n, D]`; `texts`: `[K, D]`, unit text embeddings of the labels, None for no words.
     """
 
     scaled: np.ndarray
     classes: np.ndarray
     order: np.ndarray
     own: np.ndarray
-    cosines: np.ndarray | None = None
-    bank_cosines: np.ndarray | None = None
+    joint: np.ndarray
+    texts: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class RidgeHead:
-    """Scores `[B, K + 1]`, the background's last, of logged stage statistics `[B, F]` and cosines `[B, K]`."""
+    """`matrix` `[K + 1, F]` and `bias` `[K + 1]`, words folded in with `text_weight`; the background's row is last."""
 
     matrix: np.ndarray
     bias: np.ndarray
-    text_weight: float
+    text_weight: float = 0.0
 
-    def scores(self, logged: np.ndarray, cosines: np.ndarray | None = None) -> np.ndarray:
-        scores = logged @ self.matrix.T + self.bias
-        if self.text_weight and cosines is not None:
-            scores[:, :-1] += self.text_weight * cosines
-        return scores
+    def scores(self, logged: np.ndarray) -> np.ndarray:
+        """Return `[B, K + 1]` of features `[B, F]`, see `FeatureScale.logged`."""
+        return logged @ self.matrix.T + self.bias
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,15 +117,13 @@ def fit_ridge_head(teaching: Teaching, bank: Bank, *, text_weights: Sequence[flo
     held_out = mix(by_ridge[:num_clips], gaussian.held_out(_alone(folds)))
     held_apart = mix(by_ridge_apart[:num_clips], gaussian.held_out(_alone(apart)))
     bank_scores = mix(by_ridge[-len(bank.scaled) :], gaussian.scores(bank.scale.whitened(bank.scaled)))
-    head, bank_cosines = _fold(fits, bank.scale, share), teaching.bank_cosines
-    weight = 0.0
-    if teaching.cosines is not None and bank_cosines is not None and classes.max() > 0:
-        middle = bank_cosines.mean(0)
-        words, bank_words = teaching.cosines - middle, bank_cosines - middle
+    head = _fold(fits, bank.scale, share)
+    if teaching.texts is not None and len(teaching.texts) > 1:
+        words, bank_words = ((joint - bank.joint.mean(0)) @ teaching.texts.T for joint in (teaching.joint, bank.joint))
         weight = _choose_text_weight(held_out, words, classes, folds, shots, text_weights)
         for scores, cosines in ((held_out, words), (held_apart, words), (bank_scores, bank_words)):
             scores[:, :-1] += weight * cosines
-        head = RidgeHead(head.matrix, head.bias - weight * np.append(middle, 0.0), weight)
+        head = _with_words(head, teaching.texts, bank.joint.mean(0), weight)
     known = folds >= 0
     sharpness = fit_sharpness(held_out[known, :-1], classes[known], shots=shots)
     return HeadFit(head, folds, held_out, held_apart, bank_scores, sharpness, ridge.penalty)
@@ -154,7 +158,15 @@ def _fold(fits: tuple[RidgeFit, GaussianFit], scale: FeatureScale, share: float)
     ridge, gaussian = fits
     matrix = ((1 - share) * ridge.matrix + share * gaussian.matrix @ scale.whitening.T) * scale.gain
     bias = (1 - share) * ridge.bias + share * gaussian.bias - matrix @ scale.mean
-    return RidgeHead(matrix, bias, 0.0)
+    return RidgeHead(matrix, bias)
+
+
+def _with_words(head: RidgeHead, texts: np.ndarray, middle: np.ndarray, weight: float) -> RidgeHead:
+    """Add `weight` (a - middle) . t_c to each label's score: the joint embedding is the last block of the features."""
+    matrix, bias = head.matrix.copy(), head.bias.copy()
+    matrix[:-1, -texts.shape[1] :] += weight * texts
+    bias[:-1] -= weight * texts @ middle
+    return RidgeHead(matrix, bias, weight)
 
 
 def _choose_text_weight(

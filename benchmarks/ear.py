@@ -16,7 +16,6 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.metrics import roc_auc_score
 
-from aspl.feature_scale import FeatureScale
 from aspl.ridge_head import Bank, HeadFit, Teaching, fit_ridge_head
 from aspl.suspects import find_suspects
 from aspl.unknown import raw_known, raw_threshold
@@ -45,14 +44,13 @@ class Tenant:
     world: World
     draw: Draw
     fit: HeadFit
-    texts: np.ndarray
     fit_ms: float
 
     def scores(self, clips: Clips) -> np.ndarray:
         """Return `[len(clips), K + 1]`."""
-        world = self.world
-        logged = world.bank.scale.logged(stack(world.sets, clips, "stages"))
-        return self.fit.head.scores(logged, stack(world.sets, clips, "joint") @ self.texts.T)
+        sets = self.world.sets
+        logged = self.world.bank.scale.logged(stack(sets, clips, "stages"), stack(sets, clips, "joint"))
+        return self.fit.head.scores(logged)
 
 
 def load_world(folder: Path, names: Iterable[str] = SETS, *, bank: str = "bank") -> World:
@@ -63,8 +61,7 @@ def load_world(folder: Path, names: Iterable[str] = SETS, *, bank: str = "bank")
             groups = file["group"] if len(np.unique(file["group"])) < len(file["group"]) else None
             sets[name] = RecordingSet(file["label"], groups, file["joint"].astype(float), file["stages"].astype(float))
     with np.load(folder / f"{bank}.npz") as file:
-        scale = FeatureScale.of_background(file["stages"], file["family"], STAGE_WIDTHS)
-        heard = Bank(scale, scale.scaled(file["stages"]), file["joint"].astype(float))
+        heard = Bank.of_features(file["stages"], file["joint"], file["family"], STAGE_WIDTHS)
     with np.load(folder / "text.npz") as file:
         texts = dict(zip(file["labels"].tolist(), file["sentence"].astype(float), strict=True))
     return World(sets, heard, texts)
@@ -75,19 +72,22 @@ def teach(
 ) -> Tenant:
     """Fit a draw, `classes` in place of the right ones where given."""
     scale, texts = world.bank.scale, np.array([world.texts[label] for label in drawn.taught])
-    scaled = scale.scaled(stack(world.sets, drawn.train, "stages"))
-    own = scale.scaled(stack(world.sets, drawn.own_background if with_background else [], "stages"))
+
+    def scaled(clips: Clips) -> np.ndarray:
+        return scale.scaled(stack(world.sets, clips, "stages"), stack(world.sets, clips, "joint"))
+
+    features, own = scaled(drawn.train), scaled(drawn.own_background if with_background else [])
     started = time.perf_counter()
     teaching = Teaching(
-        scaled=scaled,
+        scaled=features,
         classes=drawn.train_classes if classes is None else classes,
-        order=scaled[:, 0],
+        order=features[:, 0],
         own=own,
-        cosines=stack(world.sets, drawn.train, "joint") @ texts.T if words else None,
-        bank_cosines=world.bank.joint @ texts.T if words else None,
+        joint=stack(world.sets, drawn.train, "joint"),
+        texts=texts if words else None,
     )
     fit = fit_ridge_head(teaching, world.bank)
-    return Tenant(world, drawn, fit, texts, 1000 * (time.perf_counter() - started))
+    return Tenant(world, drawn, fit, 1000 * (time.perf_counter() - started))
 
 
 def mean_accuracy(guess: np.ndarray, truth: np.ndarray) -> float:

@@ -1,7 +1,8 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from aspl.feature_scale import FeatureScale
 from aspl.ridge_head import Bank, Teaching, fit_ridge_head
 from aspl.takes import find_takes, make_folds
 from aspl.unknown import SENSITIVITIES, fit_known_scale, raw_known, raw_threshold
@@ -20,8 +21,7 @@ def bank():
     generator = np.random.default_rng(0)
     families = np.repeat(np.arange(20), 3)
     stages = statistics(generator, 60, 0.5 * generator.normal(size=(20, NUM_STATISTICS))[families])
-    scale = FeatureScale.of_background(stages, families, WIDTHS)
-    return Bank(scale, scale.scaled(stages), generator.normal(size=(60, JOINT_WIDTH)))
+    return Bank.of_features(stages, generator.normal(size=(60, JOINT_WIDTH)), families, WIDTHS)
 
 
 @pytest.fixture
@@ -32,21 +32,30 @@ def clips():
     return statistics(generator, len(classes), centres[classes]), classes
 
 
-def teach(bank, stages, classes, *, own=None, cosines=None, order=None):
+def joint_of(stages):
+    return np.tanh(stages[:, :JOINT_WIDTH] - 1)
+
+
+def teach(bank, stages, classes, *, own=None, texts=None, order=None):
+    own = np.empty((0, NUM_STATISTICS)) if own is None else own
     return Teaching(
-        scaled=bank.scale.scaled(stages),
+        scaled=bank.scale.scaled(stages, joint_of(stages)),
         classes=classes,
         order=np.arange(len(classes)) if order is None else order,
-        own=np.empty((0, NUM_STATISTICS)) if own is None else bank.scale.scaled(own),
-        cosines=cosines,
-        bank_cosines=None if cosines is None else np.zeros((len(bank.scaled), cosines.shape[1])),
+        own=bank.scale.scaled(own, joint_of(own)),
+        joint=joint_of(stages),
+        texts=texts,
     )
+
+
+def logged(bank, stages):
+    return bank.scale.logged(stages, joint_of(stages))
 
 
 def test_what_was_taught_is_known_and_the_background_is_not(bank, clips):
     stages, classes = clips
     fit = fit_ridge_head(teach(bank, stages, classes), bank)
-    scores = fit.head.scores(bank.scale.logged(stages))
+    scores = fit.head.scores(logged(bank, stages))
     assert (scores[:, :-1].argmax(1) == classes).all()
     assert raw_known(scores).min() > np.quantile(raw_known(fit.bank), 0.9)
 
@@ -87,7 +96,7 @@ def test_any_number_of_clips_gives_a_head_and_a_threshold(bank, counts):
     fit = fit_ridge_head(teach(bank, stages, classes), bank)
     taught, background = raw_known(fit.held_apart)[fit.folds >= 0], raw_known(fit.bank)
     assert all(np.isfinite(raw_threshold(taught, background, each)) for each in SENSITIVITIES)
-    scores = fit_known_scale(taught, background)(raw_known(fit.head.scores(bank.scale.logged(stages))))
+    scores = fit_known_scale(taught, background)(raw_known(fit.head.scores(logged(bank, stages))))
     assert ((scores >= 0) & (scores <= 1)).all()
 
 
@@ -95,17 +104,28 @@ def test_the_tenants_own_background_counts_more_than_the_banks(bank, clips):
     stages, classes = clips
     stray = stages[classes == 0].mean(0, keepdims=True) + 0.4
     without, told = (fit_ridge_head(teach(bank, stages, classes, own=own), bank).head for own in (None, stray))
-    logged = bank.scale.logged(stray)
-    assert raw_known(told.scores(logged)) < raw_known(without.scores(logged)) - 0.1
+    heard = logged(bank, stray)
+    assert raw_known(told.scores(heard)) < raw_known(without.scores(heard)) - 0.1
 
 
-def test_words_weigh_more_where_they_are_right(bank, clips):
+def test_words_weigh_more_where_they_are_right(bank):
+    stages, classes = statistics(np.random.default_rng(7), 30), np.arange(30) % 3
+    texts = np.eye(3, JOINT_WIDTH)
+    teaching = replace(teach(bank, stages, classes, texts=texts), joint=bank.joint.mean(0) + texts[classes])
+    right, wrong = (fit_ridge_head(replace(teaching, texts=sign * texts), bank).head for sign in (1, -1))
+    assert right.text_weight > 0.1 > wrong.text_weight
+
+
+def test_words_are_folded_into_the_matrix(bank, clips):
     stages, classes = clips
-    right = np.eye(3)[classes]
-    weights = [
-        fit_ridge_head(teach(bank, stages, classes, cosines=each), bank).head.text_weight for each in (right, -right)
+    texts = np.random.default_rng(6).normal(size=(3, JOINT_WIDTH))
+    fits = [
+        fit_ridge_head(teach(bank, stages, classes, texts=texts), bank, text_weights=(weight,)) for weight in (0.0, 0.4)
     ]
-    assert weights[0] > weights[1]
+    added = 0.4 * (joint_of(stages) - bank.joint.mean(0)) @ texts.T
+    without, with_words = (fit.head.scores(logged(bank, stages)) for fit in fits)
+    assert np.allclose(with_words[:, :-1], without[:, :-1] + added, atol=1e-9)
+    assert np.allclose(fits[1].held_out[:, :-1], fits[0].held_out[:, :-1] + added, atol=1e-9)
 
 
 def test_takes_of_one_thing_are_held_out_together():
