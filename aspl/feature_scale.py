@@ -12,7 +12,7 @@ from typing import Self
 
 import numpy as np
 
-# n clips, m background clips, C channels of a stage, D joint width, F = 2 sum(C) + D features
+# n clips, m background clips, C channels of a stage, D joint width, F = 2 sum(C) + D features, r <= m
 
 DEVIATION_FLOOR = 1e-3
 WHITENING_SHRINKAGE = 0.3
@@ -22,13 +22,17 @@ WHITENING_SHRINKAGE = 0.3
 class FeatureScale:
     """Attributes:
     is_deviation: `[F]`, which statistics are deviations.
-    mean, gain: `[F]`; `whitening`: `[F, F]`, applied from the right to scaled features.
+    mean, gain: `[F]`.
+    directions, excess: `[F, r]` and `[r]`; the whitening is `(I - directions * excess @ directions.T) / spread`,
+        which needs no F x F matrix.
     """
 
     is_deviation: np.ndarray
     mean: np.ndarray
     gain: np.ndarray
-    whitening: np.ndarray
+    directions: np.ndarray
+    excess: np.ndarray
+    spread: float
 
     @classmethod
     def of_background(cls, stages: np.ndarray, joint: np.ndarray, families: np.ndarray, widths: Sequence[int]) -> Self:
@@ -45,7 +49,7 @@ class FeatureScale:
         logged = _logged(stages, joint, is_deviation)
         mean, deviation = logged.mean(0), logged.std(0)
         gain = np.repeat(blocks**-0.5, blocks) / np.maximum(deviation, np.finfo(float).tiny)
-        return cls(is_deviation, mean, gain, _whitening((logged - mean) * gain, families))
+        return cls(is_deviation, mean, gain, *_whitening((logged - mean) * gain, families))
 
     def logged(self, stages: np.ndarray, joint: np.ndarray) -> np.ndarray:
         """Return `[n, F]` float64, the deviations in logarithms: what a folded head is a linear map of."""
@@ -56,8 +60,8 @@ class FeatureScale:
         return (self.logged(stages, joint) - self.mean) * self.gain
 
     def whitened(self, scaled: np.ndarray) -> np.ndarray:
-        """Return `[n, F]` of scaled features `[n, F]`."""
-        return scaled @ self.whitening
+        """Return `[n, F]` of scaled features `[n, F]`; a symmetric map, so a matrix on them is folded by it too."""
+        return (scaled - (scaled @ self.directions * self.excess) @ self.directions.T) / self.spread
 
 
 def _logged(stages: np.ndarray, joint: np.ndarray, is_deviation: np.ndarray) -> np.ndarray:
@@ -66,14 +70,14 @@ def _logged(stages: np.ndarray, joint: np.ndarray, is_deviation: np.ndarray) -> 
     return heard
 
 
-def _whitening(scaled: np.ndarray, families: np.ndarray) -> np.ndarray:
-    """Return W with W W' = ((1 - s) C + s tr(C) / F)^-1, C the covariance within families."""
+def _whitening(scaled: np.ndarray, families: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return the parts of ((1 - s) C + s tr(C) / F I)^(-1/2), C the covariance within families, of rank r."""
     _, index, counts = np.unique(families, return_inverse=True, return_counts=True)
     centres = np.zeros((len(counts), scaled.shape[1]))
     np.add.at(centres, index, scaled / counts[index, None])
-    within = scaled - centres[index]
-    covariance = within.T @ within / max(len(scaled) - len(counts), 1)
-    size = len(covariance)
-    level = np.trace(covariance) / size or 1.0
-    shrunk = (1 - WHITENING_SHRINKAGE) * covariance + WHITENING_SHRINKAGE * level * np.eye(size)
-    return np.linalg.inv(np.linalg.cholesky(shrunk)).T
+    within = (scaled - centres[index]) / np.sqrt(max(len(scaled) - len(counts), 1))
+    _, deviations, directions = np.linalg.svd(within, full_matrices=False)
+    variances = deviations**2
+    level = WHITENING_SHRINKAGE * (variances.sum() / scaled.shape[1] or 1.0)
+    excess = 1 - np.sqrt(level / ((1 - WHITENING_SHRINKAGE) * variances + level))
+    return directions.T, excess, float(np.sqrt(level))

@@ -156,7 +156,7 @@ def _alone(folds: np.ndarray, num_more: int = 0) -> np.ndarray:
 def _fold(fits: tuple[RidgeFit, GaussianFit], scale: FeatureScale, share: float) -> RidgeHead:
     """Fold scaling, whitening and both fits into one map of logged statistics."""
     ridge, gaussian = fits
-    matrix = ((1 - share) * ridge.matrix + share * gaussian.matrix @ scale.whitening.T) * scale.gain
+    matrix = ((1 - share) * ridge.matrix + share * scale.whitened(gaussian.matrix)) * scale.gain
     bias = (1 - share) * ridge.bias + share * gaussian.bias - matrix @ scale.mean
     return RidgeHead(matrix, bias)
 

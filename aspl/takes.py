@@ -62,10 +62,10 @@ def _components(linked: np.ndarray) -> np.ndarray:
     return number
 
 
-MAX_FOLDS = 16
+MAX_FOLDS, MANY_CLIPS, FOLDS_OF_MANY = 16, 1000, 4  # of many clips a quarter is no great loss
 
 
-def make_folds(classes: np.ndarray, takes: np.ndarray, order: np.ndarray, *, max_folds: int = MAX_FOLDS) -> np.ndarray:
+def make_folds(classes: np.ndarray, takes: np.ndarray, order: np.ndarray) -> np.ndarray:
     """Return `[n]`, the fold in which each clip is held out; every fold takes its share of every label.
 
     Leaving out one clip alone leaves its label weaker than the others, and the answer too often wrong; a clip of every
@@ -76,6 +76,7 @@ def make_folds(classes: np.ndarray, takes: np.ndarray, order: np.ndarray, *, max
         classes, takes: `[n]`; see `find_takes`.
         order: `[n]`, numbers by which clips are sorted, so that the order of arrival does not matter.
     """
+    max_folds = MAX_FOLDS if len(classes) <= MANY_CLIPS else FOLDS_OF_MANY
     folds = np.full(len(classes), -1)
     for index in np.unique(classes):
         rows = np.flatnonzero(classes == index)
