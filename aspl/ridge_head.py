@@ -25,6 +25,8 @@ from aspl.temperature import fit_sharpness, smoothed_loss
 
 GAUSSIAN_CLIPS = 8.0
 LOWEST_BACKGROUND_WEIGHT = 0.05
+OWN_BACKGROUND_WEIGHT = 1.0
+OWN_BACKGROUND_SHARE = 0.25  # of the mean that the Gaussian takes for the background
 TEXT_WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
 TEXT_PRIOR = 0.5  # the weight of words expected at s clips a label is this by s + 1
 TEXT_PRIOR_STRENGTH = 2.0  # nats for a factor of e
@@ -137,12 +139,12 @@ def _fit(teaching: Teaching, bank: Bank, whitened: np.ndarray, folds: np.ndarray
     targets[np.arange(num_clips), classes] = 1
     targets[num_clips:, -1] = 1
     background_weight = max(LOWEST_BACKGROUND_WEIGHT, num_clips / (num_classes * len(scaled)))
-    weights = np.concatenate([np.ones(num_clips + len(own)), np.full(len(scaled), background_weight)])
+    weights = np.repeat([1.0, OWN_BACKGROUND_WEIGHT, background_weight], [num_clips, len(own), len(scaled)])
     rows = np.concatenate([teaching.scaled, own, scaled])
     ridge = fit_ridge(rows, targets, weights, groups=_alone(folds, rest))
     mean = bank.scale.whitened(scaled).mean(0)
     if len(own):
-        mean = (mean + bank.scale.whitened(own).mean(0)) / 2
+        mean = (1 - OWN_BACKGROUND_SHARE) * mean + OWN_BACKGROUND_SHARE * bank.scale.whitened(own).mean(0)
     return ridge, fit_gaussian(whitened, classes, mean)
 
 
