@@ -26,7 +26,7 @@ from aspl.temperature import fit_sharpness, smoothed_loss
 GAUSSIAN_CLIPS = 8.0
 LOWEST_BACKGROUND_WEIGHT = 0.05
 OWN_BACKGROUND_WEIGHT = 1.0
-OWN_BACKGROUND_SHARE = 0.25  # of the mean that the Gaussian takes for the background
+OWN_BACKGROUND_SHARE = 0.5  # of the mean that the Gaussian takes for the background
 TEXT_WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
 TEXT_PRIOR = 0.5  # the weight of words expected at s clips a label is this by s + 1
 TEXT_PRIOR_STRENGTH = 2.0  # nats for a factor of e
