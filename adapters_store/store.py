@@ -238,12 +238,16 @@ class AdapterStore:
 
 def _parsed(data: bytes, what: str) -> dict[str, Any]:
     try:
-        value = json.loads(data)
-    except ValueError as error:
+        value = json.loads(data, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
         raise AdapterCorrupt(f"{what} is damaged: it is not JSON.") from error
     if not isinstance(value, dict):
         raise AdapterCorrupt(f"{what} is damaged: it is not a JSON object.")
     return value
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def _checked_ref(tenant: str, name: str, fields: dict[str, Any]) -> Ref:

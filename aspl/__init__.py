@@ -1,10 +1,33 @@
 """The method: one frozen CLAP, prompts on its audio and text side, few-shot training, and mixed-adapter inference."""
 
-from aspl.adapter import Adapter
-from aspl.audio_prompts import AudioPrompts
-from aspl.clap import FrozenClap
-from aspl.inference import classify
-from aspl.training import Progress, fit
-from aspl.training_config import TrainingConfig
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Adapter", "AudioPrompts", "FrozenClap", "Progress", "TrainingConfig", "classify", "fit"]
+if TYPE_CHECKING:
+    from aspl.adapter import Adapter
+    from aspl.fitting.config import TrainingConfig
+    from aspl.fitting.fit import Progress, fit
+    from aspl.inference import classify
+    from aspl.model.clap import FrozenClap
+    from aspl.prompts.audio import AudioPrompts
+    from aspl.sound.clip import decode
+
+__all__ = ["Adapter", "AudioPrompts", "FrozenClap", "Progress", "TrainingConfig", "classify", "decode", "fit"]
+
+_MODULES = {
+    "Adapter": "adapter",
+    "AudioPrompts": "prompts.audio",
+    "FrozenClap": "model.clap",
+    "Progress": "fitting.fit",
+    "TrainingConfig": "fitting.config",
+    "classify": "inference",
+    "decode": "sound.clip",
+    "fit": "fitting.fit",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # On demand, because these import torch, which those who need labels or a decoder alone must not wait for.
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -11,10 +11,10 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from aspl.audio_prompts import Affine, AudioPrompts, parse_kind
-from aspl.clap import FrozenClap
 from aspl.errors import AdapterInvalid, AdapterMismatch, AsplError
-from aspl.text_prompts import (
+from aspl.model.clap import FrozenClap
+from aspl.prompts.audio import Affine, AudioPrompts, parse_kind
+from aspl.prompts.text import (
     DEFAULT_TEMPLATE,
     METHODS,
     NUM_CONTEXT_TOKENS,

@@ -14,13 +14,13 @@ class AudioNotAudio(AsplError):
 
 
 class AudioUndecodable(AsplError):
-    """The bytes look like audio, but less than 50 ms of it can be decoded."""
+    """The bytes look like audio, but less than 10 ms of it can be decoded."""
 
     code = "audio_undecodable"
 
 
 class AudioInvalid(AsplError):
-    """The decoded samples cannot be used: none at all, under 50 ms, NaN or infinite."""
+    """The decoded samples cannot be used: none at all, under 10 ms, NaN or infinite."""
 
     code = "audio_invalid"
 
@@ -50,9 +50,13 @@ class DeviceUnavailable(AsplError):
 
 
 class LabelsInvalid(AsplError):
-    """The list of labels cannot be used: too few, too many, doubled, empty or too long for the text encoder."""
+    """A label or a list of them cannot be used; `limit` is the setting that was exceeded, if one was, and its value."""
 
     code = "labels_invalid"
+
+    def __init__(self, detail: str, *, limit: tuple[str, int] | None = None) -> None:
+        super().__init__(detail)
+        self.limit = limit
 
 
 class AudioPromptInvalid(AsplError):

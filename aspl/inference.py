@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from aspl.adapter import Adapter
-from aspl.audio import windows
-from aspl.audio_prompts import AudioPrompts
-from aspl.clap import FrozenClap
+from aspl.model.clap import FrozenClap
+from aspl.prompts.audio import AudioPrompts
+from aspl.sound.clip import windows
 
 # B clips, R windows of all clips, N samples of a window, D joint width, K labels of an adapter
 
@@ -64,7 +64,7 @@ def classify(clap: FrozenClap, waveforms: Sequence[np.ndarray], adapters: Sequen
     """Return for each clip the probability of each of its adapter's labels.
 
     Args:
-        waveforms: 1-D float32 at 48 kHz, of any length from 50 ms.
+        waveforms: 1-D float32 at 48 kHz, of any length from 10 ms.
         adapters: one a clip, mixed freely.
     """
     if len(waveforms) != len(adapters):

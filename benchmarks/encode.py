@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from transformers import ClapModel
 
-from aspl.clap import FrozenClap
-from aspl.frozen_linear import frozen_linear
-from aspl.laion_checkpoint import read_laion_checkpoint
+from aspl.model.clap import FrozenClap
+from aspl.model.frozen_linear import frozen_linear
+from aspl.model.laion_checkpoint import read_laion_checkpoint
 from benchmarks.figures import keep
 from benchmarks.machine import describe_machine, has_bfloat16
 from tests.parity import laion

@@ -26,10 +26,10 @@ from rich.progress import track
 from rich.table import Table
 
 from aspl import Adapter, FrozenClap, TrainingConfig, classify, fit
-from aspl.audio import SAMPLE_RATE_HZ, decode, windows
-from aspl.audio_parameters import recentred, sounding_frames
-from aspl.audio_prompts import Affine
-from aspl.log_mel import LogMel
+from aspl.prompts.audio import Affine
+from aspl.prompts.audio_parameters import recentred, sounding_frames
+from aspl.sound.clip import SAMPLE_RATE_HZ, decode, windows
+from aspl.sound.log_mel import LogMel
 
 RESULTS = Path(__file__).parent / "results" / "esc10.jsonl"
 METHODS = ["zero_shot", "coop", "cocoop", "palm"]

@@ -20,7 +20,7 @@ from redis import Redis
 from benchmarks.figures import Figure, report
 from benchmarks.machine import describe_machine, family, resident_mib
 from benchmarks.served import BUNDLED, recordings, served
-from worker.connection import connect
+from jobs.connection import connect
 
 KINDS: dict[str, dict[str, str]] = {"default settings": {}, "audio_prompt=none": {"audio_prompt": "none"}}
 FIRST_STEP_BAR_S = 2.0

@@ -16,11 +16,11 @@ import torch
 from transformers import ClapConfig, ClapModel
 
 from aspl import Adapter, AudioPrompts, FrozenClap
-from aspl.audio_parameters import AudioParameters
-from aspl.audio_prompts import Affine
-from aspl.learner import Learner
-from aspl.text_prompts import make_text_prompt
-from aspl.training_config import TrainingConfig, recipe_for
+from aspl.fitting.config import TrainingConfig, recipe_for
+from aspl.fitting.learner import Learner
+from aspl.prompts.audio import Affine
+from aspl.prompts.audio_parameters import AudioParameters
+from aspl.prompts.text import make_text_prompt
 from benchmarks.figures import Figure, report, show
 from benchmarks.machine import describe_machine
 from tests.small_clap import write_small_clap

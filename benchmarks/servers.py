@@ -22,7 +22,7 @@ import soundfile
 import soxr
 from transformers import ClapFeatureExtractor, RobertaTokenizerFast
 
-from aspl.laion_checkpoint import read_laion_checkpoint
+from aspl.model.laion_checkpoint import read_laion_checkpoint
 from benchmarks.crowd import Pass, Request, ask_all
 from benchmarks.figures import keep
 from benchmarks.machine import describe_machine, has_bfloat16

@@ -20,13 +20,13 @@ import torch
 
 from adapters_store import open_store
 from aspl import Adapter, FrozenClap
-from aspl.audio import decode, windows
 from aspl.inference import encode_windows
+from aspl.sound.clip import decode, windows
 from benchmarks.crowd import NUM_CLIENTS, Client, Request, ask_all
 from benchmarks.figures import Figure, report
 from benchmarks.machine import cpu_s, describe_machine, resident_mib
 from benchmarks.served import BUNDLED, recordings, served
-from service.engine import measure_batch_windows
+from service.inference.engine import measure_batch_windows
 from tests.e2e.stack import Process, Stack
 
 NUM_CLIPS = 256

@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from jobs.settings import Settings, WorkerSettings
 from service.settings import ServiceSettings
-from worker.settings import Settings, WorkerSettings
 
 HEAD = """\
 # Settings of docker-compose.yml. Copy to .env; what is commented out shows its default.
@@ -56,7 +56,7 @@ def main() -> None:
         for name, field in settings.model_fields.items():
             if name in SET_BY_COMPOSE or (base and name in base.model_fields):
                 continue
-            default = "" if field.default is None else field.default
+            default = "" if field.default in (None, ()) else field.default
             print(f"# {field.description}\n#EARSHOT_{name.upper()}={default}")
 
 

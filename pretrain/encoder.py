@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from aspl.swin import inverse
+from aspl.model.swin import inverse
 
 CHUNK_FRAMES = 256
 NUM_CHUNKS = 4

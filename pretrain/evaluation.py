@@ -13,8 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from aspl import Adapter, FrozenClap, TrainingConfig, fit
-from aspl.audio import decode, windows
 from aspl.inference import score
+from aspl.sound.clip import decode, windows
 
 BATCH_CLIPS = 8
 

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from rich.progress import Progress
 
-from aspl.audio import windows
-from aspl.log_mel import LogMel
+from aspl.sound.clip import windows
+from aspl.sound.log_mel import LogMel
 from pretrain.families import FAMILIES
 from pretrain.scene import record
 

@@ -3,12 +3,15 @@
 import argparse
 import gc
 import os
+import socket
 import sys
+from collections.abc import Sequence
 
 from adapters_store import NameInvalid, check_tenant
+from jobs.settings import describe
+from service.http import listener
 from service.keys import KeyFile, KeysUnreadable
 from service.settings import ServiceSettings
-from worker.settings import describe
 
 # The inference thread gives up the interpreter for every operation of the model and wants it back right after; with
 # Python's own 5 ms the event loop and the decoders keep it waiting, and a busy service loses a fifth.
@@ -23,6 +26,8 @@ def main() -> None:
         epilog="Settings, read from the environment once:\n" + describe(ServiceSettings),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    # Sockets that are bound already, from whoever started this process.
+    parser.add_argument("--socket", dest="descriptors", type=int, action="append", help=argparse.SUPPRESS)
     commands = parser.add_subparsers(dest="command")
     keys = commands.add_parser("keys", help="make, list and revoke API keys")
     actions = keys.add_subparsers(dest="action", required=True)
@@ -37,8 +42,8 @@ def main() -> None:
         if arguments.command == "keys":
             manage_keys(KeyFile(settings.keys_path_or_default), arguments)
         else:
-            serve(settings)
-    except (NameInvalid, KeysUnreadable) as error:
+            serve(settings, arguments.descriptors)
+    except (NameInvalid, KeysUnreadable, listener.AddressUnusable) as error:
         raise SystemExit(str(error)) from error
 
 
@@ -55,16 +60,26 @@ def manage_keys(keys: KeyFile, arguments: argparse.Namespace) -> None:
         print(f"{keys.revoke(arguments.tenant, arguments.id)} revoked")
 
 
-def serve(settings: ServiceSettings) -> None:
-    """Load the model and answer until SIGTERM or Ctrl-C."""
+def serve(settings: ServiceSettings, descriptors: Sequence[int] | None = None) -> None:
+    """Load the model and answer until SIGTERM or Ctrl-C.
+
+    Args:
+        descriptors: sockets that are bound already; without any, the address of the settings is bound.
+
+    Raises AddressUnusable.
+    """
+    if descriptors:
+        sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
+    else:
+        sockets = listener.bind(settings.host, settings.port)
     # What is imported stays: to look through it for garbage again and again would take a quarter of the start.
     gc.disable()
     # Before torch is loaded: threads of OpenMP that wait for each other must not spin on the cores that decode.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    from service.app import is_loopback
+    from jobs import logging
     from service.context import Context
-    from service.server import Server
-    from worker import logging
+    from service.http.app import is_loopback
+    from service.http.server import Server
 
     if not is_loopback(settings.host) and not KeyFile(settings.keys_path_or_default).has_keys():
         raise SystemExit(
@@ -73,9 +88,10 @@ def serve(settings: ServiceSettings) -> None:
         )
     logging.set_up(level=settings.log_level, format=settings.log_format)
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    server = Server(Context.open(settings))
+    server = Server(Context.open(settings), sockets)
     gc.freeze()
     gc.enable()
+    listener.listen(sockets)
     server.serve_until_ended()
 
 

@@ -14,19 +14,19 @@ from transformers.utils.logging import disable_progress_bar
 
 from adapters_store import AdapterStore, open_store
 from aspl import FrozenClap
-from service.adapter_cache import AdapterCache
-from service.classification import Classifier
-from service.decoding import Decoder
-from service.engine import Engine, measure_batch_windows
-from service.held_windows import HeldWindows
+from jobs.connection import connect
+from jobs.queue import JobQueue
+from jobs.records import JobRecords
+from jobs.uploads import Staging, UploadLimits
+from service.inference.adapter_cache import AdapterCache
+from service.inference.classification import Classifier
+from service.inference.decoding import Decoder
+from service.inference.engine import Engine, measure_batch_windows
+from service.inference.held_windows import HeldWindows
+from service.inference.tenant_queue import TenantQueue
 from service.keys import KeyFile
 from service.metrics import Metrics
 from service.settings import ServiceSettings
-from service.tenant_queue import TenantQueue
-from worker.connection import connect
-from worker.queue import JobQueue
-from worker.records import JobRecords
-from worker.staging import Staging, UploadLimits
 
 EVENTS_TIMEOUT_S = 10.0  # longer than any blocking read
 RATE_TIMEOUT_S = 0.1  # in the path of every request, which can do without
@@ -171,7 +171,7 @@ async def _context(request: Request) -> Context:
 
 
 async def _tenant(request: Request) -> str:
-    # The gate in service/access.py has checked the key before the body was read.
+    # The gate in service/http/access.py has checked the key before the body was read.
     return request.scope["earshot.tenant"]
 
 

@@ -3,6 +3,7 @@
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128)
+QUEUE_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class Metrics:
@@ -18,7 +19,12 @@ class Metrics:
         self.errors = Counter("earshot_errors", "Error answers, by code.", ["code"], registry=self.registry)
         self.clips = Counter("earshot_clips", "Clips classified.", ["outcome"], registry=self.registry)
         self.decode_s = Histogram("earshot_decode_seconds", "Time to decode a clip.", registry=self.registry)
-        self.queue_s = Histogram("earshot_queue_seconds", "Time a clip waited for the model.", registry=self.registry)
+        self.queue_s = Histogram(
+            "earshot_queue_seconds",
+            "Time a clip waited for the model.",
+            buckets=QUEUE_BUCKETS_S,
+            registry=self.registry,
+        )
         self.batch_s = Histogram("earshot_batch_seconds", "Time to encode and score a batch.", registry=self.registry)
         self.batch_windows = Histogram(
             "earshot_batch_windows", "Windows in a batch.", buckets=BATCH_BUCKETS, registry=self.registry

@@ -1,10 +1,26 @@
 """What the API reads from the environment, beside what it shares with the worker."""
 
+import re
 from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, field_validator
+from pydantic_settings import NoDecode
 
-from worker.settings import MIB, Settings
+from jobs.settings import MIB, Settings
+
+PREFIX = re.compile(r"(?=.{1,200}$)(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+)+")
+"""A path prefix: one or more segments of characters that need no escaping, without a slash at the end."""
+HOST = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\*|\[[0-9a-f:.]+\]")
+
+
+def _split(value: object) -> object:
+    return re.split(r"[,\s]+", value.strip()) if isinstance(value, str) and value.strip() else value or ()
+
+
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+"""Several names in one variable, separated by commas or blanks."""
 
 
 class ServiceSettings(Settings):
@@ -14,6 +30,17 @@ class ServiceSettings(Settings):
     port: int = Field(8000, ge=0, le=65535, description="port to bind")
     keys_path: Path | None = Field(
         None, description="file of the API keys' hashes; without one, `keys.json` in the data directory"
+    )
+
+    cors_origins: Names = Field(
+        (), description="origins whose pages may call from a browser, as https://app.example.org, by commas; * for all"
+    )
+    allowed_hosts: Names = Field(
+        (), description="names in the Host header that are answered, as api.example.org or *.example.org, by commas"
+    )
+    root_path: str = Field("", description="path under which a proxy shows this service, as /earshot")
+    trust_proxy: bool = Field(
+        False, description="believe X-Forwarded-Prefix, -Proto and -For: only behind a proxy that sets all three itself"
     )
 
     max_files: int = Field(64, gt=0, description="most files in one classification")
@@ -45,6 +72,31 @@ class ServiceSettings(Settings):
     upload_threads: int = Field(2, gt=0, description="threads that check the clips of adaptations")
     drain_s: int = Field(3, ge=0, description="time for answers under way when the service ends, in seconds")
     ready_age_s: float = Field(30.0, gt=0, description="age in seconds at which a forward pass proves nothing")
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _check_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            parts = urlsplit(origin)
+            if origin != "*" and (not parts.netloc or origin != f"{parts.scheme}://{parts.netloc}".lower()):
+                raise ValueError(f"{origin!r} is no origin: scheme, host and port, in lower case, and no path")
+        return origins
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _check_hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            if not HOST.fullmatch(host):
+                raise ValueError(f"{host!r} is no host: a name or an address in lower case, without a port")
+        return hosts
+
+    @field_validator("root_path")
+    @classmethod
+    def _check_root_path(cls, root_path: str) -> str:
+        prefix = root_path.rstrip("/")
+        if prefix and not PREFIX.fullmatch(prefix):
+            raise ValueError(f"{root_path!r} is no path as /earshot, of letters, digits, '.', '_', '~' and '-'")
+        return prefix
 
     @property
     def keys_path_or_default(self) -> Path:

@@ -6,10 +6,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from adapters_store import open_store
 from aspl import FrozenClap
+from jobs.connection import connect
+from jobs.queue import NOTHING_FOUND, JobQueue
+from jobs.settings import WorkerSettings
+from jobs.uploads import Staging
+from local import private_redis
 from tests.small_clap import write_small_clap
-from worker import private_redis
-from worker.connection import connect
 
 
 @pytest.fixture(scope="session")
@@ -40,3 +44,36 @@ def redis(redis_url):
     yield client
     client.flushall()
     client.close()
+
+
+@pytest.fixture
+def settings(redis_url, tmp_path):
+    return WorkerSettings(redis_url=redis_url, data_dir=tmp_path, tenant_queue_limit=60)
+
+
+@pytest.fixture
+def queue(redis, settings):
+    return JobQueue(redis, settings)
+
+
+@pytest.fixture
+def staging(settings):
+    return Staging(settings.data_dir)
+
+
+@pytest.fixture
+def submit(queue, staging):
+    """Submits a job of four clips of two labels."""
+
+    def submit(tenant="t", name="pets", findings=NOTHING_FOUND, **training):
+        upload = staging.new_upload()
+        for number in range(4):
+            staging.add_clip(upload, ["cat", "dog"][number % 2], [b"clip %d" % number])
+        return queue.submit(tenant, name, upload, training, findings=findings)
+
+    return submit
+
+
+@pytest.fixture
+def store(settings):
+    return open_store(settings.store_url_or_local)

@@ -10,9 +10,9 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq.exceptions import StopRequested
 
-from worker import logging
-from worker.connection import connect
-from worker.settings import WorkerSettings, describe
+from jobs import logging
+from jobs.connection import connect
+from jobs.settings import WorkerSettings, describe
 from worker.trainer_process import TRAINER_COMMAND, TrainerDied, TrainerProcess
 from worker.training_worker import Shutdown, TrainingWorker
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,10 +11,10 @@ import torch
 from transformers.utils.logging import disable_progress_bar
 
 from aspl import Adapter, FrozenClap, TrainingConfig, fit
-from aspl.audio import decode
 from aspl.errors import AsplError, TrainingCancelled
-from worker.errors import TrainingFailed, TrainingStopped
-from worker.settings import Settings
+from aspl.sound.clip import decode
+from jobs.errors import TrainingFailed, TrainingStopped
+from jobs.settings import Settings
 
 DECODE_THREADS = 4
 
@@ -58,8 +58,12 @@ class ClapMethod:
         on_progress: Callable[[Progress], None],
         should_cancel: Callable[[], bool],
         checkpoint: Path,
+        findings: dict[str, Any],
     ) -> tuple[bytes, dict[str, Any]]:
         """Fit an adapter, from its checkpoint where there is one, and return its file and the file's header.
+
+        Args:
+            findings: what was found in the upload, in JSON's terms; it becomes part of the adapter's report.
 
         Raises TrainingFailed, and TrainingStopped where `should_cancel` said so.
         """
@@ -77,7 +81,7 @@ class ClapMethod:
                 should_cancel=should_cancel,
                 checkpoint=checkpoint,
             )
-            data = adapter.to_bytes()
+            data = replace(adapter, report={**adapter.report, **findings}).to_bytes()
             return data, Adapter.read_header(data)
 
     def _waveform(self, path: Path):

@@ -6,9 +6,9 @@ import structlog
 from rq.exceptions import NoSuchJobError
 from rq.job import Job, JobStatus
 
-from worker.queue import SERIALIZER, JobQueue
-from worker.records import JobRecord
-from worker.staging import Staging
+from jobs.queue import SERIALIZER, JobQueue
+from jobs.records import JobRecord
+from jobs.uploads import Staging
 
 # A job is written into its record first and into RQ right after; younger ones may be in between.
 SETTLED_AFTER_S = 30

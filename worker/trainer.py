@@ -17,13 +17,13 @@ from typing import Any, Protocol
 import structlog
 
 from adapters_store.errors import StoreError
-from worker import logging
+from jobs import logging
+from jobs.errors import TrainingFailed, TrainingStopped, WorkerError
+from jobs.manifest import adapter_manifest
+from jobs.settings import WorkerSettings
+from jobs.uploads import Staging
 from worker.channel import Channel, ChannelClosed
-from worker.errors import TrainingFailed, TrainingStopped, WorkerError
-from worker.manifest import adapter_manifest
 from worker.publishing import find_published, open_writable, publish
-from worker.settings import WorkerSettings
-from worker.staging import Staging
 
 log = structlog.get_logger()
 
@@ -39,6 +39,7 @@ class Method(Protocol):
         on_progress: Callable[[Any], None],
         should_cancel: Callable[[], bool],
         checkpoint: Path,
+        findings: dict[str, Any],
     ) -> tuple[bytes, dict[str, Any]]: ...
 
 
@@ -92,6 +93,7 @@ class Trainer:
             on_progress=self._report,
             should_cancel=self._stop.is_set,
             checkpoint=self.staging.checkpoint(job["upload_id"]),
+            findings=job["findings"],
         )
         self.channel.send({"event": "trained"})
         self._wait_for_leave()

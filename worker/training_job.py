@@ -15,12 +15,12 @@ from rq import Retry
 
 from adapters_store import Ref, open_store
 from adapters_store.errors import AdapterNotFound, StoreError
-from worker.errors import RedisUnavailable
+from jobs.errors import RedisUnavailable
+from jobs.queue import JobQueue, adapter_deleted_error
+from jobs.records import JobRecord, utc_now
+from jobs.settings import WorkerSettings
+from jobs.uploads import Staging
 from worker.publishing import find_published
-from worker.queue import JobQueue, adapter_deleted_error
-from worker.records import JobRecord, utc_now
-from worker.settings import WorkerSettings
-from worker.staging import Staging
 from worker.trainer_process import TrainerDied, TrainerProcess
 
 POLL_S = 0.1
@@ -298,7 +298,7 @@ class TrainingJob:
 
 def _job_message(record: JobRecord) -> dict[str, Any]:
     names = ("id", "tenant", "name", "upload_id", "training", "created_at")
-    return {name: getattr(record, name) for name in names}
+    return {name: getattr(record, name) for name in names} | {"findings": record.findings()}
 
 
 def _lost_sentence(attempts: int) -> str:

@@ -17,11 +17,11 @@ from rq.job import Job
 from rq.registry import clean_registries
 from rq.utils import now
 
-from worker.queue import QUEUE_NAME, SERIALIZER, JobQueue
+from jobs.queue import QUEUE_NAME, SERIALIZER, JobQueue
+from jobs.records import PREFIX, translated
+from jobs.settings import WorkerSettings
+from jobs.uploads import Staging
 from worker.reconciling import reconcile
-from worker.records import PREFIX, translated
-from worker.settings import WorkerSettings
-from worker.staging import Staging
 from worker.trainer_process import TrainerProcess
 from worker.training_job import SURROUNDINGS, Surroundings
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from deploy.check.client import LABELS, Tenant
+from service.version import VERSION
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("redis", "api", "worker-1", "worker-2")
@@ -87,7 +88,7 @@ def check_labels(stack: Stack) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     config = stack.image_config()
     labels = {name.removeprefix("org.opencontainers.image."): text for name, text in config["Labels"].items()}
-    assert labels["version"] == project["version"], labels
+    assert labels["version"] == VERSION, labels
     assert labels["licenses"] == project["license"], labels
     assert config["User"] not in ("", "0", "root"), config["User"]
     assert "tini" in config["Entrypoint"][0], config["Entrypoint"]

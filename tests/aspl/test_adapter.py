@@ -11,8 +11,8 @@ from safetensors.torch import load, save
 
 from aspl import Adapter, AudioPrompts, FrozenClap, TrainingConfig, classify, fit
 from aspl.adapter import MAX_MAGNITUDE, StaticHead
-from aspl.audio_prompts import Affine
 from aspl.errors import AdapterInvalid, AdapterMismatch
+from aspl.prompts.audio import Affine
 from tests.small_clap import write_small_clap
 
 PARTS = ("gamma", "beta")

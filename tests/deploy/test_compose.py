@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from deploy.check.compose_file import read_services
+from jobs.settings import WorkerSettings
 from service.settings import ServiceSettings
-from worker.settings import WorkerSettings
 
 ROOT = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from worker import private_redis
+from local import private_redis
 
 SCRIPT = Path(__file__).parents[2] / "deploy/healthcheck.py"
 

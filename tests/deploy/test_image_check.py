@@ -1,15 +1,14 @@
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 
 from deploy.check.__main__ import IMAGE
+from service.version import VERSION
 
 ROOT = Path(__file__).parents[2]
-VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
 def test_without_an_engine_and_without_buildah_one_line_says_what_to_install():

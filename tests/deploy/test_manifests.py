@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from jobs.settings import WorkerSettings
 from service.metrics import Metrics
-from worker.settings import WorkerSettings
 
 MANIFESTS = Path(__file__).parents[2] / "deploy/k8s"
 

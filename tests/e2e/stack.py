@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx2
 
-from worker import private_redis
+from local import private_redis
 
 ROOT = Path(__file__).parents[2]
 READY_TIMEOUT_S = 180

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import ClapModel, RobertaTokenizerFast
 
 from aspl import FrozenClap
-from aspl.laion_checkpoint import read_laion_checkpoint
+from aspl.model.laion_checkpoint import read_laion_checkpoint
 from tests.parity import laion
 from tests.small_clap import CORPUS, SPECIAL_TOKENS
 

@@ -2,17 +2,20 @@
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 import structlog
-import uvicorn
 from starlette.testclient import TestClient
 
 from adapters_store import Ref
 from aspl import Adapter
-from service.app import create_app
 from service.context import Context
+from service.http import listener
+from service.http.app import create_app
+from service.http.server import Server
 from service.settings import ServiceSettings
 
 
@@ -54,15 +57,31 @@ def publish(context, clap):
     return publish_adapter
 
 
-@pytest.fixture
-def address(context):
-    """The application behind a real socket, for what a client in the same process cannot show."""
-    config = uvicorn.Config(create_app(context), host="127.0.0.1", port=0, log_config=None, access_log=False)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, name="server")
+@contextmanager
+def serving(context: Context) -> Iterator[str]:
+    """The address of the application behind a real socket, as long as it is served there."""
+    sockets = listener.bind("127.0.0.1", 0)
+    server = Server(context, sockets)
+    listener.listen(sockets)
+    thread = threading.Thread(target=server.serve_until_ended, name="server")
     thread.start()
     while not server.started:
         time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    yield f"http://127.0.0.1:{sockets[0].getsockname()[1]}"
     server.should_exit = True
     thread.join()
+
+
+@pytest.fixture
+def address(context):
+    """The application behind a real socket, for what a client in the same process cannot show."""
+    with serving(context) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def shared_address(clap, redis_url, tmp_path_factory):
+    """The same for all tests of a module, where none of them minds what the others left."""
+    settings = ServiceSettings(redis_url=redis_url, data_dir=tmp_path_factory.mktemp("data"), batch_windows=4)
+    with serving(Context.open(settings.model_copy(update={"requests_per_s": 0}), clap=clap)) as address:
+        yield address

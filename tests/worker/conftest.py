@@ -1,27 +1,8 @@
-"""Settings of a directory of the test's own, and workers on it."""
+"""Workers on the settings and jobs of a test."""
 
 import pytest
 
-from adapters_store import open_store
 from tests.worker.processes import start_worker, wait_until
-from worker.queue import JobQueue
-from worker.settings import WorkerSettings
-from worker.staging import Staging
-
-
-@pytest.fixture
-def settings(redis_url, tmp_path):
-    return WorkerSettings(redis_url=redis_url, data_dir=tmp_path, tenant_queue_limit=60)
-
-
-@pytest.fixture
-def queue(redis, settings):
-    return JobQueue(redis, settings)
-
-
-@pytest.fixture
-def staging(settings):
-    return Staging(settings.data_dir)
 
 
 @pytest.fixture
@@ -40,21 +21,3 @@ def workers(settings, queue):
     for process in started:
         process.kill()
         process.communicate()
-
-
-@pytest.fixture
-def submit(queue, staging):
-    """Submits a job of four clips of two labels."""
-
-    def submit(tenant="t", name="pets", **training):
-        upload = staging.new_upload()
-        for number in range(4):
-            staging.add_clip(upload, ["cat", "dog"][number % 2], [b"clip %d" % number])
-        return queue.submit(tenant, name, upload, training)
-
-    return submit
-
-
-@pytest.fixture
-def store(settings):
-    return open_store(settings.store_url_or_local)

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from worker.queue import JobQueue
-from worker.records import JobRecord
-from worker.settings import WorkerSettings
+from jobs.queue import JobQueue
+from jobs.records import JobRecord
+from jobs.settings import WorkerSettings
 
 QUICK = {"HEARTBEAT_S": 0.3, "HEARTBEAT_TTL_S": 2, "MAINTENANCE_INTERVAL_S": 1, "CANCEL_GRACE_S": 1.5}
 

@@ -7,14 +7,14 @@ import sys
 import time
 from types import SimpleNamespace
 
-from worker.errors import TrainingFailed, TrainingStopped
+from jobs.errors import TrainingFailed, TrainingStopped
 from worker.trainer import main
 
 
 class Counting:
     """Adds up its epochs; its checkpoint is what it has added so far."""
 
-    def train(self, clips, training, *, on_progress, should_cancel, checkpoint):
+    def train(self, clips, training, *, on_progress, should_cancel, checkpoint, findings):
         epochs, behaviour = training.get("epochs", 3), training.get("behaviour", "")
         if behaviour == "unfit":
             raise TrainingFailed("training_data_invalid", "two clips of each label are needed")
@@ -36,7 +36,8 @@ class Counting:
             values = {"epoch": state["epoch"], "epochs": epochs, "loss": float("nan"), "accuracy": 0.5, "eta_s": 1.0}
             on_progress(SimpleNamespace(phase="train_text", **values))
         data = json.dumps({"sum": state["sum"], "clips": [path.read_bytes().decode() for path, _ in clips]}).encode()
-        return data, {"labels": sorted({label for _, label in clips}), "starts": state["starts"]}
+        labels = sorted({label for _, label in clips})
+        return data, {"labels": labels, "starts": state["starts"], "report": findings}
 
 
 def load(settings):

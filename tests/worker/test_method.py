@@ -8,6 +8,7 @@ import pytest
 from rq import Worker
 from safetensors.torch import load
 
+from aspl import Adapter
 from tests.small_clap import write_small_clap
 from tests.worker.processes import wait_for_end, wait_for_epoch, wait_until
 from tests.worker.sounds import tone
@@ -35,7 +36,8 @@ def submit_tones(queue, staging):
         for number in range(4):
             label = ("low", "high")[number % 2]
             staging.add_clip(upload, label, [tone(200 + 1500 * (number % 2) + 20 * number, seed=number)])
-        return queue.submit("t", name, upload, training)
+            staging.add_clip(upload, label, [tone(200)[:50]], filename="broken.wav")
+        return queue.submit("t", name, upload, training, findings=staging.check_audio(upload))
 
     return submit
 
@@ -79,4 +81,7 @@ def test_a_warm_trainer_starts_the_next_training_within_two_seconds(real_workers
     assert wait_for_end(queue, unfit).error["code"] == "training_config_invalid"
     manifest = store.manifest(store.resolve("t", "first"))
     assert manifest["labels"] == ["low", "high"] and manifest["shots"] == {"low": 2, "high": 2}
-    assert manifest["report"] and manifest["fingerprint"]
+    left_out = manifest["report"]["left_out"]
+    assert [(row["file"], row["label"]) for row in left_out] == [("broken.wav", "low"), ("broken.wav", "high")] * 2
+    assert Adapter.read_header(store.read(store.resolve("t", "first")))["report"] == manifest["report"]
+    assert manifest["report"]["accuracy"] is not None and manifest["fingerprint"]

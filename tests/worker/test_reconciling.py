@@ -7,8 +7,8 @@ from rq import Queue
 from rq.job import Job
 from rq.registry import clean_registries
 
+from jobs.queue import QUEUE_NAME
 from worker import reconciling
-from worker.queue import QUEUE_NAME
 from worker.reconciling import reconcile
 
 

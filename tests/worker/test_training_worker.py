@@ -6,13 +6,15 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 
 import pytest
 
+from jobs.connection import connect, private_url
+from jobs.findings import ClipWarning, Findings, LeftOut
+from jobs.queue import JobQueue
+from local import private_redis
 from tests.worker.processes import is_alive, start_worker, trainer_of, wait_for_end, wait_for_epoch, wait_until
-from worker import private_redis
-from worker.connection import connect
-from worker.queue import JobQueue
 
 
 def published(store, record, version=1):
@@ -40,6 +42,18 @@ def test_a_job_publishes_its_adapter(workers, submit, queue, store, staging):
     states = [event.record.state for event in queue.records.events(record.id)]
     assert states[0] == "queued" and states[-1] == "succeeded" and set(states[1:-1]) == {"running"}
     assert end.progress == {"phase": "publishing", "epoch": 3, "epochs": 3, "loss": None, "accuracy": 0.5, "eta_s": 1.0}
+
+
+def test_the_report_names_what_was_left_out(workers, submit, queue, store):
+    workers()
+    left_out = LeftOut("dog/3.wav", "dog", {"code": "audio_undecodable", "detail": "damaged"})
+    warning = ClipWarning("clip_repeated", "dog/2.wav", "dog", "the same bytes as dog/1.wav")
+    record = submit(findings=Findings.of([left_out], [warning]))
+    end = wait_for_end(queue, record)
+    report = store.manifest(store.resolve("t", "pets"))["report"]
+    assert report == end.findings() == record.findings()
+    assert report["left_out"] == [asdict(left_out)] and report["warnings"] == [asdict(warning)]
+    assert (report["num_left_out"], report["num_warnings"]) == (1, 1)
 
 
 def test_the_next_job_starts_at_once(workers, submit, queue):
@@ -378,7 +392,7 @@ def test_a_worker_stops_in_time_without_redis(settings, tmp_path_factory):
 
 def test_a_worker_waits_for_redis_to_come_up(settings, tmp_path_factory):
     data_dir = tmp_path_factory.mktemp("r")
-    own = settings.model_copy(update={"redis_url": private_redis.socket_url(data_dir), "data_dir": data_dir})
+    own = settings.model_copy(update={"redis_url": private_url(data_dir), "data_dir": data_dir})
     worker = start_worker(own)
     time.sleep(3)
     server, url = private_redis.start(data_dir)

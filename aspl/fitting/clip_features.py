@@ -1,0 +1,76 @@
+"""The clips of a fit as the model hears them, and what of that may be kept: log-mels, embeddings, stage 1's tokens."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aspl.inference import pool
+from aspl.model.clap import FrozenClap
+from aspl.prompts.audio import AudioPrompts
+from aspl.sound.clip import windows
+
+# n clips, R windows of all clips, T frames or tokens, M mel bins, C channels, D joint width
+
+MAX_WINDOWS = 8  # of a clip: a long recording is heard at eight evenly spaced places, not at its whole length
+MAX_TOKEN_CACHE_BYTES = 2**30
+CPU_MICRO_BATCH, GPU_MICRO_BATCH = 4, 64  # on a CPU the activations of more clips leave the cache
+
+
+class ClipFeatures:
+    """Log-mels of every clip, and the encoder on them.
+
+    Attributes:
+        log_mels: float32 `[R, 1, T, M]` in dB, on the CPU.
+        micro_batch: the most windows in one pass with gradients; halved when the device runs out of memory.
+    """
+
+    def __init__(self, clap: FrozenClap, waveforms: Sequence[np.ndarray], *, tick: Callable[[], None]) -> None:
+        self.clap = clap
+        self.micro_batch = GPU_MICRO_BATCH if clap.device.type == "cuda" else CPU_MICRO_BATCH
+        rows, self._starts = [], [0]
+        for waveform in waveforms:
+            tick()
+            cut = windows(waveform)[0]
+            places = np.unique(np.linspace(0, len(cut) - 1, min(len(cut), MAX_WINDOWS)).round().astype(int))
+            rows.append(clap.log_mel(torch.from_numpy(cut[places])).cpu())
+            self._starts.append(self._starts[-1] + len(places))
+        self.log_mels = torch.cat(rows)
+        self._tokens: Tensor | None = None
+
+    def windows_of(self, clip: int) -> range:
+        return range(self._starts[clip], self._starts[clip + 1])
+
+    def encode(self, rows: Sequence[int], prompts: AudioPrompts) -> Tensor:
+        """Return embeddings `[len(rows), D]` of windows under `prompts`, with their gradient."""
+        index = torch.as_tensor(rows)
+        if self._tokens is not None and prompts.spectral is None and prompts.token is None:
+            tokens = self._tokens[index].to(self.clap.device)
+        else:
+            tokens = self.clap.audio_head(self.log_mels[index].to(self.clap.device), prompts)
+        return self.clap.project_audio(self.clap.audio_tail(tokens, prompts))
+
+    @torch.no_grad()
+    def embed(self, clips: Sequence[int], prompts: AudioPrompts, *, tick: Callable[[], None]) -> Tensor:
+        """Return embeddings `[len(clips), D]`, each the normalised mean over the clip's windows."""
+        counts = [len(self.windows_of(clip)) for clip in clips]
+        rows = [row for clip in clips for row in self.windows_of(clip)]
+        parts = []
+        for start in range(0, len(rows), self.micro_batch):
+            tick()
+            parts.append(self.encode(rows[start : start + self.micro_batch], prompts))
+        return torch.stack([pool(part) for part in torch.cat(parts).split(counts)])
+
+    @torch.no_grad()
+    def keep_tokens(self, *, tick: Callable[[], None]) -> None:
+        """Keep stage 1's output, for fits of the structural stage alone; skipped where it would take over 1 GiB."""
+        sample = self.clap.audio_head(self.log_mels[:1].to(self.clap.device), AudioPrompts())
+        if sample.numel() * sample.element_size() * len(self.log_mels) > MAX_TOKEN_CACHE_BYTES:
+            return
+        parts = []
+        for start in range(0, len(self.log_mels), self.micro_batch):
+            tick()
+            part = self.log_mels[start : start + self.micro_batch].to(self.clap.device)
+            parts.append(self.clap.audio_head(part, AudioPrompts()).cpu())
+        self._tokens = torch.cat(parts)

@@ -1,0 +1,1 @@
+"""Checkpoints -> the frozen CLAP, its stages in the open."""

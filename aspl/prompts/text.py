@@ -1,0 +1,205 @@
+"""The text side: zero-shot, CoOp (arXiv 2109.01134), CoCoOp (arXiv 2203.05557) and PALM (arXiv 2409.19806).
+
+A text prompt turns audio embeddings into cosines with its classes. A static one has the same class features for every
+clip; once trained, those are all that is left of it. CoCoOp's depend on the clip.
+"""
+
+from collections.abc import Sequence
+from hashlib import sha256
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from aspl.errors import LabelsInvalid, TrainingConfigInvalid
+from aspl.labels import check_distinct, check_label
+from aspl.model.clap import FrozenClap
+
+# B clips, K classes, L text tokens, D joint width, d text width
+
+METHODS = ("zero_shot", "coop", "cocoop", "palm")
+NUM_CONTEXT_TOKENS = 16
+INITIAL_STD = 0.02
+MAX_LABELS = 1000
+MAX_COCOOP_LABELS = 50  # it runs the text encoder for every clip and label
+DEFAULT_TEMPLATE = "This is a sound of {}."
+BARE_NAME = "{}"
+
+
+class StaticPrompt(nn.Module):
+    """A text prompt whose class features are the same for every clip."""
+
+    def class_features(self) -> Tensor:
+        """Return the unit class features `[K, D]` under the current parameters."""
+        raise NotImplementedError
+
+    def cosines(self, audio: Tensor) -> Tensor:
+        """Return `[B, K]` of audio embeddings `[B, D]` of unit norm."""
+        return audio @ self.class_features().T
+
+
+class ZeroShot(StaticPrompt):
+    """Nothing trained: the text embedding of each class name in a template."""
+
+    def __init__(self, clap: FrozenClap, labels: Sequence[str], template: str = DEFAULT_TEMPLATE) -> None:
+        super().__init__()
+        with torch.no_grad():
+            self.register_buffer("features", clap.encode_text(fill_template(template, labels)))
+
+    def class_features(self) -> Tensor:
+        """Return the unit text features `[K, D]`."""
+        return self.features
+
+
+class Palm(StaticPrompt):
+    """PALM: each class's text feature is mixed with a trained vector in the joint space (equation 4 of the paper).
+
+    t' = norm((1 - sigmoid(l)) t + sigmoid(l) z), with z `[K, D]` from N(0, 0.02) and l `[K]` from U(0, 1).
+    """
+
+    def __init__(self, clap: FrozenClap, labels: Sequence[str], template: str, seed: int) -> None:
+        super().__init__()
+        features = ZeroShot(clap, labels, template).features
+        self.register_buffer("text_features", features)
+        # Each class starts from its own name's numbers: the order of the classes must not matter.
+        generators = [torch.Generator().manual_seed(_seed_of(label, seed)) for label in labels]
+        z = torch.stack([torch.randn(features.shape[1], generator=generator) for generator in generators])
+        self.z = nn.Parameter((z * INITIAL_STD).to(features.device))
+        self.l = nn.Parameter(torch.cat([torch.rand(1, generator=g) for g in generators]).to(features.device))
+
+    def class_features(self) -> Tensor:
+        """Return the unit class features `[K, D]` under the current z and l."""
+        mix = torch.sigmoid(self.l).unsqueeze(1)
+        return F.normalize((1 - mix) * self.text_features + mix * self.z, dim=-1)
+
+
+class ContextSlots:
+    """The frozen rest of a CoOp prompt: `<s> [context] class name . </s>`, padded to the longest class."""
+
+    def __init__(self, clap: FrozenClap, labels: Sequence[str], num_context: int = NUM_CONTEXT_TOKENS) -> None:
+        tokenizer = clap.tokenizer
+        names = [ids[1:-1] for ids in clap.tokenize([f" {label}." for label in labels], reserve=num_context)]
+        length = max(map(len, names)) + 1
+        token_ids = torch.full((len(names), 1 + length), tokenizer.pad_token_id)
+        mask = torch.zeros(len(names), 1 + num_context + length, dtype=torch.long)
+        for row, ids in enumerate(names):
+            token_ids[row, : len(ids) + 2] = torch.tensor([tokenizer.bos_token_id, *ids, tokenizer.eos_token_id])
+            mask[row, : 1 + num_context + len(ids) + 1] = 1
+        self.token_ids = token_ids.to(clap.device)  # [K, 1 + L'], without the context
+        self.mask = mask.to(clap.device)  # [K, L]
+
+    def fill(self, clap: FrozenClap, context: Tensor) -> Tensor:
+        """Return word embeddings `[B, K, L, d]` of contexts `[B, 16, d]`."""
+        frozen = clap.embed_tokens(self.token_ids).expand(len(context), -1, -1, -1)  # [B, K, 1 + L', d]
+        context = context.unsqueeze(1).expand(-1, frozen.shape[1], -1, -1)
+        return torch.cat([frozen[:, :, :1], context, frozen[:, :, 1:]], dim=2)
+
+
+class CoOp(StaticPrompt):
+    """CoOp: sixteen trained word embeddings in front of every class name, shared by all classes."""
+
+    def __init__(self, clap: FrozenClap, labels: Sequence[str], generator: torch.Generator) -> None:
+        super().__init__()
+        self.clap = [clap]  # in a list, so that the frozen model is no submodule of what is trained
+        self.slots = ContextSlots(clap, labels)
+        self.context = nn.Parameter(initial_context(clap, generator))
+
+    def class_features(self) -> Tensor:
+        """Return the unit class features `[K, D]` under the current context: K text passes."""
+        clap = self.clap[0]
+        return clap.encode_token_embeddings(self.slots.fill(clap, self.context.unsqueeze(0))[0], self.slots.mask)
+
+
+class CoCoOp(nn.Module):
+    """CoCoOp: CoOp's context, moved for each clip by a small net on the clip's embedding."""
+
+    def __init__(self, clap: FrozenClap, labels: Sequence[str], generator: torch.Generator) -> None:
+        super().__init__()
+        self.clap = [clap]
+        self.slots = ContextSlots(clap, labels)
+        self.context = nn.Parameter(initial_context(clap, generator))
+        hidden = meta_net_width(clap)
+        self.meta_net = nn.Sequential(
+            nn.Linear(clap.joint_width, hidden), nn.ReLU(), nn.Linear(hidden, clap.text_width)
+        ).to(clap.device)
+        for linear in (self.meta_net[0], self.meta_net[2]):
+            for parameter in linear.parameters():  # torch's own start for a linear layer, from our generator
+                start = torch.rand(parameter.shape, generator=generator) * 2 - 1
+                parameter.data.copy_(start * linear.in_features**-0.5)
+
+    def cosines(self, audio: Tensor) -> Tensor:
+        """Return `[B, K]` at the cost of B x K text passes."""
+        shift = self.meta_net(audio).unsqueeze(1)  # [B, 1, d]
+        embeddings = self.slots.fill(self.clap[0], self.context + shift)  # [B, K, L, d]
+        num_clips, num_classes = embeddings.shape[:2]
+        mask = self.slots.mask.repeat(num_clips, 1)
+        features = self.clap[0].encode_token_embeddings(embeddings.flatten(0, 1), mask)
+        return torch.einsum("bd,bkd->bk", audio, features.view(num_clips, num_classes, -1))
+
+
+def make_text_prompt(
+    method: str, clap: FrozenClap, labels: Sequence[str], *, template: str | None = None, seed: int = 0
+) -> ZeroShot | CoOp | CoCoOp | Palm:
+    """Return the untrained text prompt of `method`, on the model's device.
+
+    Args:
+        template: for zero-shot and PALM, the text around a class name; see `default_template`.
+
+    Raises:
+        LabelsInvalid: see `check_labels`.
+    """
+    check_labels(labels, method)
+    template = template or default_template(method)
+    if method == "zero_shot":
+        return ZeroShot(clap, labels, template)
+    if method == "palm":
+        return Palm(clap, labels, template, seed)
+    generator = torch.Generator().manual_seed(seed)
+    return (CoOp if method == "coop" else CoCoOp)(clap, labels, generator)
+
+
+def default_template(method: str) -> str | None:
+    """Return the text around a class name where none is given: a sentence, or the bare name; None for learnt text."""
+    return {"zero_shot": DEFAULT_TEMPLATE, "palm": BARE_NAME}.get(method)
+
+
+def _seed_of(label: str, seed: int) -> int:
+    return int.from_bytes(sha256(f"{seed} {label}".encode()).digest()[:7], "big")
+
+
+def meta_net_width(clap: FrozenClap) -> int:
+    """Return the hidden width of CoCoOp's meta-net, D / 16."""
+    return max(1, clap.joint_width // 16)
+
+
+def initial_context(clap: FrozenClap, generator: torch.Generator) -> Tensor:
+    context = torch.randn(NUM_CONTEXT_TOKENS, clap.text_width, generator=generator) * INITIAL_STD
+    return context.to(clap.device)
+
+
+def check_labels(labels: Sequence[str], method: str) -> None:
+    """Refuse label lists that no text prompt can be made of.
+
+    Raises:
+        LabelsInvalid: fewer than 2 or too many labels; one that is empty, cannot be printed, or comes twice.
+        TrainingConfigInvalid: an unknown method.
+    """
+    if method not in METHODS:
+        raise TrainingConfigInvalid(f"no method {method!r}: take one of {', '.join(METHODS)}")
+    limit = MAX_COCOOP_LABELS if method == "cocoop" else MAX_LABELS
+    if not 2 <= len(labels) <= limit:
+        raise LabelsInvalid(f"{len(labels)} labels; {method} takes 2 to {limit}")
+    for label in labels:
+        check_label(label)
+    check_distinct(labels)
+
+
+def fill_template(template: str, labels: Sequence[str]) -> list[str]:
+    """Put each label in place of the template's one `{}`.
+
+    Raises:
+        TrainingConfigInvalid: a template without exactly one `{}`.
+    """
+    if template.count("{}") != 1:
+        raise TrainingConfigInvalid(f"the template {template!r} needs one {{}} where the label goes")
+    return [template.replace("{}", label) for label in labels]

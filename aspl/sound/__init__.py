@@ -1,0 +1,1 @@
+"""Bytes -> waveform at 48 kHz -> windows of 10 s -> log-mel."""

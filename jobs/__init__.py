@@ -1,0 +1,1 @@
+"""What the service and the worker share: settings, Redis, job records and their queue, uploads and archives."""

@@ -1,0 +1,73 @@
+"""What is said of the files of an upload: which are clips, which cannot be used, and which are odd.
+
+Nothing here imports torch, which the worker's own process must not.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from jobs.findings import ClipWarning
+from jobs.staged_clip import StagedClip
+
+if TYPE_CHECKING:
+    from aspl.sound.clip import Clip
+
+# Kinds that are decoded and kinds that are not: who sends one of either means a clip.
+AUDIO_SUFFIXES = {
+    ".wav", ".wave", ".bwf", ".rf64", ".w64", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf", ".flac", ".ogg", ".oga",
+    ".opus", ".spx", ".mp2", ".mp3", ".mpga", ".aac", ".adts", ".m4a", ".m4b", ".m4p", ".mp4", ".3gp", ".3g2", ".mov",
+    ".webm", ".weba", ".mka", ".wma", ".amr", ".awb", ".ape", ".wv", ".tta", ".mpc", ".dsf", ".dff", ".ac3", ".eac3",
+    ".dts", ".ra", ".rm", ".gsm", ".sph", ".nist", ".voc", ".raw", ".pcm", ".sln", ".qcp", ".vox",
+}  # fmt: skip
+# Pictures whose container is that of MP4 audio.
+PICTURE_SUFFIXES = {".heic", ".heif", ".avif"}
+
+
+def is_clip(file: Path, name: str) -> bool:
+    """Whether a file is audio by its first bytes, or by its name: a broken clip is to be named as one."""
+    from aspl.errors import AsplError
+    from aspl.sound.containers import identify
+
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix in AUDIO_SUFFIXES or suffix in PICTURE_SUFFIXES:
+        return suffix in AUDIO_SUFFIXES
+    with file.open("rb") as opened:
+        try:
+            identify(opened)
+        except AsplError:
+            return False
+    return True
+
+
+def oddities(clip: StagedClip, decoded: "Clip") -> Iterator[ClipWarning]:
+    """What is odd about a clip that is used."""
+    flags = {
+        "audio_silent": (
+            decoded.is_silent,
+            "silent when its channels are mixed to mono: they cancel each other out, or hold nothing",
+        ),
+        "audio_truncated": (decoded.is_truncated, "the file breaks off; what could be decoded is used"),
+        "audio_damaged": (decoded.is_damaged, "a part within the file could not be decoded; the rest is used"),
+    }
+    for code, (holds, detail) in flags.items():
+        if holds:
+            yield ClipWarning(code, clip.shown_name, clip.label or "", detail)
+
+
+def repetitions(clips: Sequence[StagedClip]) -> Iterator[tuple[int, ClipWarning]]:
+    """The number and the warning of each clip whose bytes came before, under its own label or another."""
+    first_of: dict[tuple[str, str | None], StagedClip] = {}
+    first: dict[str, StagedClip] = {}
+    for clip in clips:
+        same = first_of.setdefault((clip.sha256, clip.label), clip)
+        other = first.setdefault(clip.sha256, clip)
+        if same is not clip:
+            yield clip.number, _repetition("clip_repeated", clip, f"the same bytes as {same.shown_name}")
+        elif other is not clip:
+            detail = f"the same bytes as {other.shown_name}, which has the label {other.label!r}"
+            yield clip.number, _repetition("clip_in_two_labels", clip, detail)
+
+
+def _repetition(code: str, clip: StagedClip, detail: str) -> ClipWarning:
+    return ClipWarning(code, clip.shown_name, clip.label or "", detail)

@@ -1,0 +1,62 @@
+"""What was found in an upload beside good clips: files that are left out, and clips that are used but odd."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+# Findings travel in records, answers and adapters' files: no more rows of either sort, and no longer texts.
+MAX_ROWS = 100
+MAX_FILE_CHARS = 200
+MAX_DETAIL_CHARS = 300
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file that is not trained on: its name, its label if it has one, and why, as `{"code", "detail"}`."""
+
+    file: str
+    label: str | None
+    error: dict[str, str]
+
+
+@dataclass(frozen=True)
+class ClipWarning:
+    """A clip that is used although something about it is odd; `code` is stable across releases."""
+
+    code: str
+    file: str
+    label: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The first of the files left out and of the warnings, and how many of each there are."""
+
+    left_out: tuple[LeftOut, ...] = ()
+    warnings: tuple[ClipWarning, ...] = ()
+    num_left_out: int = 0
+    num_warnings: int = 0
+
+    @classmethod
+    def of(cls, left_out: Iterable[LeftOut], warnings: Iterable[ClipWarning]) -> "Findings":
+        """Findings of any number, bounded."""
+        left_out, warnings = list(left_out), list(warnings)
+        return cls(tuple(left_out[:MAX_ROWS]), tuple(warnings[:MAX_ROWS]), len(left_out), len(warnings))
+
+    def to_json(self) -> dict[str, Any]:
+        """The findings as a record, an answer and a report have them."""
+        values = asdict(self)
+        return {**values, "left_out": list(values["left_out"]), "warnings": list(values["warnings"])}
+
+
+def shown_name(filename: str) -> str:
+    """A client's file name as it is shown: text that UTF-8 can write, of bearable length, its end above all."""
+    text = filename.encode("utf-8", "replace").decode()
+    return text if len(text) <= MAX_FILE_CHARS else "…" + text[1 - MAX_FILE_CHARS :]
+
+
+def fault(code: str, detail: str) -> dict[str, str]:
+    """Why a file is left out."""
+    is_long = len(detail) > MAX_DETAIL_CHARS
+    return {"code": code, "detail": detail[: MAX_DETAIL_CHARS - 1] + "…" if is_long else detail}

@@ -1,0 +1,294 @@
+"""Job records: what a tenant is told about a job, kept by us so that it outlives RQ's own job."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Callable, Iterable
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from redis import Redis
+from redis.client import Pipeline
+from redis.exceptions import (
+    ConnectionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TimeoutError,
+    WatchError,
+)
+
+from jobs.errors import JobNotFound, RedisUnavailable
+
+PREFIX = "earshot"
+LIVE_KEY = f"{PREFIX}:jobs:live"
+LIVE_STATES = ("queued", "running")
+STATES = (*LIVE_STATES, "succeeded", "failed", "cancelled")
+EVENTS_KEPT = 1000
+JOB_ID = re.compile(r"[0-9a-f]{32}")
+# Set when the job is made and never changed, so that a job's many events need not hold it.
+FINDINGS_FIELDS = ("left_out", "num_left_out", "warnings", "num_warnings")
+CHANGING_FIELDS = ("id", "state", "progress", "adapter", "error", "created_at", "started_at", "ended_at")
+PUBLIC_FIELDS = (*CHANGING_FIELDS, *FINDINGS_FIELDS)
+NO_PROGRESS = {"phase": "queued", "epoch": 0, "epochs": 0, "loss": None, "accuracy": None, "eta_s": None}
+
+
+@dataclass(frozen=True)
+class JobRecord:
+    """One adaptation job; `public()` is what the tenant sees, the rest is for us."""
+
+    id: str
+    tenant: str = ""
+    name: str = ""
+    upload_id: str = ""
+    training: dict[str, Any] = field(default_factory=dict)
+    state: str = "queued"
+    progress: dict[str, Any] = field(default_factory=lambda: dict(NO_PROGRESS))
+    adapter: dict[str, Any] | None = None
+    error: dict[str, str] | None = None
+    created_at: str = ""
+    started_at: str | None = None
+    ended_at: str | None = None
+    left_out: list[dict[str, Any]] = field(default_factory=list)
+    num_left_out: int = 0
+    warnings: list[dict[str, Any]] = field(default_factory=list)
+    num_warnings: int = 0
+    request_digest: str = ""
+    attempts: int = 0
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the job is still to end."""
+        return self.state in LIVE_STATES
+
+    def public(self) -> dict[str, Any]:
+        """The job as `GET /jobs/{id}` shows it."""
+        return {name: getattr(self, name) for name in PUBLIC_FIELDS}
+
+    def findings(self) -> dict[str, Any]:
+        """What was found in the job's upload, as jobs.findings.Findings has it."""
+        return {name: getattr(self, name) for name in FINDINGS_FIELDS}
+
+    def to_fields(self) -> dict[str, str]:
+        """The record as fields of a Redis hash: every value is JSON."""
+        return _as_json(asdict(self))
+
+    def to_event(self) -> dict[str, str]:
+        """What an event tells of the record: a job has many, so only what changes and is shown."""
+        return _as_json({name: getattr(self, name) for name in (*CHANGING_FIELDS, "attempts")})
+
+    def at(self, event: JobEvent) -> JobRecord:
+        """The record as it was right after the event, in all that is shown."""
+        return replace(event.record, **self.findings())
+
+    @classmethod
+    def from_fields(cls, stored: dict[bytes, bytes] | dict[str, str]) -> JobRecord:
+        """The record that `to_fields` or `to_event` wrote; fields of another release are passed over."""
+        known = {f.name for f in fields(cls)}
+        decoded = {_text(name): json.loads(value) for name, value in stored.items()}
+        return cls(**{name: value for name, value in decoded.items() if name in known})
+
+
+@dataclass(frozen=True)
+class JobEvent:
+    """One change of a job: what `to_event` tells of it right after, under an id that `events(after=...)` takes."""
+
+    id: str
+    record: JobRecord
+
+
+class JobRecords:
+    """Records and their events in Redis: a hash and a stream a job, and the tenant's index by age.
+
+    The records of live jobs stay; those of ended jobs are dropped `ttl_s` seconds after their end.
+    """
+
+    def __init__(self, redis: Redis, *, ttl_s: int):
+        self.redis = redis
+        self.ttl_s = ttl_s
+
+    def create(self, record: JobRecord, pipeline: Pipeline) -> None:
+        """Write a new record and its first event as part of the caller's transaction."""
+        self._write(record, pipeline)
+        index, score = self.index_key(record.tenant), _score(record.created_at)
+        pipeline.zadd(index, {record.id: score})
+        pipeline.zremrangebyscore(index, "-inf", score - 2 * self.ttl_s * 1_000_000)
+        pipeline.zadd(LIVE_KEY, {record.id: score})
+        pipeline.sadd(self.live_key(record.tenant), record.id)
+
+    def get(self, tenant: str, job_id: str) -> JobRecord:
+        """The tenant's record of that id; raises JobNotFound, also where the job is another tenant's."""
+        record = self.find(job_id)
+        if record is None or record.tenant != tenant:
+            raise JobNotFound(f"there is no job {job_id!r}, or its record has expired")
+        return record
+
+    def find(self, job_id: str) -> JobRecord | None:
+        """The record of that id, of whichever tenant; None where there is none."""
+        if not JOB_ID.fullmatch(job_id):
+            # A client's word must not become another of our keys.
+            return None
+        with translated():
+            stored = self.redis.hgetall(self.record_key(job_id))
+        return JobRecord.from_fields(stored) if stored else None
+
+    def list(self, tenant: str, *, limit: int = 50, after: str | None = None) -> tuple[list[JobRecord], str | None]:
+        """Up to `limit` records, newest first, and the cursor to pass as `after` for those that follow, or None."""
+        found: list[JobRecord] = []
+        cursor = f"({int(after)}" if after is not None else "+inf"
+        index = self.index_key(tenant)
+        with translated():
+            while True:
+                page = self.redis.zrevrangebyscore(index, cursor, "-inf", start=0, num=limit + 1, withscores=True)
+                for member, score in page:
+                    if len(found) == limit:
+                        return found, str(_score(found[-1].created_at))
+                    record = self.find(_text(member))
+                    if record is not None:
+                        found.append(record)
+                    cursor = f"({int(score)}"
+                if len(page) <= limit:
+                    return found, None
+
+    def live_ids(self) -> list[str]:
+        """The ids of all jobs that are still to end, oldest first."""
+        with translated():
+            return [_text(member) for member in self.redis.zrange(LIVE_KEY, 0, -1)]
+
+    def num_unfinished(self) -> dict[str, int]:
+        """How many jobs of all tenants are queued, and how many running."""
+        with translated(), self.redis.pipeline(transaction=False) as pipeline:
+            for job_id in self.live_ids():
+                pipeline.hget(self.record_key(job_id), "state")
+            states = [json.loads(state) for state in pipeline.execute() if state is not None]
+        return {state: states.count(state) for state in LIVE_STATES}
+
+    def forget(self, job_id: str) -> None:
+        """Drop the id of a job whose record is gone from the live ones."""
+        with translated():
+            self.redis.zrem(LIVE_KEY, job_id)
+
+    def live_of(self, tenant: str) -> list[JobRecord]:
+        """The tenant's jobs that are still to end."""
+        with translated():
+            members = self.redis.smembers(self.live_key(tenant))
+        return [record for record in (self.find(_text(member)) for member in members) if record is not None]
+
+    def update(self, job_id: str, *, only_in: Iterable[str] = LIVE_STATES, **changes: Any) -> JobRecord | None:
+        """Change fields of the record and append the event, in one transaction.
+
+        Args:
+            only_in: the states in which the change is allowed; an ended job never changes again.
+            changes: fields of JobRecord; a callable value is given the present record.
+
+        Returns:
+            The record as it now is, or None where it is gone or in another state: then nothing was written.
+        """
+        return self.update_if(job_id, lambda record: record.state in only_in, **changes)
+
+    def update_if(self, job_id: str, allows: Callable[[JobRecord], bool], **changes: Any) -> JobRecord | None:
+        """As `update`, under any condition on the present record."""
+        key = self.record_key(job_id)
+        with translated(), self.redis.pipeline() as pipeline:
+            while True:
+                try:
+                    pipeline.watch(key)
+                    stored = pipeline.hgetall(key)
+                    record = JobRecord.from_fields(stored) if stored else None
+                    if record is None or not allows(record):
+                        return None
+                    values = {name: value(record) if callable(value) else value for name, value in changes.items()}
+                    record = replace(record, **values)
+                    pipeline.multi()
+                    self._write(record, pipeline)
+                    pipeline.execute()
+                    return record
+                except WatchError:
+                    continue
+
+    def events(self, job_id: str, *, after: str = "0", limit: int = 100) -> list[JobEvent]:
+        """The job's changes after the event with the id `after` ("0": from the first), oldest first."""
+        with translated():
+            answer = self.redis.xread({self.events_key(job_id): after}, count=limit)
+        return self.parse_events(answer)
+
+    @staticmethod
+    def parse_events(answer: Any) -> list[JobEvent]:
+        """The events in an answer to XREAD on `events_key`, for callers that read it with a client of their own."""
+        entries = []
+        for _, batch in answer.items() if isinstance(answer, dict) else answer or []:
+            # Under RESP3 a stream's entries, each a tuple, come inside one more list.
+            entries += batch[0] if batch and isinstance(batch[0], list) else batch
+        return [JobEvent(_text(event_id), JobRecord.from_fields(stored)) for event_id, stored in entries]
+
+    @staticmethod
+    def record_key(job_id: str) -> str:
+        """The hash that holds the record."""
+        return f"{PREFIX}:job:{job_id}"
+
+    @staticmethod
+    def events_key(job_id: str) -> str:
+        """The stream that holds the record's changes."""
+        return f"{PREFIX}:job:{job_id}:events"
+
+    @staticmethod
+    def index_key(tenant: str) -> str:
+        """The sorted set of the tenant's job ids, by their age."""
+        return f"{PREFIX}:tenant:{tenant}:jobs"
+
+    @staticmethod
+    def live_key(tenant: str) -> str:
+        """The set of the tenant's job ids that are still to end."""
+        return f"{PREFIX}:tenant:{tenant}:live"
+
+    def _write(self, record: JobRecord, pipeline: Pipeline) -> None:
+        key, events_key = self.record_key(record.id), self.events_key(record.id)
+        pipeline.hset(key, mapping=record.to_fields())
+        pipeline.xadd(events_key, record.to_event(), maxlen=EVENTS_KEPT, approximate=True)
+        if not record.is_live:
+            pipeline.expire(key, self.ttl_s)
+            pipeline.expire(events_key, self.ttl_s)
+            pipeline.zrem(LIVE_KEY, record.id)
+            pipeline.srem(self.live_key(record.tenant), record.id)
+
+
+@contextmanager
+def translated():
+    """Turn what Redis raises while it is away, or takes no writes, into RedisUnavailable."""
+    try:
+        yield
+    except (ConnectionError, TimeoutError) as error:
+        raise RedisUnavailable("the job queue does not answer; try again in a few seconds") from error
+    except ResponseError as error:
+        # MISCONF: the last snapshot failed, most often for want of disk space.
+        if isinstance(error, OutOfMemoryError | ReadOnlyError) or "MISCONF " in str(error):
+            raise RedisUnavailable("the job queue takes nothing in at present; try again in a few seconds") from error
+        raise
+
+
+def new_job_id() -> str:
+    """A job id that cannot be guessed, of characters that RQ takes."""
+    return uuid.uuid4().hex
+
+
+def utc_now() -> str:
+    """The present as an ISO 8601 string in UTC, to the microsecond."""
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _score(timestamp: str) -> int:
+    # Microseconds fit a double's 53 bits until the year 2255.
+    moment = datetime.fromisoformat(timestamp)
+    return int(moment.timestamp()) * 1_000_000 + moment.microsecond
+
+
+def _as_json(values: dict[str, Any]) -> dict[str, str]:
+    return {name: json.dumps(value, ensure_ascii=False) for name, value in values.items()}
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value

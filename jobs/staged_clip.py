@@ -1,0 +1,49 @@
+"""The files of an upload as its manifest has them."""
+
+from dataclasses import dataclass, field
+
+NUM_NAMED = 20
+
+
+@dataclass(frozen=True)
+class StagedClip:
+    """One file of an upload: its number, label, name, size and digest, and why it cannot be used, if so.
+
+    A file of an archive that is no clip, or lies in no folder, has no label and is not kept.
+    """
+
+    number: int
+    label: str | None
+    filename: str
+    size_bytes: int
+    sha256: str
+    error: dict[str, str] | None = None
+
+    @property
+    def shown_name(self) -> str:
+        """The client's name for the file, or its place in the upload."""
+        return self.filename or f"clip {self.number + 1}"
+
+
+@dataclass
+class Tally:
+    """What an upload under way holds so far, so that its manifest is not read again for every clip."""
+
+    num_files: int = 0
+    num_clips: int = 0
+    size_bytes: int = 0
+    labels: set[str] = field(default_factory=set)
+
+    def add(self, file: StagedClip) -> None:
+        self.num_files += 1
+        if file.label is not None or file.error is None:
+            self.num_clips += 1
+            self.size_bytes += file.size_bytes
+        if file.label is not None:
+            self.labels.add(file.label)
+
+
+def reasons(files: list[StagedClip]) -> str:
+    """Files and why each of them is left out, not too many of them."""
+    rest = f"; and {len(files) - NUM_NAMED} more" if len(files) > NUM_NAMED else ""
+    return "; ".join(f"{f.shown_name}: {f.error['detail']}" for f in files[:NUM_NAMED] if f.error) + rest

@@ -1,0 +1,324 @@
+"""Uploads on disk between the request and the end of its job.
+
+Every file in an upload's directory has a name of ours (a number), so nothing that a client says becomes a path.
+"""
+
+import hashlib
+import json
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import structlog
+
+from aspl.errors import AsplError, LabelsInvalid
+from aspl.labels import fold, fold_label
+from jobs.archives import members
+from jobs.clip_check import is_clip, oddities, repetitions
+from jobs.errors import ArchiveInvalid, StagingUnavailable, UploadInvalid, UploadNotFound, UploadTooLarge
+from jobs.findings import ClipWarning, Findings, LeftOut, fault, shown_name
+from jobs.folders import label_depth, named
+from jobs.settings import Settings
+from jobs.staged_clip import StagedClip, Tally, reasons
+
+MANIFEST = "manifest.json"
+CHECKPOINT = "checkpoint.safetensors"
+CHUNK_BYTES = 256 * 1024
+MIN_LABELS = 2
+UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
+
+log = structlog.get_logger()
+
+
+@contextmanager
+def _disk_faults() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        log.error("the disk of the uploads fails", error=str(error))
+        fault = error.strerror or type(error).__name__
+        raise StagingUnavailable(
+            f"the clips cannot be kept on this service's disk ({fault}); try again later, or with fewer clips"
+        ) from error
+
+
+@dataclass(frozen=True)
+class UploadLimits:
+    """How much one upload may hold; see Settings for the units."""
+
+    max_clip_s: float = 600.0
+    max_clip_bytes: int = 64 * 1024 * 1024
+    max_upload_bytes: int = 512 * 1024 * 1024
+    max_upload_s: float = 3600.0
+    max_clips: int = 2000
+    max_labels: int = 1000
+    max_label_chars: int = 200
+    max_archive_members: int = 10_000
+    max_archive_ratio: float = 100.0
+
+    @classmethod
+    def of(cls, settings: Settings) -> "UploadLimits":
+        """The limits that the settings name."""
+        return cls(**{name: getattr(settings, name) for name in cls.__dataclass_fields__})
+
+
+class Staging:
+    """The uploads of one data directory; one thread at a time adds to an upload.
+
+    What writes or reads an upload raises StagingUnavailable where the disk fails.
+    """
+
+    def __init__(self, data_dir: Path, limits: UploadLimits | None = None):
+        self.root = data_dir / "staging"
+        self.limits = limits or UploadLimits()
+        self._tallies: dict[str, Tally] = {}
+
+    @_disk_faults()
+    def new_upload(self) -> str:
+        """Make an empty upload and return its id."""
+        upload_id = uuid.uuid4().hex
+        (self.root / upload_id).mkdir(parents=True)
+        return upload_id
+
+    def add_clip(
+        self, upload_id: str, label: str, chunks: Iterable[bytes] | BinaryIO, *, filename: str = ""
+    ) -> StagedClip:
+        """Write one clip to the upload.
+
+        Args:
+            label: what is to be heard, in any spelling of it; see aspl.labels.
+            chunks: the file's bytes, in pieces of any size, or an open binary file.
+            filename: the client's name for the file, used only in messages.
+
+        Raises LabelsInvalid, UploadTooLarge (naming the limit), UploadNotFound.
+        """
+        label = fold_label(label, max_chars=self.limits.max_label_chars)
+        self._count_labels(upload_id, {label})
+        self._check_num_clips(self._tally(upload_id).num_clips + 1)
+        clip = replace(self._store(upload_id, chunks, filename=filename), label=label)
+        self._note(upload_id, [clip])
+        return clip
+
+    def add_archive(self, upload_id: str, archive: Path | BinaryIO) -> list[StagedClip]:
+        """Write every clip of a zip or tar to the upload, labelled by its folder; see jobs.folders.
+
+        Returns its files in their order; those that are no audio, or lie in no folder, have no label but an error.
+        Raises ArchiveInvalid, LabelsInvalid, UploadTooLarge.
+        """
+        stored = []
+        for member in members(archive, self.limits):
+            file = self._store(upload_id, member.chunks, filename=str(member.path))
+            folders = tuple(map(fold, member.path.parts[:-1]))
+            stored.append((self._checked(upload_id, file, folders), folders))
+            self._check_num_clips(self._tally(upload_id).num_clips)
+        depth = _depth_of_labels(stored)
+        files = [file if file.error else self._labelled(file, folders[depth]) for file, folders in stored]
+        self._count_labels(upload_id, {file.label for file in files if file.label is not None})
+        self._note(upload_id, files)
+        return files
+
+    @_disk_faults()
+    def clips(self, upload_id: str) -> list[StagedClip]:
+        """What the upload holds, in the order in which it came."""
+        manifest = self.directory(upload_id) / MANIFEST
+        if not manifest.exists():
+            return []
+        latest: dict[int, StagedClip] = {}
+        for line in manifest.read_text(encoding="utf-8").splitlines():
+            clip = StagedClip(**json.loads(line))
+            latest[clip.number] = clip
+        return [latest[number] for number in sorted(latest)]
+
+    def load(self, upload_id: str) -> list[tuple[Path, str]]:
+        """Path and label of every clip that can be used, in order."""
+        return [(self._clip_path(upload_id, c.number), c.label) for c in self.clips(upload_id) if c.error is None]
+
+    def digest(self, upload_id: str) -> str:
+        """SHA-256 over labels and clips, equal for equal uploads."""
+        digest = hashlib.sha256()
+        for clip in self.clips(upload_id):
+            if clip.label is not None:
+                digest.update(json.dumps([clip.label, clip.sha256]).encode())
+        return digest.hexdigest()
+
+    def check_labels(self, upload_id: str) -> None:
+        """Raise UploadInvalid unless the upload holds clips of at least two labels."""
+        self._tallies.pop(upload_id, None)
+        files = self.clips(upload_id)
+        labels = list(dict.fromkeys(clip.label for clip in files if clip.label is not None))
+        if len(labels) < MIN_LABELS:
+            found = f"the only one found is {labels[0]!r}" if labels else "none was found"
+            others = [file for file in files if file.label is None]
+            left_out = f". Left out: {reasons(others)}" if others else ""
+            raise UploadInvalid(f"clips of at least {MIN_LABELS} different labels are needed; {found}{left_out}")
+
+    @_disk_faults()
+    def check_audio(self, upload_id: str) -> Findings:
+        """Decode every clip and mark those that cannot be used; slow, for a thread of its own.
+
+        Returns the files that are left out of the training, each with its error, and what is odd about the others.
+        Raises UploadInvalid where a label has no usable clip, UploadTooLarge where all of it together is too long.
+        """
+        self.check_labels(upload_id)
+        clips, warnings = [], []
+        for clip, odd in self._decoded(upload_id):
+            clips.append(clip)
+            warnings += [(clip.number, warning) for warning in odd]
+        self._note(upload_id, [clip for clip in clips if clip.error is not None])
+        usable = [clip for clip in clips if clip.error is None]
+        used = {clip.label for clip in usable}
+        if failed := [clip for clip in clips if clip.label not in used]:
+            labels = named([clip.label for clip in failed if clip.label is not None])
+            raise UploadInvalid(f"no clip of the label {labels} can be used: {reasons(failed)}")
+        warnings += repetitions(usable)
+        warnings.sort(key=lambda numbered: numbered[0])
+        left_out = [LeftOut(f.shown_name, f.label, f.error) for f in self.clips(upload_id) if f.error is not None]
+        return Findings.of(left_out, [warning for _, warning in warnings])
+
+    def checkpoint(self, upload_id: str) -> Path:
+        """Where the training of this upload keeps its state between two workers."""
+        return self.directory(upload_id) / CHECKPOINT
+
+    def directory(self, upload_id: str) -> Path:
+        """The directory of an upload; raises UploadNotFound where there is none."""
+        if not UPLOAD_ID.fullmatch(upload_id) or not (self.root / upload_id).is_dir():
+            raise UploadNotFound("the uploaded clips are not there any more; upload them again")
+        return self.root / upload_id
+
+    def remove(self, upload_id: str) -> None:
+        """Remove an upload with all its files, if it is there."""
+        self._tallies.pop(upload_id, None)
+        if UPLOAD_ID.fullmatch(upload_id):
+            shutil.rmtree(self.root / upload_id, ignore_errors=True)
+
+    def sweep(self, in_use: set[str], *, older_than_s: float) -> list[str]:
+        """Remove uploads that no job uses and that did not change for `older_than_s` seconds; return their ids."""
+        removed = []
+        for directory in self.root.iterdir() if self.root.is_dir() else ():
+            if directory.name in in_use or not UPLOAD_ID.fullmatch(directory.name):
+                continue
+            if time.time() - directory.stat().st_mtime > older_than_s:
+                self.remove(directory.name)
+                removed.append(directory.name)
+        return removed
+
+    def _tally(self, upload_id: str) -> Tally:
+        if upload_id not in self._tallies:
+            tally = Tally()
+            for clip in self.clips(upload_id):
+                tally.add(clip)
+            self._tallies[upload_id] = tally
+        return self._tallies[upload_id]
+
+    @_disk_faults()
+    def _store(self, upload_id: str, chunks: Iterable[bytes] | BinaryIO, *, filename: str) -> StagedClip:
+        """Write a file, which is still to be given its label."""
+        tally = self._tally(upload_id)
+        path, name = self._clip_path(upload_id, tally.num_files), shown_name(filename)
+        remaining_bytes = self.limits.max_upload_bytes - tally.size_bytes
+        size_bytes, sha256 = self._write(path, _pieces(chunks), remaining_bytes, name)
+        file = StagedClip(tally.num_files, None, name, size_bytes, sha256)
+        tally.add(file)
+        return file
+
+    @_disk_faults()
+    def _note(self, upload_id: str, files: Iterable[StagedClip]) -> None:
+        with (self.directory(upload_id) / MANIFEST).open("a", encoding="utf-8") as manifest:
+            manifest.writelines(json.dumps(asdict(file)) + "\n" for file in files)
+
+    @_disk_faults()
+    def _checked(self, upload_id: str, file: StagedClip, folders: tuple[str, ...]) -> StagedClip:
+        """A file of an archive as it is, or, where it is no clip with a label, with its error and without its bytes."""
+        path = self._clip_path(upload_id, file.number)
+        if not is_clip(path, file.filename):
+            error = fault("audio_unsupported", "the file holds no audio")
+        elif not folders:
+            error = fault("labels_invalid", "the clip lies in no folder, and a clip's folder is its label")
+        else:
+            return file
+        path.unlink()
+        tally = self._tally(upload_id)
+        tally.num_clips -= 1
+        tally.size_bytes -= file.size_bytes
+        return replace(file, error=error)
+
+    def _labelled(self, file: StagedClip, folder: str) -> StagedClip:
+        try:
+            return replace(file, label=fold_label(folder, max_chars=self.limits.max_label_chars))
+        except LabelsInvalid as error:
+            raise LabelsInvalid(f"the folder of {file.filename!r} is no label: {error}", limit=error.limit) from error
+
+    def _check_num_clips(self, num_clips: int) -> None:
+        if num_clips > self.limits.max_clips:
+            raise UploadTooLarge(f"more than {self.limits.max_clips} clips (max_clips)")
+
+    def _count_labels(self, upload_id: str, labels: set[str]) -> None:
+        tally = self._tally(upload_id)
+        if len(tally.labels | labels) > self.limits.max_labels:
+            raise UploadTooLarge(f"more than {self.limits.max_labels} labels (max_labels)")
+        tally.labels |= labels
+
+    def _decoded(self, upload_id: str) -> Iterator[tuple[StagedClip, list[ClipWarning]]]:
+        # Imported here because the worker's parent process stages nothing, and is to stay small.
+        from aspl.sound.clip import decode
+
+        total_s = 0.0
+        for clip in self.clips(upload_id):
+            if clip.label is None:
+                continue
+            try:
+                decoded = decode(
+                    self._clip_path(upload_id, clip.number).read_bytes(), max_duration_s=self.limits.max_clip_s
+                )
+            except AsplError as error:
+                yield replace(clip, error=fault(error.code, str(error))), []
+                continue
+            total_s += decoded.duration_s
+            if total_s > self.limits.max_upload_s:
+                raise UploadTooLarge(f"more than {self.limits.max_upload_s:g} seconds of audio (max_upload_s)")
+            yield clip, list(oddities(clip, decoded))
+
+    def _clip_path(self, upload_id: str, number: int) -> Path:
+        return self.directory(upload_id) / f"{number:06d}.clip"
+
+    def _write(self, path: Path, pieces: Iterator[bytes], remaining_bytes: int, name: str) -> tuple[int, str]:
+        size_bytes, digest = 0, hashlib.sha256()
+        try:
+            with path.open("xb") as file:
+                for piece in pieces:
+                    size_bytes += len(piece)
+                    if size_bytes > self.limits.max_clip_bytes:
+                        limit = self.limits.max_clip_bytes
+                        raise UploadTooLarge(f"{name or 'a clip'} is larger than {limit} bytes (max_clip_bytes)")
+                    if size_bytes > remaining_bytes:
+                        raise UploadTooLarge(f"more than {self.limits.max_upload_bytes} bytes (max_upload_bytes)")
+                    file.write(piece)
+                    digest.update(piece)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return size_bytes, digest.hexdigest()
+
+
+def _pieces(chunks: Iterable[bytes] | BinaryIO) -> Iterator[bytes]:
+    read = getattr(chunks, "read", None)
+    if read is None:
+        yield from chunks
+        return
+    while piece := read(CHUNK_BYTES):
+        yield piece
+
+
+def _depth_of_labels(stored: list[tuple[StagedClip, tuple[str, ...]]]) -> int:
+    """Which of an archive's folders are its labels; raises ArchiveInvalid where none is."""
+    folders = [folders for file, folders in stored if file.error is None]
+    if folders:
+        return label_depth(folders)
+    others = reasons([file for file, _ in stored]) if stored else "there is no file in it"
+    raise ArchiveInvalid(f"the archive holds no folder with clips; each clip's folder is its label: {others}")

@@ -1,0 +1,1 @@
+"""`make run`: a private Redis, a worker and the API on one machine, and what ends them together."""

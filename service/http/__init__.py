@@ -1,0 +1,1 @@
+"""The HTTP interface: the gate, routes, forms, bodies, and errors as problems."""

@@ -1,0 +1,111 @@
+"""The application: only wiring. Routes are in `routes_*.py`, what they stand on in `context.py`."""
+
+import ipaddress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import Depends, FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from adapters_store import StoreError
+from aspl.errors import AsplError
+from jobs.errors import WorkerError
+from service.context import Context
+from service.http import (
+    docs,
+    methods,
+    page,
+    problems,
+    routes_adapt,
+    routes_adapters,
+    routes_classify,
+    routes_health,
+    routes_jobs,
+)
+from service.http.access import Access
+from service.http.cors import Cors
+from service.http.fields import check_query
+from service.http.head import Head
+from service.http.openapi import describe
+from service.http.prefix import Prefix
+from service.http.rates import TenantRates
+
+
+def create_app(context: Context) -> FastAPI:
+    """The ASGI application around an opened context; its lifespan starts and stops the context."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        context.start()
+        yield
+        await context.stop()
+
+    app = FastAPI(
+        title="earshot",
+        version=routes_health.version(),
+        summary="Audio classification that its tenants teach with a handful of clips.",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+        telemetry={"tracing": False},
+    )
+    app.state.context = context
+    for error in (HTTPException, RequestValidationError, AsplError, StoreError, WorkerError):
+        app.add_exception_handler(error, problems.handle)
+    app.add_exception_handler(405, methods.refuse)
+    settings = context.settings
+    checked = [Depends(check_query)]
+    limits = _form_limits(max_files=settings.max_files, max_labels=settings.max_labels)
+    app.include_router(routes_classify.router, form_limits=limits, dependencies=checked)
+    limits = _form_limits(max_files=settings.max_clips, max_labels=settings.max_clips)
+    app.include_router(routes_adapt.router, form_limits=limits, dependencies=checked)
+    for module in (routes_jobs, routes_adapters):
+        app.include_router(module.router, dependencies=checked)
+    for module in (routes_health, docs, page):
+        app.include_router(module.router)
+    # The last is the outermost: preflights and the prefix come before the gate.
+    app.add_middleware(Head)
+    app.add_middleware(
+        Access,
+        keys=context.keys,
+        is_loopback=is_loopback(settings.host),
+        rates=TenantRates(context.rate_redis, requests_per_s=settings.requests_per_s, burst=settings.request_burst),
+        allowed_hosts=settings.allowed_hosts,
+        is_known=lambda scope: methods.is_known(app, scope),
+        max_bytes_by_path={
+            "/classify": ("max_request_bytes", settings.max_request_bytes),
+            "/adapt": ("max_upload_bytes", settings.max_upload_bytes),
+            "/adapters/*/file": ("max_adapter_bytes", settings.max_adapter_bytes),
+            "*": ("max_json_bytes", 65536),
+        },
+        body_idle_s=settings.body_idle_s,
+        metrics=context.metrics,
+    )
+    app.add_middleware(Prefix, root_path=settings.root_path, trusts_proxy=settings.trust_proxy)
+    if settings.cors_origins:
+        app.add_middleware(Cors, origins=settings.cors_origins)
+    app.openapi = lambda: app.openapi_schema or describe(app)
+    return app
+
+
+def _form_limits(*, max_files: int, max_labels: int) -> dict[str, int]:
+    """What the form's parser stops by itself, far beyond the limits that the routes name.
+
+    It keeps text in memory: a field holds a JSON array of labels of 64 bytes each, or one label of a thousand.
+    """
+    return {
+        "max_files": 2 * max_files,
+        "max_fields": 2 * max_labels + 100,
+        "max_part_size": max(64 * max_labels, 65536),
+    }
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,127 @@
+"""`POST /adapt`: labelled clips to staging, then a job."""
+
+import asyncio
+import hashlib
+import json
+from typing import Annotated, Any
+
+import structlog
+from fastapi import APIRouter, Header
+from starlette.responses import JSONResponse
+
+from adapters_store import check_name
+from aspl import TrainingConfig
+from jobs.errors import JobUnconfirmed
+from jobs.queue import Idempotency
+from jobs.records import JobRecord
+from service.context import Context, ServiceContext, Tenant
+from service.http.forms import SEVERAL_LABELS, AdaptBody, AdaptForm, check_template, split_labels
+from service.http.multipart import FormRoute
+from service.http.problems import ServiceError, responses
+from service.http.schemas import Job
+
+ERRORS = responses(
+    "bad_request", "idempotency_in_flight", "body_too_large", "too_many_files", "upload_too_large", "body_unsupported",
+    "invalid_request", "labels_invalid", "adapter_name_invalid", "audio_prompt_invalid", "training_config_invalid",
+    "upload_invalid", "archive_invalid", "idempotency_mismatch", "tenant_queue_full", "queue_full",
+    "redis_unavailable", "staging_unavailable",
+)  # fmt: skip
+ACCEPTED = {202: {"headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}}}}
+CONFIG_FIELDS = ("method", "audio_prompt", "preset", "template", "epochs", "learning_rate", "batch_size", "seed")
+
+router = APIRouter(tags=["adapt"], route_class=FormRoute)
+IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{1,128}$")]
+
+
+@router.post("/adapt", status_code=202, response_model=Job, responses=ACCEPTED | ERRORS)
+async def adapt(
+    form: AdaptBody, tenant: Tenant, context: ServiceContext, idempotency_key: IdempotencyKey = None
+) -> JSONResponse:
+    """Queue the training of an adapter on labelled clips; each success makes a new version."""
+    structlog.contextvars.bind_contextvars(adapter=check_name(form.name))
+    training = _training(form, context)
+    submission = Submission(context, tenant, form, training, idempotency_key)
+    # Unpacking and decoding a whole upload takes its time: a few threads of its own keep classification swift.
+    record = await asyncio.get_running_loop().run_in_executor(context.uploaders, submission.run)
+    structlog.contextvars.bind_contextvars(job=record.id)
+    return JSONResponse(record.public(), status_code=202, headers={"Location": f"/jobs/{record.id}"})
+
+
+class Submission:
+    """One `POST /adapt` behind its form: staged, checked, queued; or all of it undone."""
+
+    def __init__(self, context: Context, tenant: str, form: AdaptForm, training: dict[str, Any], key: str | None):
+        self._staging = context.staging
+        self._jobs = context.jobs
+        self._tenant = tenant
+        self._form = form
+        self._training = training
+        self._key = key
+
+    def run(self) -> JobRecord:
+        """The job's record as it was when the job was made, also where this is a replay."""
+        is_replay = self._key is not None and self._jobs.claim(self._tenant, self._key) is not None
+        upload_id = record = None
+        may_have_job = False
+        try:
+            upload_id = self._staging.new_upload()
+            self._stage(upload_id)
+            digest = self._digest(upload_id)
+            if is_replay:
+                first = self._jobs.claim(self._tenant, self._key, digest)
+                return self._first_answer(first)
+            findings = self._staging.check_audio(upload_id)
+            idempotency = Idempotency(self._key, digest) if self._key else None
+            record = self._jobs.submit(
+                self._tenant,
+                self._form.name,
+                upload_id,
+                self._training,
+                findings=findings,
+                idempotency=idempotency,
+            )
+            return record
+        except JobUnconfirmed:
+            # Where there is no job after all, the upload is swept by its age.
+            may_have_job = True
+            raise
+        finally:
+            if record is None:
+                if upload_id is not None and not may_have_job:
+                    self._staging.remove(upload_id)
+                if self._key and not is_replay:
+                    self._jobs.release(self._tenant, self._key)
+
+    def _stage(self, upload_id: str) -> None:
+        form = self._form
+        labels = split_labels(form.labels)
+        if (form.archive is None) == (not form.clips):
+            raise ServiceError("upload_invalid", "Give either clips with labels, or an archive.")
+        if form.archive is not None:
+            self._staging.add_archive(upload_id, form.archive.file)
+            return
+        if len(labels) != len(form.clips):
+            raise ServiceError(
+                "upload_invalid",
+                f"{len(form.clips)} clips came with {len(labels)} labels; each clip needs one. {SEVERAL_LABELS}",
+            )
+        for clip, label in zip(form.clips, labels, strict=True):
+            self._staging.add_clip(upload_id, label, clip.file, filename=clip.filename or "")
+
+    def _digest(self, upload_id: str) -> str:
+        meant = [self._form.name, self._training, self._staging.digest(upload_id)]
+        return hashlib.sha256(json.dumps(meant, sort_keys=True).encode()).hexdigest()
+
+    def _first_answer(self, record: JobRecord) -> JobRecord:
+        events = self._jobs.records.events(record.id, limit=1)
+        return record.at(events[0]) if events else record
+
+
+def _training(form: AdaptForm, context: Context) -> dict[str, Any]:
+    """The training as the job is told of it, checked by the method itself."""
+    if form.template is not None:
+        check_template(form.template, context.settings)
+    given = {name: getattr(form, name) for name in CONFIG_FIELDS}
+    config = {name: value for name, value in given.items() if value is not None}
+    TrainingConfig(**config)
+    return {**config, "description": form.description}

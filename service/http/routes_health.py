@@ -1,0 +1,92 @@
+"""`GET /healthz`, `/readyz`, `/info` and `/metrics`."""
+
+import asyncio
+import time
+from contextlib import suppress
+
+from fastapi import APIRouter
+from prometheus_client import CONTENT_TYPE_LATEST
+from redis.exceptions import RedisError
+from starlette.responses import Response
+
+from aspl import Adapter
+from jobs.errors import RedisUnavailable
+from service.context import Context, ServiceContext
+from service.http.problems import ServiceError, responses
+from service.http.schemas import Health, Info, ModelInfo
+from service.inference.engine import noise_windows
+from service.inference.ticket import Ticket
+from service.version import VERSION
+
+PROBE_TENANT = "~readiness"  # no tenant can be called so
+PROBE_TIMEOUT_S = 5.0
+MAX_BATCH_S = 120.0  # no batch takes as long, on any machine that is of use
+METRICS = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz", response_model=Health, responses=responses("not_ready"))
+async def healthz(context: ServiceContext) -> dict[str, str]:
+    """The process answers, and its model has neither died nor hung: nothing but a restart would mend that."""
+    if context.engine.is_stuck(MAX_BATCH_S):
+        raise ServiceError("not_ready", "The model's thread has died or hangs; restart this process.")
+    return {"status": "ok"}
+
+
+@router.get("/readyz", response_model=Health, responses=responses("not_ready", "redis_unavailable"))
+async def readyz(context: ServiceContext) -> dict[str, str]:
+    """A real forward pass has run lately, and Redis answers."""
+    if not context.engine.is_fresh(context.settings.ready_age_s):
+        await _probe(context)
+    try:
+        await context.health_redis.ping()
+    except RedisError as error:
+        raise RedisUnavailable("the job queue does not answer; try again in a few seconds") from error
+    return {"status": "ok"}
+
+
+@router.get("/info", response_model=Info)
+async def info(context: ServiceContext) -> Info:
+    """The model, its licence, and the limits of this service."""
+    clap = context.clap
+    model = ModelInfo(
+        name=clap.name,
+        fingerprint=clap.fingerprint,
+        licence=clap.licence,
+        joint_width=clap.joint_width,
+        device=str(clap.device),
+        dtype=str(clap.dtype).removeprefix("torch."),
+        batch_windows=context.engine.batch_windows,
+    )
+    return Info(version=version(), model=model, limits=context.settings.limits())
+
+
+@router.get("/metrics", response_class=Response, responses=METRICS)
+async def metrics(context: ServiceContext) -> Response:
+    """Prometheus text."""
+    context.metrics.queue_windows.set(context.engine.queue.num_windows())
+    # Without Redis the other figures are still wanted, and the last known number of jobs is better than none.
+    with suppress(RedisError, RedisUnavailable):
+        await context.health_redis.ping()  # counting holds a thread, and while Redis hangs every scrape would hold one
+        num_unfinished = await asyncio.to_thread(context.records.num_unfinished)
+        for state, num_jobs in num_unfinished.items():
+            context.metrics.jobs.labels(state).set(num_jobs)
+        context.metrics.unfinished_jobs.set(sum(num_unfinished.values()))
+    return Response(context.metrics.render(), media_type=CONTENT_TYPE_LATEST)
+
+
+def version() -> str:
+    """The release of earshot."""
+    return VERSION
+
+
+async def _probe(context: Context) -> None:
+    """Send noise through the engine, as any clip; raises "not_ready" when no answer comes."""
+    adapter = await asyncio.to_thread(Adapter.zero_shot, context.clap, ["noise", "speech"])
+    deadline = time.monotonic() + PROBE_TIMEOUT_S
+    ticket = Ticket(PROBE_TENANT, noise_windows(1), adapter, deadline)
+    try:
+        await asyncio.wait_for(asyncio.wrap_future(context.engine.submit(ticket)), PROBE_TIMEOUT_S)
+    except (TimeoutError, ServiceError) as error:
+        raise ServiceError("not_ready", f"The model does not answer: {error or 'no forward pass in time'}.") from error

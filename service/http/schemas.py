@@ -1,0 +1,272 @@
+"""Every body of the HTTP interface, typed; what `/openapi.json` says is generated from here."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Limit(BaseModel):
+    """A limit that a request exceeded."""
+
+    name: str
+    value: float
+
+
+class Problem(BaseModel):
+    """An error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    code: str = Field(description="Stable; programs may rely on it.")
+    detail: str = Field(description="For a person.")
+    limit: Limit | None = None
+    request_id: str | None = None
+
+
+class Fault(BaseModel):
+    """Why one file or one job failed."""
+
+    code: str
+    detail: str
+
+
+class AdapterRef(BaseModel):
+    """One immutable version of an adapter."""
+
+    name: str
+    version: int
+    digest: str = Field(description="SHA-256 of the adapter's file.")
+
+
+class BaseModelRef(BaseModel):
+    """The frozen CLAP that every adapter stands on."""
+
+    name: str
+    fingerprint: str
+
+
+class Score(BaseModel):
+    label: str
+    score: float = Field(ge=0, le=1)
+
+
+class WindowScores(BaseModel):
+    """The scores of one 10 s window."""
+
+    start_s: float
+    end_s: float
+    label: str
+    score: float
+    scores: list[Score]
+
+
+class ClipScores(BaseModel):
+    """What was heard in one file."""
+
+    file: str
+    duration_s: float
+    label: str = Field(description="The best label.")
+    score: float = Field(description="Its calibrated probability.")
+    unknown: bool = Field(description="The score lies under the adapter's threshold.")
+    silent: bool = Field(description="Digital silence.")
+    truncated: bool = Field(description="The file ends before it should; what is there was used.")
+    damaged: bool = Field(description="A part within the file could not be decoded; the rest was used.")
+    scores: list[Score] = Field(description="The best first; at most top_k.")
+    windows: list[WindowScores] | None = None
+
+
+class ClipFailed(BaseModel):
+    """A file that could not be used, among others that could."""
+
+    file: str
+    error: Fault
+
+
+class Timing(BaseModel):
+    """Milliseconds; files are handled beside each other, so each phase counts its slowest file."""
+
+    decode: float
+    queue: float
+    encode: float
+    total: float
+
+
+class Classification(BaseModel):
+    """The answer of `POST /classify`; results are in the order of the files."""
+
+    adapter: AdapterRef | None
+    model: BaseModelRef
+    results: list[ClipScores | ClipFailed]
+    timing_ms: Timing
+
+
+Phase = Literal[
+    "queued",
+    "listen",
+    "validate_text",
+    "validate_recentred",
+    "validate_joint",
+    "train_text",
+    "train_recentred",
+    "train_joint",
+    "publishing",
+]
+
+
+class Progress(BaseModel):
+    """How far a job is.
+
+    After it has listened to the clips, a job tries on held-out clips what suits them (`validate_*`) and then trains
+    that on all of them (`train_*`): the text prompt alone (`*_text`), the same behind a spectral prompt computed from
+    the clips (`*_recentred`), or text and audio prompt together (`*_joint`).
+    """
+
+    phase: Phase
+    epoch: int = Field(description="Of the phase under way; in a validation it begins anew with every fold.")
+    epochs: int = Field(
+        description="How many the phase has: in `*_joint` what `epochs` asked for, "
+        "and in `*_text` too where there is no audio prompt."
+    )
+    loss: float | None = Field(None, description="Of the epoch's clips.")
+    accuracy: float | None = Field(None, description="Of the epoch's clips, which are those that it learns from.")
+    eta_s: float | None = Field(None, description="Seconds to the end of the job, as far as can be told.")
+
+
+class JobAdapter(BaseModel):
+    name: str
+    version: int | None = None
+
+
+class LeftOut(BaseModel):
+    """A file of the upload that is not trained on."""
+
+    file: str = Field(description="Its name; in an archive its path there.")
+    label: str | None = Field(description="Null where it has none: it is no audio, or lies in no folder.")
+    error: Fault
+
+
+class ClipWarning(BaseModel):
+    """A clip that is trained on although something about it is odd."""
+
+    code: str = Field(
+        description="Stable, but new ones may come: `audio_silent`, `audio_truncated`, `audio_damaged`, "
+        "`clip_repeated` (the same bytes under the same label), `clip_in_two_labels`."
+    )
+    file: str
+    label: str
+    detail: str
+
+
+class Job(BaseModel):
+    """A training job."""
+
+    id: str
+    state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
+    progress: Progress | None
+    adapter: JobAdapter | None
+    error: Fault | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+    left_out: list[LeftOut] = Field([], description="Files of the upload that are not trained on; the first 100.")
+    num_left_out: int = Field(0, description="How many they are.")
+    warnings: list[ClipWarning] = Field([], description="Clips that are used although they are odd; the first 100.")
+    num_warnings: int = Field(0, description="How many warnings there are.")
+
+
+class JobList(BaseModel):
+    jobs: list[Job]
+    next: str | None = Field(description="Pass as `after` for the next page; null at the end.")
+
+
+class AdapterVersion(BaseModel):
+    """One version, as the store has it."""
+
+    version: int
+    digest: str
+    size_bytes: int
+    created_at: str | None = None
+    is_current: bool
+    description: str | None = None
+    labels: list[str]
+    method: str | None = None
+    audio_prompt: str | None = None
+    template: str | None = None
+    num_parameters: int | None = None
+    shots: dict[str, int] | None = None
+    seed: int | None = None
+    preset: str | None = None
+    threshold: float | None = None
+    temperature: float | None = None
+    model: dict[str, Any] | None = None
+    report: dict[str, Any] | None = Field(default=None, description="How the adapter did in validation.")
+
+
+class AdapterSummary(BaseModel):
+    """An adapter with its current version."""
+
+    name: str
+    current: int
+    versions: list[int]
+    adapter: AdapterVersion
+
+
+class AdapterFailed(BaseModel):
+    """An adapter whose files are damaged, among others that are not."""
+
+    name: str
+    error: Fault
+
+
+class VersionFailed(BaseModel):
+    """A version whose files are damaged, among others that are not."""
+
+    name: str
+    version: int
+    error: Fault
+
+
+class AdapterList(BaseModel):
+    adapters: list[AdapterSummary | AdapterFailed]
+    next: str | None = Field(description="Pass as `after` for the next page; null at the end.")
+
+
+class VersionList(BaseModel):
+    name: str
+    current: int | None = Field(description="null where what says so is damaged; set it anew.")
+    versions: list[AdapterVersion | VersionFailed]
+    next: int | None = Field(description="Pass as `after` for the next page; null at the end.")
+
+
+class CurrentVersion(BaseModel):
+    """Which version a bare name means."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"version": 2}]})
+
+    version: int = Field(ge=1, le=2**53)
+
+
+class Health(BaseModel):
+    status: Literal["ok"]
+
+
+class ModelInfo(BaseModel):
+    """The base model and where it runs."""
+
+    name: str
+    fingerprint: str
+    licence: str | None
+    joint_width: int
+    device: str
+    dtype: str
+    batch_windows: int
+
+
+class Info(BaseModel):
+    """What runs here."""
+
+    version: str
+    model: ModelInfo
+    limits: dict[str, float]

@@ -1,0 +1,189 @@
+"""The inference thread: takes what waits, encodes it in one mixed batch, scores every clip with its own adapter.
+
+It never waits for a batch to fill: an idle engine starts at once with what is there, a busy one finds more when it
+comes back.
+"""
+
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import TypeVar
+
+import numpy as np
+import structlog
+import torch
+
+from aspl import FrozenClap
+from aspl.inference import encode_windows, pool, score
+from service.http.problems import ServiceError
+from service.inference.tenant_queue import TenantQueue
+from service.inference.ticket import Rows, Scored, Ticket
+from service.metrics import Metrics
+
+MEASURE_LIMIT_S = 3.0
+MEASURE_ROUNDS = 6
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+log = structlog.get_logger(__name__)
+
+
+class Engine:
+    """Owns the model's thread. Callers `submit` clips and wait on the future."""
+
+    def __init__(self, clap: FrozenClap, queue: TenantQueue, *, batch_windows: int, metrics: Metrics):
+        self.clap = clap
+        self.queue = queue
+        self.batch_windows = batch_windows  # >= 1
+        self._metrics = metrics
+        self._last_forward_at: float | None = None
+        self._batch_started_at: float | None = None
+        self._is_stopping = False
+        self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Finish the running batch, fail what waits, end the thread."""
+        self._is_stopping = True
+        self.queue.close()
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+        for ticket in self.queue.drain():
+            ticket.fail(ServiceError("not_ready", "The service is shutting down; try again."))
+
+    def submit(self, ticket: Ticket) -> "Future[Scored]":
+        """Queue a clip; raises `ServiceError` when there is no room for it."""
+        if not self._thread.is_alive():
+            raise ServiceError("not_ready", "The model is not running.")
+        self.queue.put(ticket)
+        return ticket.future
+
+    def is_fresh(self, max_age_s: float) -> bool:
+        """Whether a forward pass has succeeded within `max_age_s`, and none has failed since."""
+        last = self._last_forward_at
+        return self._thread.is_alive() and last is not None and time.monotonic() - last <= max_age_s
+
+    def is_stuck(self, max_batch_s: float) -> bool:
+        """Whether no batch will ever end: the thread has died, or has been at one for longer than `max_batch_s`."""
+        started_at = self._batch_started_at
+        is_late = started_at is not None and time.monotonic() - started_at > max_batch_s
+        return is_late or not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._is_stopping:
+            rows: list[Rows] = []
+            try:
+                rows = self.queue.take(self.batch_windows)
+                if rows:
+                    self._batch_started_at = time.monotonic()
+                    self._report_waits(rows)
+                    self._serve(rows)
+            except Exception:
+                # Nothing that one clip brings along ends up here: the state of the engine itself is in doubt.
+                self._last_forward_at = None
+                log.exception("engine_fault", num_clips=len(rows))
+                self._metrics.engine_faults.inc()
+                for ticket in [row.ticket for row in rows] + self.queue.drain():
+                    ticket.fail(ServiceError("engine_fault", "The model failed; try again."))
+            finally:
+                self._batch_started_at = None
+
+    def _report_waits(self, rows: list[Rows]) -> None:
+        for row in rows:
+            if row.start == 0:  # a long clip is taken in several batches, and waits for the first of them
+                self._metrics.queue_s.observe(row.ticket.started_at - row.ticket.submitted_at)
+
+    def _serve(self, rows: list[Rows]) -> None:
+        started_at = time.monotonic()
+        encoded = each_or_error(rows, self._encode)
+        complete = []
+        for row, embeddings in zip(rows, encoded, strict=True):
+            if isinstance(embeddings, Exception):
+                self._refuse(row.ticket, embeddings)
+                continue
+            row.ticket.embeddings.append(embeddings)
+            if sum(len(part) for part in row.ticket.embeddings) == row.ticket.num_windows:
+                complete.append(row.ticket)
+        scored = each_or_error(complete, self._score)
+        has_failed = any(isinstance(result, Exception) for result in (*encoded, *scored))
+        self._last_forward_at = None if has_failed else time.monotonic()
+        for ticket, scores in zip(complete, scored, strict=True):
+            if isinstance(scores, Exception):
+                self._refuse(ticket, scores)
+            else:
+                ticket.resolve(scores[0], scores[1:])
+        self._metrics.batch_windows.observe(sum(row.count for row in rows))
+        self._metrics.batch_s.observe(time.monotonic() - started_at)
+
+    def _encode(self, rows: Sequence[Rows]) -> list[torch.Tensor]:
+        windows = torch.cat([torch.as_tensor(row.windows) for row in rows])  # [R, 480000]
+        prompts = [row.ticket.adapter.prompts for row in rows for _ in range(row.count)]
+        embeddings = encode_windows(self.clap, windows, prompts)  # [R, D]
+        assert len(embeddings) == len(windows)
+        return list(embeddings.split([row.count for row in rows]))
+
+    def _score(self, tickets: Sequence[Ticket]) -> list[list[np.ndarray]]:
+        """For each clip the scores of the whole, then those of its windows where they are wanted."""
+        embeddings, adapters, counts = [], [], []
+        for ticket in tickets:
+            windows = torch.cat(ticket.embeddings)  # [W, D]
+            parts = [pool(windows)[None], *([windows] if ticket.wants_windows else [])]
+            embeddings += parts
+            counts.append(sum(len(part) for part in parts))
+            adapters += [ticket.adapter] * counts[-1]
+        scores = iter(score(self.clap, torch.cat(embeddings), adapters))
+        return [[next(scores) for _ in range(count)] for count in counts]
+
+    def _refuse(self, ticket: Ticket, error: Exception) -> None:
+        log.error("clip_failed", tenant=ticket.tenant, error=repr(error))
+        ticket.fail(ServiceError("engine_fault", "The model failed on this clip."))
+
+
+def each_or_error(items: Sequence[Item], handle: Callable[[Sequence[Item]], list[Result]]) -> list[Result | Exception]:
+    """Handle all items in one call; if that fails, one by one, so that a faulty one fails alone."""
+    if not items:
+        return []
+    try:
+        return list(handle(items))
+    except Exception as error:
+        if len(items) == 1:
+            return [error]
+    return [result for item in items for result in each_or_error([item], handle)]
+
+
+def noise_windows(count: int) -> torch.Tensor:
+    """Seeded noise to warm up and to probe with: [count, 480000]."""
+    return torch.randn(count, 480_000, generator=torch.Generator().manual_seed(0)) * 0.1
+
+
+def measure_batch_windows(clap: FrozenClap, candidates: Sequence[int]) -> int:
+    """Time batches of each size and return the one with the most windows a second; a smaller one wins within 5%.
+
+    The sizes take turns and the best time of each counts: the first time of a shape pays for its preparation, and a
+    moment in which the machine had other work should decide nothing. After `MEASURE_LIMIT_S` no batch is begun: a busy
+    machine should start late by seconds, not by a minute.
+    """
+    encode_windows(clap, noise_windows(1), [None])
+    deadline = time.perf_counter() + MEASURE_LIMIT_S
+    seconds = dict.fromkeys(candidates, math.inf)
+    for count in [*candidates] * MEASURE_ROUNDS:
+        if time.perf_counter() > deadline:
+            break
+        seconds[count] = min(seconds[count], _encode_s(clap, count))
+    best = candidates[0]
+    for count in candidates:
+        if count / seconds[count] > 1.05 * best / seconds[best]:
+            best = count
+    return best
+
+
+def _encode_s(clap: FrozenClap, count: int) -> float:
+    windows = noise_windows(count)
+    started_at = time.perf_counter()
+    encode_windows(clap, windows, [None] * count).cpu()
+    return time.perf_counter() - started_at

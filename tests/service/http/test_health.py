@@ -1,0 +1,66 @@
+import threading
+
+from service.http import routes_health
+from tests.service.sounds import tone
+
+
+def test_readiness_runs_a_real_forward_pass(client, context):
+    assert not context.engine.is_fresh(60)
+    assert client.get("/readyz").json() == {"status": "ok"}
+    assert context.engine.is_fresh(60)
+
+
+def test_a_model_that_hangs_is_no_longer_alive(client, context, monkeypatch):
+    assert client.get("/healthz").status_code == 200
+    entered, gate = threading.Event(), threading.Event()
+
+    def hang(rows):
+        entered.set()
+        gate.wait(10)
+        raise RuntimeError("the device is lost")
+
+    monkeypatch.setattr(context.engine, "_encode", hang)
+    monkeypatch.setattr(routes_health, "MAX_BATCH_S", 0.0)
+    files, data = [("audio", ("a.wav", tone(440)))], {"labels": ["dog", "cat"]}
+    caller = threading.Thread(target=client.post, args=("/classify",), kwargs={"files": files, "data": data})
+    caller.start()
+    assert entered.wait(10)
+    answer = client.get("/healthz")
+    assert (answer.status_code, answer.json()["code"]) == (503, "not_ready")
+    gate.set()
+    caller.join()
+    assert client.get("/healthz").status_code == 200
+
+
+def test_a_model_whose_thread_is_gone_is_no_longer_alive(client, context):
+    context.engine.stop()
+    assert client.get("/healthz").status_code == 503
+
+
+def test_info_and_page_name_the_model(client, clap):
+    info = client.get("/info").json()
+    assert info["model"]["fingerprint"] == clap.fingerprint
+    assert info["limits"]["max_clip_s"] == 600
+    assert clap.fingerprint[:12] in client.get("/").text
+
+
+def test_metrics_count_without_naming_tenants_or_adapters(client, publish):
+    publish("animals", ["dog", "cat"])
+    client.post("/classify", files=[("audio", ("a.wav", tone(440)))], data={"adapter": "animals"})
+    client.get("/adapters/animals")
+    text = client.get("/metrics").text
+    assert 'earshot_requests_total{method="POST",route="/classify",status="200"} 1.0' in text
+    assert 'route="/adapters/{name}"' in text
+    assert "earshot_cached_adapters 1.0" in text
+    assert "animals" not in text
+
+
+def test_metrics_tell_how_many_jobs_are_to_end(client, context):
+    assert "earshot_unfinished_jobs 0.0" in client.get("/metrics").text
+    for name in ("one", "two"):
+        context.jobs.submit("acme", name, "upload", {})
+    context.records.update(context.records.live_ids()[0], state="running")
+    text = client.get("/metrics").text
+    assert "earshot_unfinished_jobs 2.0" in text
+    assert 'earshot_jobs{state="queued"} 1.0' in text
+    assert 'earshot_jobs{state="running"} 1.0' in text

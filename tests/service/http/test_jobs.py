@@ -1,0 +1,86 @@
+import json
+import threading
+from typing import get_args
+
+import httpx2
+import pytest
+
+from aspl.fitting.fit import PHASES
+from service.http.schemas import Phase
+from tests.service.sounds import tone
+
+CLIPS = [("clips", ("a.wav", tone(440))), ("clips", ("b.wav", tone(900)))]
+
+
+@pytest.fixture
+def job(client):
+    return client.post("/adapt", files=CLIPS, data={"name": "animals", "labels": ["dog", "cat"]}).json()
+
+
+def parse(text):
+    """The events in a stream: (id, data)."""
+    events = []
+    for block in text.split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines() if ": " in line and not line.startswith(":"))
+        if "data" in fields:
+            events.append((fields["id"], json.loads(fields["data"])))
+    return events
+
+
+def test_jobs_are_listed_newest_first_by_pages(client):
+    for name in ("one", "two", "three"):
+        client.post("/adapt", files=CLIPS, data={"name": name, "labels": ["dog", "cat"]})
+    first = client.get("/jobs", params={"limit": 2}).json()
+    second = client.get("/jobs", params={"limit": 2, "after": first["next"]}).json()
+    assert [len(first["jobs"]), len(second["jobs"]), second["next"]] == [2, 1, None]
+    times = [row["created_at"] for row in first["jobs"] + second["jobs"]]
+    assert times == sorted(times, reverse=True)
+
+
+def test_a_job_is_its_tenants_alone(client, context, job):
+    headers = {"X-API-Key": context.keys.add("other")}
+    for method, path in (("GET", ""), ("DELETE", ""), ("GET", "/events")):
+        answer = client.request(method, f"/jobs/{job['id']}{path}", headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (404, "job_not_found")
+
+
+def test_cancelling_ends_a_waiting_job(client, job):
+    assert client.delete(f"/jobs/{job['id']}").json()["state"] == "cancelled"
+    assert client.delete(f"/jobs/{job['id']}").json()["state"] == "cancelled"
+
+
+def test_events_end_with_the_service(address, context):
+    job = httpx2.post(f"{address}/adapt", files=CLIPS, data={"name": "animals", "labels": ["dog", "cat"]}).json()
+    with httpx2.stream("GET", f"{address}/jobs/{job['id']}/events", timeout=10) as events:
+        lines = events.iter_lines()
+        assert next(lines) == "event: job"
+        context.is_draining = True
+        assert len(parse("\n".join(lines))) <= 1  # and the answer is whole: a cut one raises
+
+
+def test_events_are_followed_until_the_end_and_resumed(address, context):
+    url = f"{address}/adapt"
+    job = httpx2.post(url, files=CLIPS, data={"name": "animals", "labels": ["dog", "cat"]}).json()
+    url = f"{address}/jobs/{job['id']}/events"
+    seen = []
+
+    def work():
+        for epoch in (1, 2, 3):
+            context.records.update(job["id"], state="running", progress={**job["progress"], "epoch": epoch})
+        context.records.update(job["id"], state="succeeded", adapter={"name": "animals", "version": 1})
+
+    with httpx2.stream("GET", url, timeout=20) as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        worker = threading.Timer(0.3, work)
+        worker.start()
+        seen = parse("".join(stream.iter_text()))
+    worker.join()
+    assert [data["state"] for _, data in seen] == ["queued", "running", "running", "running", "succeeded"]
+    assert seen[-1][1] == httpx2.get(f"{address}/jobs/{job['id']}").json()
+    resumed = parse(httpx2.get(url, headers={"Last-Event-ID": seen[2][0]}, timeout=20).text)
+    assert resumed == seen[3:]
+    assert parse(httpx2.get(url, headers={"Last-Event-ID": seen[-1][0]}, timeout=20).text) == []
+
+
+def test_the_document_names_every_phase_of_a_job():
+    assert get_args(Phase) == ("queued", *PHASES, "publishing")

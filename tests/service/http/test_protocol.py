@@ -1,0 +1,117 @@
+"""Offers of HTTP/2 on a connection of HTTP/1.1, which Java's HttpClient and `curl --http2` make at first."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from tests.service.http.wire import exchange, field, form
+from tests.service.sounds import tone
+
+OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB\r\n"
+GET = b"GET /healthz HTTP/1.1\r\nHost: a\r\n"
+JAVA = """
+import java.net.URI;
+import java.net.http.*;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.nio.file.*;
+
+class Classify {
+    public static void main(String[] arguments) throws Exception {
+        var body = Files.readAllBytes(Path.of(arguments[1]));
+        var client = HttpClient.newHttpClient();
+        for (int i = 0; i < 2; i++) {
+            var request = HttpRequest.newBuilder(URI.create(arguments[0] + "/classify"))
+                .header("Content-Type", "multipart/form-data; boundary=x")
+                .POST(BodyPublishers.ofByteArray(body)).build();
+            var answer = client.send(request, HttpResponse.BodyHandlers.ofString());
+            System.out.println(answer.version() + " " + answer.statusCode() + " " + answer.body());
+        }
+    }
+}
+"""
+
+
+def question(*, seconds=1.0):
+    audio = field("audio", tone(440, duration_s=seconds), more='; filename="a.wav"')
+    return form(audio, field("labels", '["dog", "rain"]'))
+
+
+def head(content_type, *lines):
+    lines = [b"POST /classify HTTP/1.1", b"Host: a", b"Content-Type: " + content_type.encode(), *lines]
+    return b"\r\n".join(lines) + b"\r\n"
+
+
+@pytest.mark.parametrize("upgrade", [b"h2c", b"HTTP/2.0, SHTTP/1.3", b"TLS/1.0", b"websocket"])
+def test_an_offer_is_passed_over(shared_address, upgrade):
+    (answer,) = exchange(shared_address, GET + OFFER.replace(b"h2c", upgrade) + b"\r\n")
+    assert (answer.status, answer.body) == (200, b'{"status":"ok"}')
+
+
+@pytest.mark.parametrize("seconds", [0.5, 30.0])
+@pytest.mark.parametrize("step", [None, 1000])
+def test_a_body_behind_an_offer_arrives_whole(shared_address, seconds, step):
+    content_type, body = question(seconds=seconds)
+    request = head(content_type, b"Content-Length: %d" % len(body)) + OFFER + b"\r\n" + body
+    step = step and len(request) // step + 1
+    parts = [request[start:][:step] for start in range(0, len(request), step)] if step else [request]
+    (answer,) = exchange(shared_address, *parts)
+    assert answer.status == 200
+    assert json.loads(answer.body)["results"][0]["duration_s"] == seconds
+
+
+def test_a_body_in_chunks_behind_an_offer_arrives_whole(shared_address):
+    content_type, body = question()
+    pieces = [body[start:][:7777] for start in range(0, len(body), 7777)]
+    chunks = [b"%x\r\n%s\r\n" % (len(piece), piece) for piece in [*pieces, b""]]
+    (answer,) = exchange(shared_address, head(content_type, b"Transfer-Encoding: chunked") + OFFER + b"\r\n", *chunks)
+    assert answer.status == 200
+
+
+def test_requests_behind_an_offer_are_answered_in_their_order(shared_address):
+    post = b"POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n" + OFFER + b"\r\nabc"
+    answers = exchange(shared_address, post + GET + OFFER + b"\r\n" + GET + b"\r\n" + post, num_answers=4)
+    assert [answer.status for answer in answers] == [404, 200, 200, 404]
+
+
+def test_a_client_that_waits_for_100_is_told_to_go_on(shared_address):
+    content_type, body = question()
+    lines = b"Expect: 100-continue", b"Content-Length: %d" % len(body)
+    answers = exchange(shared_address, head(content_type, *lines) + OFFER + b"\r\n", body, num_answers=2)
+    assert [answer.status for answer in answers] == [100, 200]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"no request\r\n\r\n",
+        GET + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        GET + b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
+        GET + OFFER + b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        GET + OFFER + b"Content-Length: -3\r\n\r\nabcd",
+        b"CONNECT example.org:443 HTTP/1.1\r\nHost: a\r\n" + OFFER + b"\r\n",
+    ],
+)
+def test_what_is_no_request_stays_one_answer_of_400(shared_address, request_):
+    assert [answer.status for answer in exchange(shared_address, request_, num_answers=3)] == [400]
+    assert [answer.status for answer in exchange(shared_address, GET + b"\r\n")] == [200]
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="there is no curl")
+def test_curl_with_http2(shared_address, tmp_path):
+    (tmp_path / "a.wav").write_bytes(tone(440))
+    form_fields = ["-F", f"audio=@{tmp_path}/a.wav", "-F", "labels=dog", "-F", "labels=rain"]
+    line = ["curl", "-sS", "--http2", f"{shared_address}/classify", *form_fields]
+    answer = subprocess.run(line, capture_output=True, text=True, timeout=60)
+    assert json.loads(answer.stdout)["results"][0]["duration_s"] == 0.5, answer
+
+
+@pytest.mark.skipif(not shutil.which("javac"), reason="there is no JDK")
+def test_javas_client(shared_address, tmp_path):
+    (tmp_path / "Classify.java").write_text(JAVA)
+    (tmp_path / "body").write_bytes(question()[1])
+    line = ["java", "-XX:TieredStopAtLevel=1", f"{tmp_path}/Classify.java", shared_address, f"{tmp_path}/body"]
+    answer = subprocess.run(line, capture_output=True, text=True, timeout=120)
+    assert [row.split()[:2] for row in answer.stdout.splitlines()] == [["HTTP_1_1", "200"]] * 2, answer

@@ -1,0 +1,222 @@
+import threading
+import time
+from concurrent.futures import wait
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from aspl import Adapter
+from service.http.problems import ServiceError
+from service.inference import engine as engine_module
+from service.inference.engine import Engine, measure_batch_windows
+from service.inference.tenant_queue import TenantQueue
+from service.inference.ticket import Ticket
+from service.metrics import Metrics
+
+
+@pytest.fixture(scope="module")
+def adapter(clap):
+    return Adapter.zero_shot(clap, ["dog", "cat", "rain"])
+
+
+@pytest.fixture
+def engine(clap):
+    queue = TenantQueue(max_windows=40, max_tenant_windows=30)
+    engine = Engine(clap, queue, batch_windows=4, metrics=Metrics())
+    yield engine
+    engine.stop()
+
+
+class Gate:
+    """Holds the engine in front of its batches, and notes their sizes."""
+
+    def __init__(self, engine, monkeypatch):
+        self.open = threading.Event()
+        self.entered = threading.Event()
+        self.sizes = []
+        encode = engine._encode
+
+        def held(rows):
+            self.entered.set()
+            self.open.wait(10)
+            self.sizes.append(sum(row.count for row in rows))
+            return encode(rows)
+
+        monkeypatch.setattr(engine, "_encode", held)
+
+
+def ticket(adapter, *, tenant="acme", num_windows=1, timeout_s=30.0, seed=0, **fields):
+    windows = torch.randn(num_windows, 480_000, generator=torch.Generator().manual_seed(seed)) * 0.1
+    return Ticket(tenant, windows, adapter, time.monotonic() + timeout_s, **fields)
+
+
+def test_alone_or_in_any_batch_the_scores_are_the_same(engine, adapter, monkeypatch):
+    gate = Gate(engine, monkeypatch)
+    gate.open.set()
+    engine.start()
+    alone = [engine.submit(ticket(adapter, seed=seed)).result(10).clip for seed in range(5)]
+    gate.open.clear()
+    futures = [engine.submit(ticket(adapter, seed=seed, tenant=f"t{seed}")) for seed in range(5)]
+    gate.open.set()
+    for one, future in zip(alone, futures, strict=True):
+        np.testing.assert_allclose(future.result(10).clip, one, atol=1e-5)
+
+
+def test_an_idle_engine_starts_at_once_and_a_busy_one_fills_its_batch(engine, adapter, monkeypatch):
+    gate = Gate(engine, monkeypatch)
+    engine.start()
+    first = engine.submit(ticket(adapter))
+    assert gate.entered.wait(5)
+    rest = [engine.submit(ticket(adapter)) for _ in range(6)]
+    gate.open.set()
+    wait([first, *rest], 10)
+    assert gate.sizes == [1, 4, 2]
+
+
+def test_a_clip_of_many_windows_is_spread_over_batches_and_lets_others_pass(engine, adapter, monkeypatch):
+    gate = Gate(engine, monkeypatch)
+    long = ticket(adapter, num_windows=11, wants_windows=True)
+    short = ticket(adapter, tenant="other")
+    ended = []
+    for name, each in (("long", long), ("short", short)):
+        each.future.add_done_callback(lambda _, name=name: ended.append(name))
+        engine.queue.put(each)  # before the engine starts, so that the batches are the same every time
+    gate.open.set()
+    engine.start()
+    wait([long.future, short.future], 20)
+    assert ended == ["short", "long"]
+    assert len(long.future.result().windows) == 11
+    assert gate.sizes == [4, 4, 4]
+
+
+def test_a_cancelled_clip_is_never_encoded(engine, adapter, monkeypatch):
+    gate = Gate(engine, monkeypatch)
+    engine.start()
+    first = engine.submit(ticket(adapter))
+    assert gate.entered.wait(5)
+    left, kept = engine.submit(ticket(adapter)), engine.submit(ticket(adapter))
+    assert left.cancel()
+    gate.open.set()
+    wait([first, kept], 10)
+    assert gate.sizes == [1, 1]
+
+
+def test_a_fault_fails_only_its_own_clip(engine, adapter):
+    broken = replace(adapter, labels=("dog",), head=None)
+    engine.queue.put(good := ticket(adapter))
+    engine.queue.put(bad := ticket(broken))
+    engine.queue.put(short := ticket(adapter))
+    short.windows = torch.zeros(1, 7)  # cannot be encoded
+    engine.start()
+    assert good.future.result(10).clip.shape == (3,)
+    for failed in (bad, short):
+        with pytest.raises(ServiceError, match="failed on this clip"):
+            failed.future.result(10)
+    assert not engine.is_fresh(60)
+    assert engine.submit(ticket(adapter)).result(10).clip.shape == (3,)
+    assert engine.is_fresh(60)
+
+
+def test_a_fault_of_the_thread_fails_those_who_wait_and_is_survived(engine, adapter, monkeypatch):
+    with monkeypatch.context() as accident:
+        accident.setattr(engine, "_serve", lambda rows: 1 / 0)
+        futures = []
+        for _ in range(6):
+            engine.queue.put(waiting := ticket(adapter))
+            futures.append(waiting.future)
+        engine.start()
+        wait(futures, 10)
+        assert {future.exception().code for future in futures} == {"engine_fault"}
+        assert not engine.is_fresh(60)
+    assert engine.submit(ticket(adapter)).result(10)
+    assert engine.is_fresh(60)
+
+
+def test_a_clip_that_waited_too_long_is_refused(engine, adapter):
+    engine.queue.put(late := ticket(adapter, timeout_s=-1))
+    engine.start()
+    with pytest.raises(ServiceError) as refusal:
+        late.future.result(10)
+    assert refusal.value.code == "queue_timeout"
+
+
+def test_only_what_no_batch_has_taken_expires_and_its_room_is_free(engine, adapter):
+    engine.queue.put(begun := ticket(adapter, num_windows=2))
+    engine.queue.put(waiting := ticket(adapter))
+    engine.queue.take(1)
+    for each in (begun, waiting, waiting):
+        engine.queue.expire(each)
+    assert not begun.future.done()
+    assert waiting.future.exception(0).code == "queue_timeout"
+    assert engine.queue.num_windows() == 1
+    engine.queue.withdraw(begun)
+    assert engine.queue.num_windows() == 0
+    assert engine.queue.take(1, timeout_s=0) == []
+
+
+def test_the_queue_is_bounded_for_all_and_for_each(engine, adapter):
+    engine.queue.put(ticket(adapter, num_windows=30))
+    with pytest.raises(ServiceError) as share:
+        engine.queue.put(ticket(adapter))
+    engine.queue.put(ticket(adapter, tenant="other", num_windows=10))
+    with pytest.raises(ServiceError) as whole:
+        engine.queue.put(ticket(adapter, tenant="third"))
+    assert (share.value.code, whole.value.code) == ("tenant_overloaded", "overloaded")
+
+
+def test_tenants_take_turns(engine, adapter):
+    for _ in range(6):
+        engine.queue.put(ticket(adapter, tenant="busy"))
+    engine.queue.put(ticket(adapter, tenant="rare"))
+    assert [rows.ticket.tenant for rows in engine.queue.take(3)] == ["busy", "rare", "busy"]
+
+
+def test_stopping_fails_what_waits(engine, adapter):
+    engine.queue.put(waiting := ticket(adapter))
+    engine.stop()
+    assert waiting.future.exception(1).code == "not_ready"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "best"),
+    [
+        ({1: 1.0, 2: 1.5, 4: 2.0}, 4),
+        ({1: 1.0, 2: 1.5, 4: 4.0}, 2),
+        ({1: 1.0, 2: 1.95, 4: 3.9}, 1),  # not worth the wait
+    ],
+)
+def test_the_batch_of_the_most_windows_a_second_is_taken(clap, monkeypatch, seconds, best):
+    monkeypatch.setattr(engine_module, "_encode_s", lambda clap, count: seconds[count])
+    assert measure_batch_windows(clap, tuple(seconds)) == best
+
+
+def test_a_batch_is_timed_with_a_real_pass(clap, monkeypatch):
+    encoded, encode = [], engine_module.encode_windows
+
+    def noted(clap, windows, prompts):
+        encoded.append(len(windows))
+        return encode(clap, windows, prompts)
+
+    monkeypatch.setattr(engine_module, "encode_windows", noted)
+    monkeypatch.setattr(engine_module, "MEASURE_LIMIT_S", 60.0)
+    measure_batch_windows(clap, (1, 2))
+    assert encoded == [1, *[1, 2] * engine_module.MEASURE_ROUNDS]
+
+
+def test_a_moment_of_other_work_does_not_decide_the_batch(clap, monkeypatch):
+    disturbed, quiet = [5.0, 0.3, 0.9], [0.1, 0.3, 0.9]  # seconds for 1, 2 and 4 windows
+    times = iter(disturbed * 2 + quiet * engine_module.MEASURE_ROUNDS)
+    monkeypatch.setattr(engine_module, "_encode_s", lambda clap, count: next(times))
+    assert measure_batch_windows(clap, (1, 2, 4)) == 1
+
+
+def test_a_start_that_is_late_leaves_sizes_out(clap, monkeypatch):
+    asked = []
+    monkeypatch.setattr(engine_module, "_encode_s", lambda clap, count: asked.append(count) or 1.0)
+    assert measure_batch_windows(clap, (1, 2, 4)) == 4
+    monkeypatch.setattr(engine_module, "MEASURE_LIMIT_S", -1.0)
+    asked.clear()
+    assert measure_batch_windows(clap, (1, 2, 4)) == 1
+    assert not asked
