@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.table import Table
 from sklearn.metrics import roc_auc_score
 
-from aspl.ridge_head import Bank, HeadFit, Teaching, fit_ridge_head
-from aspl.suspects import find_suspects
-from aspl.unknown import raw_known, raw_threshold
+from aspl.fitting.suspects import find_suspects
+from aspl.heads.ridge_head import Bank, HeadFit, Teaching, fit_ridge_head
+from aspl.heads.unknown import raw_known, raw_threshold
 from benchmarks.ear_draws import Clips, Draw, RecordingSet, draw, stack
 
 SETS = ("esc10", "instruments", "foley")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from aspl.feature_scale import WHITENING_SHRINKAGE, FeatureScale
+from aspl.heads.feature_scale import WHITENING_SHRINKAGE, FeatureScale
 
 WIDTHS, JOINT_WIDTH = (3, 5), 4
 FAMILIES = np.repeat(np.arange(10), 3)

@@ -14,11 +14,11 @@ from typing import Self
 
 import numpy as np
 
-from aspl.feature_scale import FeatureScale
-from aspl.gaussian import GaussianFit, fit_gaussian
-from aspl.ridge import RidgeFit, fit_ridge
-from aspl.takes import find_takes, make_folds
-from aspl.temperature import fit_sharpness, smoothed_loss
+from aspl.heads.feature_scale import FeatureScale
+from aspl.heads.gaussian import GaussianFit, fit_gaussian
+from aspl.heads.ridge import RidgeFit, fit_ridge
+from aspl.heads.takes import find_takes, make_folds
+from aspl.heads.temperature import fit_sharpness, smoothed_loss
 
 # n clips, o background clips of the tenant's own, m of the bank, K labels, D joint width,
 # F features: the stage statistics, then the joint embedding

@@ -25,7 +25,7 @@ class Suspects:
 
 
 def find_suspects(held_out: np.ndarray, classes: np.ndarray, folds: np.ndarray, sharpness: float) -> Suspects:
-    """Rank clips by held-out scores `[n, K + 1]`; see `aspl.ridge_head.HeadFit`."""
+    """Rank clips by held-out scores `[n, K + 1]`; see `aspl.heads.ridge_head.HeadFit`."""
     rows = np.arange(len(classes))
     others = held_out[:, :-1].copy()
     own = others[rows, classes]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from aspl.ridge import fit_ridge
+from aspl.heads.ridge import fit_ridge
 
 PENALTY = (0.3,)
 

@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from aspl.ridge_head import Bank, Teaching, fit_ridge_head
-from aspl.takes import find_takes, make_folds
-from aspl.unknown import SENSITIVITIES, fit_known_scale, raw_known, raw_threshold
+from aspl.heads.ridge_head import Bank, Teaching, fit_ridge_head
+from aspl.heads.takes import find_takes, make_folds
+from aspl.heads.unknown import SENSITIVITIES, fit_known_scale, raw_known, raw_threshold
 
 WIDTHS = (4, 8)
 NUM_STATISTICS = 2 * sum(WIDTHS)
