@@ -191,9 +191,7 @@ class BackgroundLibrary:
         directory: where to keep the others; it is made where it is missing. None keeps them in memory alone.
     """
 
-    def __init__(
-        self, background: Background, *, shipped: Sequence[Path] = (), directory: Path | None = None
-    ) -> None:
+    def __init__(self, background: Background, *, shipped: Sequence[Path] = (), directory: Path | None = None) -> None:
         self.background = background
         self._shipped, self._directory = tuple(shipped), directory
         self._digest = background.digest

@@ -121,7 +121,9 @@ def evaluate(
 def background(
     directory: Annotated[Path, typer.Option(help="Folder of the bank.")] = BACKGROUND,
     model: Model = MODEL,
-    features_only: Annotated[bool, typer.Option(help="Keep the clips; hear them anew, after a change of MODEL.")] = False,
+    features_only: Annotated[
+        bool, typer.Option(help="Keep the clips; hear them anew, after a change of MODEL.")
+    ] = False,
 ) -> None:
     """Write the clips that stand for "anything else", and beside MODEL what it hears of them: about a minute."""
     from aspl.background import FEATURES_FILE, Background, hear_background
