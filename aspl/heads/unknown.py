@@ -18,6 +18,11 @@ ACCEPTED = {"low": 0.01}  # at most, of the background
 BALANCED_REJECTED, BALANCED_ACCEPTED = 0.1, 0.015
 ALONE_ACCEPTED = 0.05  # of the background, where no taught clip could be held out
 
+MIDDLE, SLOPE = 0.6, 0.5  # where between background and taught, and of the slope that normal distributions have
+ALONE_MIDDLE, ALONE_SLOPE = 1.4, 1.7  # in deviations of the background, and in their inverse
+LABEL_PRIOR_CLIPS = 10.0
+LABEL_SHARE = 0.5
+
 
 @dataclass(frozen=True)
 class KnownScale:
@@ -39,18 +44,21 @@ def raw_known(scores: np.ndarray) -> np.ndarray:
 def fit_known_scale(taught: np.ndarray, background: np.ndarray) -> KnownScale:
     """Return the scale on which a score is the chance of being known, both kinds being equally likely beforehand.
 
-    Two normal distributions of one spread, whose log-odds are linear (a logistic fit without a bound at infinity).
+    Two normal distributions of one spread have linear log-odds, with the middle half way between them. Real sounds that
+    were not taught come nearer than the bank's, and both kinds have longer tails: so the middle lies nearer to what was
+    taught, and the slope is half of what normal distributions would give.
 
     Args:
         taught: `[n]`, raw scores of held-out clips; empty where none could be.
         background: `[m]`, raw scores of held-out background clips.
     """
     if not len(taught):
-        middle = np.quantile(background, 1 - ALONE_ACCEPTED)
-        return KnownScale(slope=_slope(background.std(), 2 * background.std()), middle=float(middle))
+        spread = float(background.std())
+        middle = background.mean() + ALONE_MIDDLE * spread
+        return KnownScale(slope=_slope(spread, ALONE_SLOPE * spread), middle=float(middle))
     spread = np.sqrt((taught.var() + background.var()) / 2)
     gap = max(taught.mean() - background.mean(), spread)
-    return KnownScale(slope=_slope(spread, gap), middle=float((taught.mean() + background.mean()) / 2))
+    return KnownScale(slope=SLOPE * _slope(spread, gap), middle=float(background.mean() + MIDDLE * gap))
 
 
 def raw_threshold(taught: np.ndarray, background: np.ndarray, sensitivity: str = "balanced") -> float:
@@ -71,6 +79,23 @@ def raw_threshold(taught: np.ndarray, background: np.ndarray, sensitivity: str =
     if sensitivity in REJECTED:
         return float(np.sort(taught)[int(len(taught) * REJECTED[sensitivity])])
     return (_lower(taught, BALANCED_REJECTED) + _upper(background, BALANCED_ACCEPTED)) / 2
+
+
+def label_thresholds(taught: np.ndarray, classes: np.ndarray, num_labels: int, common: float) -> np.ndarray:
+    """Return `[K]`, the raw threshold of each label: the common one, moved with how high its own clips score.
+
+    Half of how much a label's mean differs from the mean of all labels counts, and that is shrunk as though
+    LABEL_PRIOR_CLIPS more of its clips had scored like the others; a label of one clip keeps the common threshold.
+
+    Args:
+        taught: `[n]`, raw scores of clips held out with their takes; `classes`: `[n]`, 0 to `num_labels` - 1.
+        common: see `raw_threshold`.
+    """
+    counts = np.bincount(classes, minlength=num_labels)
+    means = np.bincount(classes, taught, minlength=num_labels) / np.maximum(counts, 1)
+    more = np.maximum(counts - 1, 0)
+    middle = means[counts > 0].mean() if len(taught) else 0.0
+    return common + LABEL_SHARE * more / (more + LABEL_PRIOR_CLIPS) * (means - middle)
 
 
 def _slope(spread: float, gap: float) -> float:
