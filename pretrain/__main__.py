@@ -14,6 +14,7 @@ Data = Annotated[Path, typer.Option(help="Folder for synthetic sound and checkpo
 Model = Annotated[Path, typer.Option(help="Directory of the exported model.")]
 DATA = Path("../pretrain-data")
 MODEL = Path("models/tiny-clap")
+BACKGROUND = Path("models/background")
 
 
 class Setting(StrEnum):
@@ -116,6 +117,28 @@ def evaluate(
         output.write_text(json.dumps(figures, indent=1) + "\n")
 
 
+@app.command()
+def background(
+    directory: Annotated[Path, typer.Option(help="Folder of the bank.")] = BACKGROUND,
+    model: Model = MODEL,
+    features_only: Annotated[
+        bool, typer.Option(help="Keep the clips; hear them anew, after a change of MODEL.")
+    ] = False,
+) -> None:
+    """Write the clips that stand for "anything else", and beside MODEL what it hears of them: about a minute."""
+    from aspl.background import FEATURES_FILE, Background, hear_background
+    from aspl.model.clap import FrozenClap
+    from pretrain.background import write_background
+
+    if not features_only:
+        typer.echo(f"{directory}: {write_background(directory) / 2**20:.1f} MiB")
+    torch.set_num_threads(1)
+    clap = FrozenClap.load(model)
+    features = hear_background(clap, Background.load(directory))
+    features.save(model / FEATURES_FILE)
+    typer.echo(f"{model / FEATURES_FILE}: {(model / FEATURES_FILE).stat().st_size / 2**20:.1f} MiB")
+
+
 @app.command(name="all")
 def everything(
     data: Data = DATA, setting: SettingOption = Setting.full, model: Model = MODEL, esc10: Path | None = None
@@ -124,6 +147,7 @@ def everything(
     generate(data, setting)
     train(data, setting)
     export(data, model)
+    background(model=model, features_only=True)
     if esc10:
         evaluate(esc10, model)
 

@@ -1,0 +1,310 @@
+"""The bank of clips that stand for "anything else", and what a base model hears of them.
+
+A bank is a folder with an index of its clips. What is heard of it follows from the base model and the bank alone, so it
+is computed once: `BackgroundFeatures` are shipped beside a model, or kept in a directory of the caller's under the
+model's fingerprint and the bank's digest. Files say what they are of, and are heard anew where they are not what is
+wanted or not whole.
+"""
+
+import json
+import logging
+import os
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from aspl.errors import AsplError
+from aspl.sound.clip import decode, windows
+
+if TYPE_CHECKING:
+    import torch
+
+    from aspl.prompts.audio import AudioPrompts
+
+# m clips of the bank, B clips of a batch, D joint width, F stage statistics
+
+INDEX_FILE, FEATURES_FILE = "index.json", "background.safetensors"
+FORMAT = "earshot background 1"
+BATCH_CLIPS = 4
+MODELS_IN_MEMORY = 4
+
+Progress = Callable[[int, int], None]  # clips heard, clips in all
+
+logger = logging.getLogger(__name__)
+
+
+class BackgroundInvalid(AsplError):
+    """A folder that is no bank of background clips, or one whose clips are not those of its index."""
+
+    code = "background_invalid"
+
+
+class Hears(Protocol):
+    """What of a `FrozenClap` is needed to hear a bank."""
+
+    fingerprint: str
+
+    @property
+    def dtype(self) -> "torch.dtype": ...
+
+    def log_mel(self, waveforms: "torch.Tensor") -> "torch.Tensor": ...
+
+    def hear(
+        self, log_mel: "torch.Tensor", prompts: "AudioPrompts | None" = None, *, stages: bool = False
+    ) -> Any:  # has joint [B, D] and stages [B, F]
+        ...
+
+
+@dataclass(frozen=True)
+class BackgroundClip:
+    """One clip of a bank: its file under the bank's folder, its family, and the SHA-256 (hex) of the file."""
+
+    file: str
+    family: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Background:
+    """A bank of clips, none longer than the encoder's window; they are read and decoded when they are asked for.
+
+    Attributes:
+        directory: of the bank.
+        clips: in a fixed order.
+    """
+
+    directory: Path
+    clips: tuple[BackgroundClip, ...]
+
+    @classmethod
+    def load(cls, directory: str | Path) -> Self:
+        """Read the index of a bank.
+
+        Raises:
+            BackgroundInvalid: no index, or one that lists no clips.
+        """
+        index = Path(directory) / INDEX_FILE
+        try:
+            entries = json.loads(index.read_text(encoding="utf-8"))["clips"]
+            clips = tuple(BackgroundClip(entry["file"], entry["family"], entry["sha256"]) for entry in entries)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BackgroundInvalid(f"{index} is no index of background clips: {error}") from error
+        if not clips:
+            raise BackgroundInvalid(f"{index} lists no clips")
+        return cls(Path(directory), clips)
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    @property
+    def families(self) -> np.ndarray:
+        """`[m]`, the name of each clip's family."""
+        return np.array([clip.family for clip in self.clips])
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 (hex) of what the clips are, whatever they are called."""
+        return sha256("\n".join(f"{clip.family} {clip.sha256}" for clip in self.clips).encode()).hexdigest()
+
+    def waveforms(self) -> Iterator[np.ndarray]:
+        """Yield each clip's waveform `[N]` at 48 kHz, one decoded at a time.
+
+        Raises:
+            BackgroundInvalid: a clip that is missing, or not the one of the index.
+        """
+        for clip in self.clips:
+            try:
+                data = (self.directory / clip.file).read_bytes()
+            except OSError as error:
+                raise BackgroundInvalid(f"the background's clip {clip.file} cannot be read: {error}") from error
+            if sha256(data).hexdigest() != clip.sha256:
+                raise BackgroundInvalid(f"the background's clip {clip.file} is not the one of {INDEX_FILE}")
+            yield decode(data).waveform
+
+
+@dataclass(frozen=True, eq=False)
+class BackgroundFeatures:
+    """What a base model hears of a bank.
+
+    Attributes:
+        stages: `[m, F]` float32, mean and deviation over tokens of every stage.
+        joint: `[m, D]` float32, of unit norm.
+        fingerprint: of the base model; `digest`: of the bank.
+        dtype: in which the model ran, such as float32.
+    """
+
+    stages: np.ndarray
+    joint: np.ndarray
+    fingerprint: str
+    digest: str
+    dtype: str
+
+    def save(self, path: Path) -> None:
+        """Write a file in one step, so that another process sees all of it or nothing. Numbers are kept in float16."""
+        tensors = {name: getattr(self, name).astype(np.float16) for name in ("joint", "stages")}
+        metadata = {
+            "format": FORMAT,
+            "fingerprint": self.fingerprint,
+            "digest": self.digest,
+            "dtype": self.dtype,
+            "sha256": _checksum(tensors),
+        }
+        temporary = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex}.tmp")
+        try:
+            temporary.write_bytes(safetensors.numpy.save(tensors, metadata))
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    @classmethod
+    def read(cls, path: Path) -> Self | None:
+        """Read a file that `save` wrote; None where there is none, or one that is anything else or not whole."""
+        try:
+            with safetensors.safe_open(path, framework="numpy") as file:
+                metadata = file.metadata() or {}
+                tensors = {name: file.get_tensor(name) for name in ("joint", "stages")}
+            if metadata["format"] != FORMAT or metadata["sha256"] != _checksum(tensors):
+                return None
+            joint, stages = (tensors[name].astype(np.float32) for name in ("joint", "stages"))
+            return cls(stages, joint, metadata["fingerprint"], metadata["digest"], metadata["dtype"])
+        except (OSError, KeyError, safetensors.SafetensorError):
+            return None
+
+
+class BackgroundLibrary:
+    """What base models hear of one bank, each heard once and then kept: in memory, and on disk.
+
+    Any number of threads and processes may share a directory.
+
+    Args:
+        background: the bank.
+        shipped: files that may hold what a model hears of it, such as `models/tiny-clap/background.safetensors`.
+        directory: where to keep the others; it is made where it is missing. None keeps them in memory alone.
+    """
+
+    def __init__(self, background: Background, *, shipped: Sequence[Path] = (), directory: Path | None = None) -> None:
+        self.background = background
+        self._shipped, self._directory = tuple(shipped), directory
+        self._digest = background.digest
+        self._in_memory: OrderedDict[tuple[str, str], BackgroundFeatures] = OrderedDict()
+        self._lock = Lock()
+
+    def features(self, clap: Hears, *, progress: Progress | None = None) -> BackgroundFeatures:
+        """Return what a model hears of the bank, from memory, from a file, or else by hearing it.
+
+        Args:
+            progress: told how many clips of how many are heard, where they have to be; what it raises passes through.
+
+        Raises:
+            BackgroundInvalid: see `Background.waveforms`.
+        """
+        key = clap.fingerprint, _name_of(clap.dtype)
+        with self._lock:
+            if key in self._in_memory:
+                self._in_memory.move_to_end(key)
+                return self._in_memory[key]
+        features = self._from_files(clap) or self._hear_and_keep(clap, progress)
+        with self._lock:
+            self._in_memory[key] = features
+            while len(self._in_memory) > MODELS_IN_MEMORY:
+                self._in_memory.popitem(last=False)
+        return features
+
+    def is_at_hand(self, clap: Hears) -> bool:
+        """Say whether `features` would take no hearing."""
+        with self._lock:
+            if (clap.fingerprint, _name_of(clap.dtype)) in self._in_memory:
+                return True
+        return self._from_files(clap) is not None
+
+    def _from_files(self, clap: Hears) -> BackgroundFeatures | None:
+        paths = [*self._shipped, *([] if self._directory is None else [self._path(clap)])]
+        return next((features for path in paths if (features := self._read(path, clap))), None)
+
+    def _read(self, path: Path, clap: Hears) -> BackgroundFeatures | None:
+        features = BackgroundFeatures.read(path)
+        if features is None or (features.fingerprint, features.digest) != (clap.fingerprint, self._digest):
+            return None
+        if features.joint.ndim != 2 or features.stages.ndim != 2 or len(features.joint) != len(self.background):
+            return None
+        return features if len(features.stages) == len(features.joint) else None
+
+    def _hear_and_keep(self, clap: Hears, progress: Progress | None) -> BackgroundFeatures:
+        features = hear_background(clap, self.background, progress=progress)
+        if self._directory is not None:
+            try:
+                self._directory.mkdir(parents=True, exist_ok=True)
+                features.save(self._path(clap))
+            except OSError as error:  # a full disk costs the next process a hearing, not this one its job
+                logger.warning("what the model hears of the background could not be kept: %s", error)
+        return features
+
+    def _path(self, clap: Hears) -> Path:
+        """Return the model's file; one that runs in another type of number hears a little otherwise."""
+        name = f"{clap.fingerprint[:32]}-{self._digest[:16]}-{_name_of(clap.dtype)}.safetensors"
+        assert self._directory is not None
+        return self._directory / name
+
+
+def hear_background(
+    clap: Hears,
+    background: Background,
+    prompts: "AudioPrompts | None" = None,
+    *,
+    progress: Progress | None = None,
+    batch_clips: int = BATCH_CLIPS,
+) -> BackgroundFeatures:
+    """Return what a model hears of a bank, rounded as a file of it would be.
+
+    Args:
+        prompts: audio prompts of one adapter, under which all clips are heard; what comes of them is that adapter's
+            alone, so it is not to be kept as the model's.
+        progress: told after each batch how many clips of how many are heard.
+        batch_clips: the most clips in one pass.
+    """
+    import torch
+
+    joint, stages, heard = [], [], 0
+    with torch.inference_mode():
+        for batch in _batches(background.waveforms(), batch_clips):
+            features = clap.hear(clap.log_mel(torch.from_numpy(batch)), prompts, stages=True)
+            joint.append(features.joint.float().cpu().numpy())
+            stages.append(features.stages.float().cpu().numpy())
+            heard += len(batch)
+            if progress is not None:
+                progress(heard, len(background))
+    rounded = (np.concatenate(part).astype(np.float16).astype(np.float32) for part in (stages, joint))
+    return BackgroundFeatures(*rounded, clap.fingerprint, background.digest, _name_of(clap.dtype))
+
+
+def _batches(waveforms: Iterator[np.ndarray], size: int) -> Iterator[np.ndarray]:
+    """Yield windows `[B, 480000]`, one a clip."""
+    batch = []
+    for waveform in waveforms:
+        batch.append(windows(waveform)[0][0])
+        if len(batch) == size:
+            yield np.stack(batch)
+            batch = []
+    if batch:
+        yield np.stack(batch)
+
+
+def _checksum(tensors: dict[str, np.ndarray]) -> str:
+    digest = sha256()
+    for name in sorted(tensors):
+        digest.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
+        digest.update(np.ascontiguousarray(tensors[name]).tobytes())
+    return digest.hexdigest()
+
+
+def _name_of(dtype: "torch.dtype") -> str:
+    return str(dtype).removeprefix("torch.")

@@ -1,0 +1,192 @@
+"""The closed-form head: ridge regression against the background, a Gaussian beside it, and words where they help.
+
+    score_c = (1 - a) ridge_c + a gaussian_c + b (cosine_c - its mean over the background)
+    score_background = (1 - a) ridge_0 + a gaussian_0
+
+with a = min(1/2, s / (s + 8)) for s clips a label. Ridge knows best what is foreign, the Gaussian what is nearly right,
+and it wants clips for it. All three are linear in the scaled features, so one matrix and a bias remain of them. What a
+clip is known by is the highest score of a label less the background's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from aspl.heads.feature_scale import FeatureScale
+from aspl.heads.gaussian import GaussianFit, fit_gaussian
+from aspl.heads.ridge import RidgeFit, fit_ridge
+from aspl.heads.takes import find_takes, make_folds
+from aspl.heads.temperature import fit_sharpness, smoothed_loss
+
+# n clips, o background clips of the tenant's own, m of the bank, K labels, D joint width,
+# F features: the stage statistics, then the joint embedding
+
+GAUSSIAN_CLIPS = 8.0
+LOWEST_BACKGROUND_WEIGHT = 0.05
+OWN_BACKGROUND_WEIGHT = 1.0
+OWN_BACKGROUND_SHARE = 0.5  # of the mean that the Gaussian takes for the background
+TEXT_WEIGHTS = (0.0, 0.05, 0.1, 0.2, 0.4, 0.8)
+TEXT_PRIOR = 0.5  # the weight of words expected at s clips a label is this by s + 1
+TEXT_PRIOR_STRENGTH = 2.0  # nats for a factor of e
+
+
+@dataclass(frozen=True, eq=False)
+class Bank:
+    """The background's clips under one base model, `scaled` `[m, F]` and `joint` `[m, D]`, and the scale they set."""
+
+    scale: FeatureScale
+    scaled: np.ndarray
+    joint: np.ndarray
+
+    @classmethod
+    def of_features(cls, stages: np.ndarray, joint: np.ndarray, families: np.ndarray, widths: Sequence[int]) -> Self:
+        """Return the bank of these features; see `FeatureScale.of_background`."""
+        scale = FeatureScale.of_background(stages, joint, families, widths)
+        return cls(scale, scale.scaled(stages, joint), joint.astype(np.float64))
+
+
+@dataclass(frozen=True, eq=False)
+class Teaching:
+    """What a fit hears.
+
+    Attributes:
+        scaled: `[n, F]`; `classes`: `[n]`, 0 to K - 1, each at least once; `order`: `[n]`, from the clips' digests.
+        own: `[o, F]`, the tenant's own background, o from 0.
+        joint: `[n, D]`; `texts`: `[K, D]`, unit text embeddings of the labels, None for no words.
+    """
+
+    scaled: np.ndarray
+    classes: np.ndarray
+    order: np.ndarray
+    own: np.ndarray
+    joint: np.ndarray
+    texts: np.ndarray | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class RidgeHead:
+    """`matrix` `[K + 1, F]` and `bias` `[K + 1]`, words folded in with `text_weight`; the background's row is last."""
+
+    matrix: np.ndarray
+    bias: np.ndarray
+    text_weight: float = 0.0
+
+    def scores(self, logged: np.ndarray) -> np.ndarray:
+        """Return `[B, K + 1]` of features `[B, F]`, see `FeatureScale.logged`."""
+        return logged @ self.matrix.T + self.bias
+
+
+@dataclass(frozen=True, eq=False)
+class HeadFit:
+    """A head and what it would have said without the clips in question.
+
+    Attributes:
+        folds: `[n]`, -1 where nothing of the label would remain; those rows of `held_out` mean nothing.
+        held_out: `[n, K + 1]`, without a clip of every label: unbiased where clips are drawn at random.
+        held_apart: `[n, K + 1]`, also without the clip's other takes: for thresholds.
+        bank: `[m, K + 1]`, each background clip's scores without it.
+        sharpness: of the softmax over the labels' scores.
+        penalty: ridge's.
+    """
+
+    head: RidgeHead
+    folds: np.ndarray
+    held_out: np.ndarray
+    held_apart: np.ndarray
+    bank: np.ndarray
+    sharpness: float
+    penalty: float
+
+
+def fit_ridge_head(teaching: Teaching, bank: Bank, *, text_weights: Sequence[float] = TEXT_WEIGHTS) -> HeadFit:
+    """Fit the head in closed form; see the module's equations."""
+    classes, whitened = teaching.classes, bank.scale.whitened(teaching.scaled)
+    shots = len(classes) / (classes.max() + 1)
+    share = min(0.5, shots / (shots + GAUSSIAN_CLIPS))
+    single = np.arange(len(classes))
+    folds = make_folds(classes, single, teaching.order)
+    apart = make_folds(classes, find_takes(whitened, classes), teaching.order)
+    fits = ridge, gaussian = _fit(teaching, bank, whitened, folds)
+    num_rest = len(teaching.own) + len(bank.scaled)
+    by_ridge, by_ridge_apart = (ridge.held_out(_alone(each, num_rest)) for each in (folds, apart))
+    num_clips = len(classes)
+
+    def mix(ridge_scores: np.ndarray, gaussian_scores: np.ndarray) -> np.ndarray:
+        return (1 - share) * ridge_scores + share * gaussian_scores
+
+    held_out = mix(by_ridge[:num_clips], gaussian.held_out(_alone(folds)))
+    held_apart = mix(by_ridge_apart[:num_clips], gaussian.held_out(_alone(apart)))
+    bank_scores = mix(by_ridge[-len(bank.scaled) :], gaussian.scores(bank.scale.whitened(bank.scaled)))
+    head = _fold(fits, bank.scale, share)
+    if teaching.texts is not None and len(teaching.texts) > 1:
+        words, bank_words = ((joint - bank.joint.mean(0)) @ teaching.texts.T for joint in (teaching.joint, bank.joint))
+        weight = _choose_text_weight(held_out, words, classes, folds, shots, text_weights)
+        for scores, cosines in ((held_out, words), (held_apart, words), (bank_scores, bank_words)):
+            scores[:, :-1] += weight * cosines
+        head = _with_words(head, teaching.texts, bank.joint.mean(0), weight)
+    known = folds >= 0
+    sharpness = fit_sharpness(held_out[known, :-1], classes[known], shots=shots)
+    return HeadFit(head, folds, held_out, held_apart, bank_scores, sharpness, ridge.penalty)
+
+
+def _fit(teaching: Teaching, bank: Bank, whitened: np.ndarray, folds: np.ndarray) -> tuple[RidgeFit, GaussianFit]:
+    classes, own, scaled = teaching.classes, teaching.own, bank.scaled
+    num_clips, num_classes = len(classes), classes.max() + 1
+    rest = len(own) + len(scaled)
+    targets = np.zeros((num_clips + rest, num_classes + 1))
+    targets[np.arange(num_clips), classes] = 1
+    targets[num_clips:, -1] = 1
+    background_weight = max(LOWEST_BACKGROUND_WEIGHT, num_clips / (num_classes * len(scaled)))
+    weights = np.repeat([1.0, OWN_BACKGROUND_WEIGHT, background_weight], [num_clips, len(own), len(scaled)])
+    rows = np.concatenate([teaching.scaled, own, scaled])
+    ridge = fit_ridge(rows, targets, weights, groups=_alone(folds, rest))
+    mean = bank.scale.whitened(scaled).mean(0)
+    if len(own):
+        mean = (1 - OWN_BACKGROUND_SHARE) * mean + OWN_BACKGROUND_SHARE * bank.scale.whitened(own).mean(0)
+    return ridge, fit_gaussian(whitened, classes, mean)
+
+
+def _alone(folds: np.ndarray, num_more: int = 0) -> np.ndarray:
+    """Return groups in which clips of no fold, and so many rows more, stand alone."""
+    first = folds.max() + 1
+    groups = np.where(folds < 0, first + np.arange(len(folds)), folds)
+    return np.concatenate([groups, first + len(folds) + np.arange(num_more)])
+
+
+def _fold(fits: tuple[RidgeFit, GaussianFit], scale: FeatureScale, share: float) -> RidgeHead:
+    """Fold scaling, whitening and both fits into one map of logged statistics."""
+    ridge, gaussian = fits
+    matrix = ((1 - share) * ridge.matrix + share * scale.whitened(gaussian.matrix)) * scale.gain
+    bias = (1 - share) * ridge.bias + share * gaussian.bias - matrix @ scale.mean
+    return RidgeHead(matrix, bias)
+
+
+def _with_words(head: RidgeHead, texts: np.ndarray, middle: np.ndarray, weight: float) -> RidgeHead:
+    """Add `weight` (a - middle) . t_c to each label's score: the joint embedding is the last block of the features."""
+    matrix, bias = head.matrix.copy(), head.bias.copy()
+    matrix[:-1, -texts.shape[1] :] += weight * texts
+    bias[:-1] -= weight * texts @ middle
+    return RidgeHead(matrix, bias, weight)
+
+
+def _choose_text_weight(
+    held_out: np.ndarray,
+    words: np.ndarray,
+    classes: np.ndarray,
+    folds: np.ndarray,
+    shots: float,
+    candidates: Sequence[float],
+) -> float:
+    """Return the weight of most likely held-out answers, with few clips the one expected at so many."""
+    rows = folds >= 0
+    expected = TEXT_PRIOR / (shots + 1)
+    if not rows.any():
+        return expected
+
+    def cost(weight: float) -> float:
+        loss = smoothed_loss(held_out[rows, :-1] + weight * words[rows], classes[rows])
+        return rows.sum() * loss + TEXT_PRIOR_STRENGTH * np.log((weight + 0.05) / (expected + 0.05)) ** 2
+
+    return min(sorted(candidates), key=cost)

@@ -1,0 +1,111 @@
+"""Is it a known sound at all: a score from 0 to 1, and the threshold under which an answer is unknown.
+
+The raw score is the highest score of a label less the background's. Held-out clips say where what was taught lies, the
+bank where everything else does. A threshold has to answer to both: clips of one label are often takes of a few sources,
+which makes held-out scores too high, so those of a take are given without its other takes; and the bank, which no
+recording of the tenant's resembles, is the same for all.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+# n held-out clips, m background clips, K labels
+
+SENSITIVITIES = ("high", "normal", "low", "balanced")
+REJECTED = {"high": 0.02, "normal": 0.05}  # at most, of what was taught
+ACCEPTED = {"low": 0.01}  # at most, of the background
+BALANCED_REJECTED, BALANCED_ACCEPTED = 0.1, 0.015
+ALONE_ACCEPTED = 0.05  # of the background, where no taught clip could be held out
+
+MIDDLE, SLOPE = 0.6, 0.5  # where between background and taught, and of the slope that normal distributions have
+ALONE_MIDDLE, ALONE_SLOPE = 1.4, 1.7  # in deviations of the background, and in their inverse
+LABEL_PRIOR_CLIPS = 10.0
+LABEL_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class KnownScale:
+    """`known_score` = 1 / (1 + exp(-slope (raw - middle)))."""
+
+    slope: float
+    middle: float
+
+    def __call__(self, raw: np.ndarray) -> np.ndarray:
+        """Return known scores, 0 to 1, of raw ones."""
+        return 1 / (1 + np.exp(-np.clip(self.slope * (raw - self.middle), -60, 60)))
+
+
+def raw_known(scores: np.ndarray) -> np.ndarray:
+    """Return `[B]`, the highest score of a label less the background's, of scores `[B, K + 1]`."""
+    return scores[:, :-1].max(1) - scores[:, -1]
+
+
+def fit_known_scale(taught: np.ndarray, background: np.ndarray) -> KnownScale:
+    """Return the scale on which a score is the chance of being known, both kinds being equally likely beforehand.
+
+    Two normal distributions of one spread have linear log-odds, with the middle half way between them. Real sounds that
+    were not taught come nearer than the bank's, and both kinds have longer tails: so the middle lies nearer to what was
+    taught, and the slope is half of what normal distributions would give.
+
+    Args:
+        taught: `[n]`, raw scores of held-out clips; empty where none could be.
+        background: `[m]`, raw scores of held-out background clips.
+    """
+    if not len(taught):
+        spread = float(background.std())
+        middle = background.mean() + ALONE_MIDDLE * spread
+        return KnownScale(slope=_slope(spread, ALONE_SLOPE * spread), middle=float(middle))
+    spread = np.sqrt((taught.var() + background.var()) / 2)
+    gap = max(taught.mean() - background.mean(), spread)
+    return KnownScale(slope=SLOPE * _slope(spread, gap), middle=float(background.mean() + MIDDLE * gap))
+
+
+def raw_threshold(taught: np.ndarray, background: np.ndarray, sensitivity: str = "balanced") -> float:
+    """Return the raw score under which a clip is unknown.
+
+    high rejects at most 2 % of the taught clips, normal 5 %, low accepts at most 1 % of the background. balanced, what
+    a fit sets, lies half way between the score that a tenth of the taught clips fall short of and the one that 1.5 % of
+    the background reaches. Where no clip could be held out, 5 % of the background is accepted.
+
+    Args:
+        taught: `[n]`, raw scores of clips held out with their takes.
+        background: `[m]`, raw scores of held-out background clips.
+    """
+    if sensitivity in ACCEPTED:
+        return _upper(background, ACCEPTED[sensitivity])
+    if not len(taught):
+        return _upper(background, ALONE_ACCEPTED)
+    if sensitivity in REJECTED:
+        return float(np.sort(taught)[int(len(taught) * REJECTED[sensitivity])])
+    return (_lower(taught, BALANCED_REJECTED) + _upper(background, BALANCED_ACCEPTED)) / 2
+
+
+def label_thresholds(taught: np.ndarray, classes: np.ndarray, num_labels: int, common: float) -> np.ndarray:
+    """Return `[K]`, the raw threshold of each label: the common one, moved with how high its own clips score.
+
+    Half of how much a label's mean differs from the mean of all labels counts, and that is shrunk as though
+    LABEL_PRIOR_CLIPS more of its clips had scored like the others; a label of one clip keeps the common threshold.
+
+    Args:
+        taught: `[n]`, raw scores of clips held out with their takes; `classes`: `[n]`, 0 to `num_labels` - 1.
+        common: see `raw_threshold`.
+    """
+    counts = np.bincount(classes, minlength=num_labels)
+    means = np.bincount(classes, taught, minlength=num_labels) / np.maximum(counts, 1)
+    more = np.maximum(counts - 1, 0)
+    middle = means[counts > 0].mean() if len(taught) else 0.0
+    return common + LABEL_SHARE * more / (more + LABEL_PRIOR_CLIPS) * (means - middle)
+
+
+def _slope(spread: float, gap: float) -> float:
+    return float(gap / max(spread, np.finfo(float).tiny) ** 2)
+
+
+def _lower(scores: np.ndarray, share: float) -> float:
+    """Return what the next score falls short of by `share`: the quantile whose expectation is right for few clips."""
+    return float(np.quantile(scores, share, method="weibull"))
+
+
+def _upper(scores: np.ndarray, share: float) -> float:
+    return float(np.quantile(scores, 1 - share, method="weibull"))

@@ -1,0 +1,249 @@
+"""How right, how silent and how honest the ear is, on sets of recordings: python -m benchmarks.ear FEATURES.
+
+FEATURES is a folder of {set}.npz (labels, groups where there are any, joint, stages), bank.npz (family, joint, stages)
+and text.npz (labels, sentence).
+"""
+
+import argparse
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import scipy.stats
+from rich.console import Console
+from rich.table import Table
+from sklearn.metrics import roc_auc_score
+
+from aspl.fitting.suspects import find_suspects
+from aspl.heads.ridge_head import Bank, HeadFit, Teaching, fit_ridge_head
+from aspl.heads.unknown import raw_known, raw_threshold
+from benchmarks.ear_draws import Clips, Draw, RecordingSet, draw, stack
+
+SETS = ("esc10", "instruments", "foley")
+SEEDS = range(20)
+STAGE_WIDTHS = (64, 128, 256)
+CALIBRATION_BINS = 15
+Row = dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """What every draw needs: the sets, the bank, and the labels' texts `{label: [D]}`."""
+
+    sets: Mapping[str, RecordingSet]
+    bank: Bank
+    texts: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Tenant:
+    """A fitted draw and what it cost."""
+
+    world: World
+    draw: Draw
+    fit: HeadFit
+    fit_ms: float
+
+    def scores(self, clips: Clips) -> np.ndarray:
+        """Return `[len(clips), K + 1]`."""
+        sets = self.world.sets
+        logged = self.world.bank.scale.logged(stack(sets, clips, "stages"), stack(sets, clips, "joint"))
+        return self.fit.head.scores(logged)
+
+
+def load_world(folder: Path, names: Iterable[str] = SETS, *, bank: str = "bank") -> World:
+    """Read features made beforehand."""
+    sets = {}
+    for name in names:
+        with np.load(folder / f"{name}.npz") as file:
+            groups = file["group"] if len(np.unique(file["group"])) < len(file["group"]) else None
+            sets[name] = RecordingSet(file["label"], groups, file["joint"].astype(float), file["stages"].astype(float))
+    with np.load(folder / f"{bank}.npz") as file:
+        heard = Bank.of_features(file["stages"], file["joint"], file["family"], STAGE_WIDTHS)
+    with np.load(folder / "text.npz") as file:
+        texts = dict(zip(file["labels"].tolist(), file["sentence"].astype(float), strict=True))
+    return World(sets, heard, texts)
+
+
+def teach(
+    world: World, drawn: Draw, *, classes: np.ndarray | None = None, with_background: bool = False, words: bool = True
+) -> Tenant:
+    """Fit a draw, `classes` in place of the right ones where given."""
+    scale, texts = world.bank.scale, np.array([world.texts[label] for label in drawn.taught])
+
+    def scaled(clips: Clips) -> np.ndarray:
+        return scale.scaled(stack(world.sets, clips, "stages"), stack(world.sets, clips, "joint"))
+
+    features, own = scaled(drawn.train), scaled(drawn.own_background if with_background else [])
+    started = time.perf_counter()
+    teaching = Teaching(
+        scaled=features,
+        classes=drawn.train_classes if classes is None else classes,
+        order=features[:, 0],
+        own=own,
+        joint=stack(world.sets, drawn.train, "joint"),
+        texts=texts if words else None,
+    )
+    fit = fit_ridge_head(teaching, world.bank)
+    return Tenant(world, drawn, fit, 1000 * (time.perf_counter() - started))
+
+
+def mean_accuracy(guess: np.ndarray, truth: np.ndarray) -> float:
+    """Return the mean of the labels' accuracies."""
+    return float(np.mean([(guess[truth == label] == label).mean() for label in np.unique(truth)]))
+
+
+def area(known: np.ndarray, others: np.ndarray) -> float:
+    """Return the area under the ROC curve, NaN without others."""
+    if not len(others):
+        return float("nan")
+    truth = np.repeat([1, 0], [len(known), len(others)])
+    return float(roc_auc_score(truth, np.concatenate([known, others])))
+
+
+def own_threshold(fit: HeadFit, sensitivity: str = "balanced") -> float:
+    """Return the raw threshold that a fit sets."""
+    taught = raw_known(fit.held_apart)[fit.folds >= 0]
+    return raw_threshold(taught, raw_known(fit.bank), sensitivity)
+
+
+def open_set(world: World, name: str, shots: int, seed: int) -> Row:
+    """Return the figures of the table of the unknown for one draw."""
+    drawn = draw(world.sets, name, shots, seed)
+    row: Row = {}
+    for suffix, with_background in (("", False), (", own background", True)):
+        tenant = teach(world, drawn, with_background=with_background)
+        test = tenant.scores(drawn.test)
+        known, foreign = raw_known(test), raw_known(tenant.scores(drawn.foreign))
+        threshold = own_threshold(tenant.fit)
+        if not with_background:
+            row["accuracy"] = mean_accuracy(test[:, :-1].argmax(1), drawn.test_classes)
+            row["AUROC foreign"] = area(known, foreign)
+            row["AUROC near"] = area(known, raw_known(tenant.scores(drawn.near))) if drawn.near else float("nan")
+            row["fit, ms / 100"] = tenant.fit_ms / 100
+        row["foreign accepted" + suffix] = float((foreign >= threshold).mean())
+        row["known rejected" + suffix] = float((known < threshold).mean())
+    return row
+
+
+def closed_set(world: World, name: str, shots: int, seed: int) -> Row:
+    """Return the accuracy with all labels of a set taught, with and without words."""
+    drawn = draw(world.sets, name, shots, seed, share=1.0)
+    row: Row = {}
+    for kind, words in (("with words", True), ("without", False)):
+        guess = teach(world, drawn, words=words).scores(drawn.test)[:, :-1].argmax(1)
+        row[f"accuracy, {kind}"] = mean_accuracy(guess, drawn.test_classes)
+    cosines = stack(world.sets, drawn.test, "joint") @ np.array([world.texts[label] for label in drawn.taught]).T
+    row["accuracy, zero-shot"] = mean_accuracy(cosines.argmax(1), drawn.test_classes)
+    return row
+
+
+def detector(world: World, name: str, shots: int, seed: int) -> Row:
+    """Return one label against the rest of its set and against the other sets."""
+    drawn = draw(world.sets, name, shots, seed, share=0.0)
+    tenant = teach(world, drawn)
+    known, near, foreign = (raw_known(tenant.scores(clips)) for clips in (drawn.test, drawn.near, drawn.foreign))
+    threshold = own_threshold(tenant.fit)
+    alarm = np.quantile(np.concatenate([near, foreign]), 0.99)
+    return {
+        "AUROC foreign": area(known, foreign),
+        "AUROC near": area(known, near),
+        "misses at one false alarm in a hundred": float((known < alarm).mean()),
+        "foreign accepted": float((foreign >= threshold).mean()),
+        "known rejected": float((known < threshold).mean()),
+    }
+
+
+def wrong_labels(world: World, name: str, shots: int, seed: int) -> Row:
+    """Return how well a tenth of wrong labels is found, and how many clips are listed where none is wrong."""
+    drawn = draw(world.sets, name, shots, seed)
+    rng = np.random.default_rng([seed, shots, 1])
+    right = drawn.train_classes
+    num_wrong = max(1, round(len(right) / 10))
+    wrong = rng.permutation(len(right))[:num_wrong]
+    spoilt = right.copy()
+    spoilt[wrong] = (right[wrong] + rng.integers(1, len(drawn.taught), num_wrong)) % len(drawn.taught)
+    clean, found = (_suspects(teach(world, drawn, classes=classes), classes) for classes in (right, spoilt))
+    worst = found.ranked[:num_wrong]
+    return {
+        "wrong among the k worst": float(np.isin(worst, wrong).mean()),
+        "listed on clean": float(clean.is_listed.mean()),
+        "wrong listed": float(found.is_listed[wrong].mean()),
+    }
+
+
+def _suspects(tenant: Tenant, classes: np.ndarray):
+    return find_suspects(tenant.fit.held_out, classes, tenant.fit.folds, tenant.fit.sharpness)
+
+
+def calibration(world: World, name: str, shots: int, seeds: Iterable[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the top probabilities of known clips and whether they are right, over draws."""
+    tops, hits = [], []
+    for seed in seeds:
+        drawn = draw(world.sets, name, shots, seed)
+        tenant = teach(world, drawn)
+        logits = tenant.scores(drawn.test)[:, :-1] * tenant.fit.sharpness
+        probabilities = np.exp(logits - logits.max(1, keepdims=True))
+        probabilities /= probabilities.sum(1, keepdims=True)
+        tops.append(probabilities.max(1))
+        hits.append(probabilities.argmax(1) == drawn.test_classes)
+    return np.concatenate(tops), np.concatenate(hits)
+
+
+def calibration_error(tops: np.ndarray, hits: np.ndarray) -> float:
+    """Return the expected calibration error over 15 bins of equal width."""
+    bins = np.minimum((tops * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    gaps = [abs(tops[bins == k].mean() - hits[bins == k].mean()) * (bins == k).mean() for k in np.unique(bins)]
+    return float(sum(gaps))
+
+
+def mean_and_interval(values: Iterable[float]) -> tuple[float, float]:
+    """Return mean and half-width of the 95 % t-interval."""
+    known = np.array([value for value in values if not np.isnan(value)])
+    error = known.std(ddof=1) / len(known) ** 0.5
+    return float(known.mean()), float(scipy.stats.t.ppf(0.975, len(known) - 1) * error)
+
+
+def table(title: str, measure: Callable[..., Row], world: World, names: Iterable[str], shots: Iterable[int], seeds):
+    """Print a measure's figures in %, mean and 95 % interval over the draws of all sets, and each set's mean."""
+    for count in shots:
+        rows = {name: [measure(world, name, count, seed) for seed in seeds] for name in names}
+        shown = Table("figure, %", f"{count} shots", *rows, title=title)
+        for figure in next(iter(rows.values()))[0]:
+            values = {name: [100 * row[figure] for row in each] for name, each in rows.items()}
+            mean, half = mean_and_interval(value for each in values.values() for value in each)
+            shown.add_row(figure, f"{mean:.1f} +- {half:.1f}", *(f"{np.nanmean(each):.1f}" for each in values.values()))
+        Console(width=140).print(shown)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("features", type=Path)
+    parser.add_argument("--sets", nargs="+", default=SETS)
+    parser.add_argument("--bank", default="bank")
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--seeds", type=int, default=len(SEEDS))
+    parser.add_argument("--only", nargs="+", default=["open", "closed", "detectors", "wrong", "calibration"])
+    arguments = parser.parse_args()
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+    world = load_world(arguments.features, arguments.sets, bank=arguments.bank)
+    names = arguments.sets
+    if "open" in arguments.only:
+        table("known and unknown", open_set, world, names, (5, 16), seeds)
+    if "closed" in arguments.only:
+        table("all labels taught", closed_set, world, names, (1, 2, 4, 8, 16), seeds)
+    if "detectors" in arguments.only:
+        table("detectors", detector, world, names, (5, 16), seeds)
+    if "wrong" in arguments.only:
+        table("wrong labels", wrong_labels, world, names, (5, 8, 16), seeds)
+    if "calibration" in arguments.only:
+        for shots in (1, 2, 5, 8, 16):
+            pooled = [calibration(world, name, shots, seeds) for name in names]
+            error = calibration_error(*(np.concatenate(part) for part in zip(*pooled, strict=True)))
+            print(f"calibration error at {shots} shots: {error:.3f}")
+
+
+if __name__ == "__main__":
+    main()
