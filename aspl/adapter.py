@@ -14,6 +14,7 @@ from torch import Tensor
 from aspl.errors import AdapterInvalid, AdapterMismatch, AsplError
 from aspl.features import AudioFeatures
 from aspl.heads.head import Head
+from aspl.known import KnownRule
 from aspl.methods import METHODS
 from aspl.model.clap import FrozenClap
 from aspl.prompts.audio import Affine, AudioPrompts
@@ -21,7 +22,8 @@ from aspl.prompts.kinds import parse_kind
 from aspl.templates import SENTENCE
 
 FORMAT = "earshot-adapter"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READABLE_VERSIONS = (1, 2)  # the first knows of no `known`
 MAX_HEADER_BYTES = 16 * 2**20
 MAX_MAGNITUDE = 1e6  # of any number that is trained; the largest seen are hundreds, and products of more overflow
 
@@ -46,6 +48,8 @@ class AdapterInfo:
     report: Mapping[str, Any]
     created_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     format_version: int = FORMAT_VERSION
+    known: KnownRule | None = None
+    """None in files of the first release, where `threshold` is of the best probability."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -90,9 +94,19 @@ class Adapter(AdapterInfo):
         """The bytes that the adapter's tensors hold in memory."""
         return sum(tensor.numel() * tensor.element_size() for tensor in self.tensors().values())
 
+    @property
+    def scale(self) -> float:
+        """What makes calibrated logits of the head's scores."""
+        return self.logit_scale / self.temperature
+
+    def scores(self, features: AudioFeatures) -> tuple[Tensor, Tensor | None]:
+        """Return the head's scores `[B, K]`, and `[B]` of the background where it has them, of features heard under
+        this adapter's audio prompts."""
+        return self.head.scores(features)
+
     def logits(self, features: AudioFeatures) -> Tensor:
         """Return calibrated logits `[B, K]` of features heard under this adapter's audio prompts."""
-        return self.head.logits(features) * (self.logit_scale / self.temperature)
+        return self.scores(features)[0] * self.scale
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what inference needs, by the names in the file."""
@@ -152,19 +166,30 @@ def read_info(data: bytes) -> AdapterInfo:
         is_adapter = metadata["format"] == FORMAT
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise AdapterInvalid("the file is not an earshot adapter: its header holds no adapter") from error
-    if not is_adapter or not isinstance(facts, dict) or facts.get("format_version") != FORMAT_VERSION:
-        raise AdapterInvalid(f"the file is not an earshot adapter of format version {FORMAT_VERSION}")
+    if not is_adapter or not isinstance(facts, dict) or facts.get("format_version") not in READABLE_VERSIONS:
+        raise AdapterInvalid(f"the file is not an earshot adapter of format version {FORMAT_VERSION} or before")
+    if facts["format_version"] == 1:
+        facts.setdefault("known", None)
     names = set(AdapterInfo.__dataclass_fields__)
     if facts.keys() != names:
         raise AdapterInvalid(f"the adapter's header lacks or doubles {sorted(facts.keys() ^ names)}")
     _check_facts(facts)
     try:
         json.dumps(facts, allow_nan=False, ensure_ascii=False).encode()
-        info = AdapterInfo(**{**facts, "labels": tuple(facts["labels"])})
+        info = AdapterInfo(**{**facts, "labels": tuple(facts["labels"]), "known": _known_rule(facts)})
         asdict(info)
     except (ValueError, RecursionError) as error:  # NaN, half a character, thousands of lists in a list
         raise AdapterInvalid(f"the adapter's header holds what JSON cannot: {str(error)[:80]}") from error
     return info
+
+
+def _known_rule(facts: dict[str, Any]) -> KnownRule | None:
+    if facts["known"] is None:
+        return None
+    try:
+        return KnownRule.from_facts(facts["known"], len(facts["labels"]))
+    except ValueError as error:
+        raise AdapterInvalid(f"known in the adapter's header cannot be right: {error}") from error
 
 
 def _check_facts(facts: dict[str, Any]) -> None:

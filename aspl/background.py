@@ -13,6 +13,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
@@ -40,6 +41,11 @@ MODELS_IN_MEMORY = 4
 Progress = Callable[[int, int], None]  # clips heard, clips in all
 
 logger = logging.getLogger(__name__)
+
+
+# The bank that comes with earshot, and beside it what the bundled model hears of it.
+MODELS = Path(__file__).parents[1] / "models"
+BANK = MODELS / "background"
 
 
 class BackgroundInvalid(AsplError):
@@ -253,6 +259,14 @@ class BackgroundLibrary:
         name = f"{clap.fingerprint[:32]}-{self._digest[:16]}-{_name_of(clap.dtype)}.safetensors"
         assert self._directory is not None
         return self._directory / name
+
+
+@cache
+def shipped_library(directory: Path | None = None) -> BackgroundLibrary:
+    """Return the library of the bank that comes with earshot, one a process and `directory`, where others are kept."""
+    return BackgroundLibrary(
+        Background.load(BANK), shipped=tuple(MODELS.glob(f"*/{FEATURES_FILE}")), directory=directory
+    )
 
 
 def hear_background(

@@ -1,6 +1,7 @@
 """A batch of clips, each under its own adapter, through one pass of the encoder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from aspl.adapter import Adapter
 from aspl.features import AudioFeatures
 from aspl.model.clap import FrozenClap
 from aspl.prompts.audio import AudioPrompts
-from aspl.sound.clip import windows
+from aspl.sound.clip import SILENCE_AMPLITUDE, windows
 
 # B clips, R windows of all clips, N samples of a window, K labels of an adapter
 
@@ -42,9 +43,39 @@ def hear_windows(
     return AudioFeatures.cat(parts)
 
 
+@dataclass(frozen=True)
+class Scored:
+    """What an adapter makes of one row: probabilities, float32 `[K]` in the order of its labels, and the known score.
+
+    The known score, 0 to 1, is None under an adapter that has no rule for it.
+    """
+
+    probabilities: np.ndarray
+    known: float | None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer for one clip.
+
+    Attributes:
+        label, score: the best label and its probability.
+        scores: the probability of every label.
+        known: how much more it sounds like what was taught than like the background, 0 to 1; None where the adapter's
+            file is of the first release.
+        is_unknown: whether it is to be taken for something that was never taught.
+    """
+
+    label: str
+    score: float
+    scores: dict[str, float]
+    known: float | None
+    is_unknown: bool
+
+
 @torch.inference_mode()
-def score(clap: FrozenClap, features: AudioFeatures, adapters: Sequence[Adapter]) -> list[np.ndarray]:
-    """Return for each of B rows its adapter's probabilities, float32 `[K]` in the order of its labels.
+def score(features: AudioFeatures, adapters: Sequence[Adapter]) -> list[Scored]:
+    """Return for each of B rows what its adapter makes of it.
 
     Rows of one adapter are scored together, which is what CoCoOp's text passes ask for.
     """
@@ -53,16 +84,41 @@ def score(clap: FrozenClap, features: AudioFeatures, adapters: Sequence[Adapter]
     rows_of: dict[int, list[int]] = {}
     for row, adapter in enumerate(adapters):
         rows_of.setdefault(id(adapter), []).append(row)
-    scores: list[np.ndarray] = [np.empty(0, np.float32)] * len(adapters)
+    scored: list[Scored | None] = [None] * len(adapters)
     for rows in rows_of.values():
-        probabilities = adapters[rows[0]].logits(features[rows]).softmax(-1).float().cpu().numpy()
-        for row, probability in zip(rows, probabilities, strict=True):
-            scores[row] = probability
-    return scores
+        for row, result in zip(rows, _score_alike(adapters[rows[0]], features[rows]), strict=True):
+            scored[row] = result
+    return [result for result in scored if result is not None]
 
 
-def classify(clap: FrozenClap, waveforms: Sequence[np.ndarray], adapters: Sequence[Adapter]) -> list[dict[str, float]]:
-    """Return for each clip the probability of each of its adapter's labels.
+def _score_alike(adapter: Adapter, features: AudioFeatures) -> list[Scored]:
+    scores, background = adapter.scores(features)
+    probabilities = (scores * adapter.scale).softmax(-1).float().cpu().numpy()
+    known: Sequence[float | None] = [None] * len(features)
+    if adapter.known is not None:
+        rest = None if background is None else background.double().cpu().numpy()
+        known = adapter.known.scores(scores.double().cpu().numpy(), rest).tolist()
+    return [Scored(*row) for row in zip(probabilities, known, strict=True)]
+
+
+def is_unknown(
+    adapter: Adapter, scored: Scored, *, is_silent: bool = False, thresholds: Mapping[str, float] | None = None
+) -> bool:
+    """Say whether a clip is to be taken for something that was never taught; digital silence always is.
+
+    Args:
+        thresholds: by label, in place of the adapter's own. They are of the known score, and of the best label's
+            probability where the adapter knows no other.
+    """
+    winner = int(scored.probabilities.argmax())
+    measure = float(scored.probabilities[winner]) if scored.known is None else scored.known
+    own = adapter.threshold if adapter.known is None else adapter.known.thresholds[winner]
+    least = (thresholds or {}).get(adapter.labels[winner], own)
+    return is_silent or (least is not None and measure < least)
+
+
+def classify(clap: FrozenClap, waveforms: Sequence[np.ndarray], adapters: Sequence[Adapter]) -> list[Answer]:
+    """Return the answer for each clip.
 
     Args:
         waveforms: 1-D float32 at 48 kHz, of any length from 10 ms.
@@ -77,10 +133,17 @@ def classify(clap: FrozenClap, waveforms: Sequence[np.ndarray], adapters: Sequen
     stages = any(reads_stages(adapter) for adapter in adapters)
     features = hear_windows(clap, np.concatenate(cut), prompts, stages=stages)
     clips = AudioFeatures.cat([rows.pool() for rows in features.split([len(rows) for rows in cut])])
+    silent = [bool(np.abs(waveform).max() < SILENCE_AMPLITUDE) for waveform in waveforms]
     return [
-        dict(zip(adapter.labels, map(float, probabilities), strict=True))
-        for adapter, probabilities in zip(adapters, score(clap, clips, adapters), strict=True)
+        _answer(adapter, scored, is_silent=is_silent)
+        for adapter, scored, is_silent in zip(adapters, score(clips, adapters), silent, strict=True)
     ]
+
+
+def _answer(adapter: Adapter, scored: Scored, *, is_silent: bool) -> Answer:
+    scores = dict(zip(adapter.labels, map(float, scored.probabilities), strict=True))
+    label = adapter.labels[int(scored.probabilities.argmax())]
+    return Answer(label, scores[label], scores, scored.known, is_unknown(adapter, scored, is_silent=is_silent))
 
 
 def reads_stages(adapter: Adapter) -> bool:

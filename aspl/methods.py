@@ -25,23 +25,31 @@ class Method:
 
     Attributes:
         prompt: `module:class` of the text prompt that is trained; its `untrained` makes one.
+        prompt: None where the head is fitted in closed form, see `aspl.fitting.closed_form`.
         head: `module:class` of the head that is left of it; its `of` makes one of a trained prompt.
         default_template: the text around a label where none is given; None where that text is learnt.
         fast_epochs: passes over the clips in preset `fast`; 0 where nothing is trained.
+        paying_prompt: the audio prompt that is tried where none is asked for: where it was measured to pay.
         epoch_cost: what such a pass costs, in forward passes of its clips; for the remaining time alone.
     """
 
     name: str
-    prompt: str
+    prompt: str | None
     head: str
     default_template: str | None
     fast_epochs: int
     epoch_cost: float
     max_labels: int = MAX_LABELS
+    min_labels: int = 2
+    paying_prompt: str = "none"
 
     @property
     def is_trained(self) -> bool:
         return self.fast_epochs > 0
+
+    @property
+    def is_closed_form(self) -> bool:
+        return self.prompt is None
 
     @property
     def head_type(self) -> "type[Head]":
@@ -62,21 +70,40 @@ class Method:
         return _load(self.prompt).untrained(clap, labels, template=template or self.default_template, seed=seed)
 
     def check_labels(self, labels: Sequence[str]) -> None:
-        """Raise LabelsInvalid for fewer labels than 2, for too many, or for one that cannot be used or comes twice."""
-        if not 2 <= len(labels) <= self.max_labels:
-            raise LabelsInvalid(f"{len(labels)} labels; {self.name} takes 2 to {self.max_labels}")
+        """Raise LabelsInvalid for too few labels, for too many, or for one that cannot be used or comes twice."""
+        if not self.min_labels <= len(labels) <= self.max_labels:
+            raise LabelsInvalid(f"{len(labels)} labels; {self.name} takes {self.min_labels} to {self.max_labels}")
         check_label_list(labels)
 
 
 # CoOp and CoCoOp run the text encoder at every step; their context has few numbers and settles in a few passes.
 _ALL = (
+    Method("auto", None, "aspl.heads.linear:LinearHead", SENTENCE, 0, 0.0, min_labels=1),
+    Method("ridge", None, "aspl.heads.linear:LinearHead", SENTENCE, 0, 0.0, min_labels=1),
     Method("palm", "aspl.prompts.text:Palm", "aspl.heads.text:TextHead", BARE_LABEL, 100, 0.02),
     Method("coop", "aspl.prompts.text:CoOp", "aspl.heads.text:TextHead", None, 20, 2.0),
-    Method("cocoop", "aspl.prompts.text:CoCoOp", "aspl.heads.cocoop:CoCoOpHead", None, 10, 10.0, MAX_COCOOP_LABELS),
-    Method("zero_shot", "aspl.prompts.text:ZeroShot", "aspl.heads.text:TextHead", SENTENCE, 0, 0.0),
+    Method(
+        "cocoop",
+        "aspl.prompts.text:CoCoOp",
+        "aspl.heads.cocoop:CoCoOpHead",
+        None,
+        10,
+        10.0,
+        MAX_COCOOP_LABELS,
+        paying_prompt="aspl_star",
+    ),
+    Method(
+        "zero_shot",
+        "aspl.prompts.text:ZeroShot",
+        "aspl.heads.text:TextHead",
+        SENTENCE,
+        0,
+        0.0,
+        paying_prompt="aspl_star",
+    ),
 )
 METHODS = {method.name: method for method in _ALL}
-DEFAULT_METHOD = "palm"
+DEFAULT_METHOD = "auto"
 
 
 def method_named(name: str) -> Method:

@@ -3,7 +3,12 @@
 from dataclasses import dataclass, field
 
 CANDIDATES = ("text", "recentred", "joint")
-PHASES = ("listen", *(f"{part}_{candidate}" for part in ("validate", "train") for candidate in CANDIDATES))
+PHASES = (
+    "listen",
+    "listen_background",
+    "train_closed_form",
+    *(f"{part}_{candidate}" for part in ("validate", "train") for candidate in CANDIDATES),
+)
 
 
 def _described(description: str, **default: None):
@@ -16,7 +21,9 @@ class Progress:
 
     After it has listened to the clips, a job tries on held-out clips what suits them (`validate_*`) and then trains
     that on all of them (`train_*`): the text prompt alone (`*_text`), the same behind a spectral prompt computed from
-    the clips (`*_recentred`), or text and audio prompt together (`*_joint`).
+    the clips (`*_recentred`), or text and audio prompt together (`*_joint`). A
+    method in closed form has `train_closed_form` alone. `listen_background` counts the clips of the background, which
+    a base model hears once, when it is new here.
     """
 
     phase: str

@@ -167,7 +167,7 @@ class JointCandidate(PromptCandidate):
     def start(self, trial: Trial, runner: TrialRunner) -> Start:
         """Start from what the better of the simpler candidates came to on the same clips, else from the identity."""
         plan, clap = runner.plan, runner.clips.clap
-        audio = AudioParameters(clap, plan.config.audio_prompt, spectral_units=plan.recipe.spectral_units)
+        audio = AudioParameters(clap, plan.config.chosen_audio_prompt, spectral_units=plan.recipe.spectral_units)
         simpler = runner.best_before(trial.candidate)
         if simpler is None:
             runner.text.set_values(runner.untrained)

@@ -47,6 +47,11 @@ class ClipFeatures:
     def windows_of(self, clip: int) -> range:
         return range(self._starts[clip], self._starts[clip + 1])
 
+    def statistics(self, rows: Sequence[int], prompts: AudioPrompts) -> AudioFeatures:
+        """Return the features of windows under `prompts`, the statistics of the stages among them."""
+        log_mels = self.log_mels[torch.as_tensor(rows)].to(self.clap.device)
+        return self.clap.hear(log_mels, prompts, stages=True)
+
     def encode(self, rows: Sequence[int], prompts: AudioPrompts) -> Tensor:
         """Return embeddings `[len(rows), D]` of windows under `prompts`, with their gradient."""
         index = torch.as_tensor(rows)
@@ -57,14 +62,22 @@ class ClipFeatures:
         return self.clap.project_audio(self.clap.audio_tail(tokens, prompts))
 
     @torch.no_grad()
-    def hear(self, clips: Sequence[int], prompts: AudioPrompts, *, tick: Callable[[], None]) -> AudioFeatures:
-        """Return the features of clips under `prompts`, each pooled over its windows."""
+    def hear(
+        self, clips: Sequence[int], prompts: AudioPrompts, *, stages: bool = False, tick: Callable[[], None]
+    ) -> AudioFeatures:
+        """Return the features of clips under `prompts`, each pooled over its windows.
+
+        Args:
+            stages: whether the statistics of the stages are wanted too.
+        """
         counts = [len(self.windows_of(clip)) for clip in clips]
         rows = [row for clip in clips for row in self.windows_of(clip)]
         parts = []
         for start in range(0, len(rows), self.micro_batch):
             tick()
-            parts.append(AudioFeatures(self.encode(rows[start : start + self.micro_batch], prompts)))
+            part = rows[start : start + self.micro_batch]
+            heard = self.statistics(part, prompts) if stages else AudioFeatures(self.encode(part, prompts))
+            parts.append(heard)
         return AudioFeatures.cat([windows.pool() for windows in AudioFeatures.cat(parts).split(counts)])
 
     def keep_bare(self, *, tick: Callable[[], None]) -> None:

@@ -72,7 +72,10 @@ class TrainingConfig:
     method: str = _option(DEFAULT_METHOD, str, "What the labels are taught with.", choices=tuple(METHODS))
     template: str | None = _option(None, str, "The sentence around each label, with one `{}`.")
     audio_prompt: str = _option(
-        "aspl_star", str, "`aspl_star`, `aspl`, `none`, or stages joined by `+`, as `spectral+structural`."
+        "auto",
+        str,
+        "`aspl_star`, `aspl`, `none`, or stages joined by `+`, as `spectral+structural`; `auto` tries one where the "
+        "method was measured to gain by it.",
     )
     preset: str = _option(
         "fast", str, "`fast`, or `paper` for the recipe of arXiv 2606.15751, its code's faults mended.", choices=PRESETS
@@ -101,9 +104,26 @@ class TrainingConfig:
             value = getattr(self, name)
             if value is not None and not option.allows(value):
                 raise TrainingConfigInvalid(f"{name} must be {option.range}")
-        parse_kind(self.audio_prompt)
+        if self.audio_prompt != "auto":
+            parse_kind(self.audio_prompt)
+        if METHODS[self.chosen_method].is_closed_form and self.audio_prompt not in ("auto", "none"):
+            raise TrainingConfigInvalid(f"method={self.method} takes no audio prompt: leave audio_prompt out")
         if self.template is not None:
             check_template(self.template)
+
+    @property
+    def chosen_method(self) -> str:
+        """The method that `auto` stands for: PALM where something is asked for that only a trained prompt has."""
+        trained = (self.epochs, self.learning_rate, self.batch_size)
+        is_for_training = self.preset == "paper" or any(value is not None for value in trained)
+        if self.method == "auto" and (is_for_training or self.audio_prompt not in ("auto", "none")):
+            return "palm"
+        return self.method
+
+    @property
+    def chosen_audio_prompt(self) -> str:
+        """The kind that is asked for; in place of `auto` the one that was measured to pay for the method."""
+        return METHODS[self.chosen_method].paying_prompt if self.audio_prompt == "auto" else self.audio_prompt
 
     @classmethod
     def from_options(cls, values: Mapping[str, Any]) -> Self:

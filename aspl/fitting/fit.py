@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from aspl.adapter import Adapter
+from aspl.background import BackgroundLibrary, shipped_library
 from aspl.fitting.candidates import CANDIDATES
 from aspl.fitting.checkpoint import TrainingCheckpoint, fit_key
 from aspl.fitting.clip_features import ClipFeatures
+from aspl.fitting.closed_form import fit_closed_form
 from aspl.fitting.config import TrainingConfig
 from aspl.fitting.plan import Plan, check_clips, make_plan
 from aspl.fitting.progress import FitProgress
@@ -30,28 +32,37 @@ def fit(
     waveforms: Sequence[np.ndarray],
     labels: Sequence[str],
     *,
+    background: Sequence[np.ndarray] = (),
     config: TrainingConfig | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     should_cancel: Callable[[], bool] = lambda: False,
     checkpoint: Path | None = None,
+    library: BackgroundLibrary | None = None,
 ) -> Adapter:
     """Train an adapter.
 
     Args:
         waveforms: n clips, 1-D float32 at 48 kHz, of any length from 10 ms.
         labels: n labels; the adapter's order is that of their first appearance.
+        background: clips of what is to be heard as unknown; they count beside the bank's.
         on_progress: called after every epoch.
         should_cancel: asked before every micro-batch.
         checkpoint: a file that is replaced at every epoch; a fit of the same clips and settings that finds it goes on
             from there, to the same result. It is left to the caller to remove.
+        library: what base models hear of the background; the shipped bank's by default.
 
     Raises:
         TrainingDataInvalid, LabelsInvalid: clips or labels that no classifier can be fitted to.
         TrainingCancelled: `should_cancel` said so.
         TrainingDiverged, OutOfMemory: what they say.
     """
-    check_clips(waveforms, labels)
     plan = make_plan(labels, config or TrainingConfig(), logit_scale=clap.logit_scale)
+    check_clips(waveforms, labels, min_labels=plan.method.min_labels)
+    library = library or shipped_library()
+    if plan.method.is_closed_form:
+        plan.method.check_labels(plan.labels)
+        progress = FitProgress(on_progress, should_cancel)
+        return fit_closed_form(clap, waveforms, plan, progress, background=background, library=library)
     text = plan.method.untrained(clap, plan.labels, template=plan.config.template, seed=plan.config.seed)
     saved = checkpoint and TrainingCheckpoint(checkpoint, fit_key(clap, waveforms, labels, plan))
     records = saved.load() if saved else {}
@@ -102,7 +113,7 @@ def _adapter(clap: FrozenClap, plan: Plan, result: TrialResult, head: Head, vali
         method=plan.method.name,
         audio_prompt=result.prompts.kind,
         labels=plan.labels,
-        template=plan.config.template or plan.method.default_template,
+        template=plan.template,
         base_model=clap.name,
         fingerprint=clap.fingerprint,
         logit_scale=plan.logit_scale,

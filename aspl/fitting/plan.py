@@ -40,12 +40,16 @@ class Plan:
 
     @property
     def method(self) -> Method:
-        return method_named(self.config.method)
+        return method_named(self.config.chosen_method)
+
+    @property
+    def template(self) -> str | None:
+        return self.config.template or self.method.default_template
 
     @property
     def stages(self) -> tuple[str, ...]:
         """The stages of the audio prompt that was asked for."""
-        return parse_kind(self.config.audio_prompt)
+        return parse_kind(self.config.chosen_audio_prompt)
 
     @property
     def num_clips(self) -> int:
@@ -89,13 +93,13 @@ def make_plan(labels: Sequence[str], config: TrainingConfig, *, logit_scale: flo
     return Plan(config, recipe, classes, truth, tuple(folds), recipe.logit_scale or logit_scale)
 
 
-def check_clips(waveforms: Sequence[np.ndarray], labels: Sequence[str]) -> None:
+def check_clips(waveforms: Sequence[np.ndarray], labels: Sequence[str], *, min_labels: int = 2) -> None:
     """Raise TrainingDataInvalid for clips and labels that cannot be trained on, naming the first."""
     if len(waveforms) != len(labels):
         raise TrainingDataInvalid(f"{len(waveforms)} clips and {len(labels)} labels")
     shots = Counter(labels)
-    if len(shots) < 2:
-        raise TrainingDataInvalid(f"{len(shots)} labels; a classifier needs 2 or more, with a clip each")
+    if len(shots) < min_labels:
+        raise TrainingDataInvalid(f"{len(shots)} labels; a classifier needs {min_labels} or more, with a clip each")
     if most := [label for label, count in shots.items() if count > MAX_SHOTS]:
         raise TrainingDataInvalid(f"{most[0]!r} has {shots[most[0]]} clips; {MAX_SHOTS} a label is the most")
     for index, waveform in enumerate(waveforms):

@@ -72,7 +72,7 @@ FAST = Recipe(
 
 def recipe_for(config: TrainingConfig) -> Recipe:
     """Return the preset's recipe with the config's own values in it."""
-    method = method_named(config.method)
+    method = method_named(config.chosen_method)
     recipe = PAPER if config.preset == "paper" else replace(FAST, text_epochs=method.fast_epochs)
     if config.learning_rate is not None:
         recipe = replace(recipe, text_rate=config.learning_rate)
@@ -80,7 +80,7 @@ def recipe_for(config: TrainingConfig) -> Recipe:
             recipe = replace(recipe, audio_rate=config.learning_rate)
     if config.batch_size is not None:
         recipe = replace(recipe, batch_size=config.batch_size)
-    if parse_kind(config.audio_prompt):
+    if parse_kind(config.chosen_audio_prompt):
         return replace(recipe, joint_epochs=config.epochs or recipe.joint_epochs)
     text_epochs = config.epochs or recipe.text_epochs or recipe.joint_epochs
     return replace(recipe, text_epochs=text_epochs if method.is_trained else 0, joint_epochs=0)

@@ -44,7 +44,7 @@ def validate(plan: Plan, logits: np.ndarray, choice: Choice, *, kept: str) -> Va
         reason = "every label has one clip: nothing could be held out"
         report |= {"accuracy": None, "temperature": None, "threshold": None, "reason": reason}
     report["audio_prompt"] = {
-        "requested": plan.config.audio_prompt,
+        "requested": plan.config.chosen_audio_prompt,
         "kept": kept,
         "reason": reason_for(plan, choice),
         "held_out_loss": {name: round(loss, 4) for name, loss in choice.losses.items()},

@@ -27,9 +27,9 @@ class CoCoOpHead:
         """Return the head of a trained prompt, which is trained no further."""
         return cls(prompt.requires_grad_(False))
 
-    def logits(self, features: AudioFeatures) -> Tensor:
-        """Return cosines `[B, K]`, at the cost of B x K text passes."""
-        return self.prompt.cosines(features.joint)
+    def scores(self, features: AudioFeatures) -> tuple[Tensor, None]:
+        """Return cosines `[B, K]`, at the cost of B x K text passes; it has no score for the background."""
+        return self.prompt.cosines(features.joint), None
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the context and the net that moves it."""

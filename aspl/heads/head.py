@@ -20,8 +20,9 @@ class Head(Protocol):
     def of(cls, prompt: nn.Module) -> Self:
         """Return the head that a trained prompt amounts to, with no gradient."""
 
-    def logits(self, features: AudioFeatures) -> Tensor:
-        """Return `[B, K]`, before the adapter's scale and temperature."""
+    def scores(self, features: AudioFeatures) -> tuple[Tensor, Tensor | None]:
+        """Return `[B, K]`, before the adapter's scale and temperature, and `[B]`, how much each row sounds like the
+        background; None where the head has no score for that."""
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what the head is made of, by the names in the adapter's file."""

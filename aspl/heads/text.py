@@ -28,9 +28,9 @@ class TextHead:
         """Return the head of a trained static prompt."""
         return cls(prompt.class_features())
 
-    def logits(self, features: AudioFeatures) -> Tensor:
-        """Return cosines `[B, K]`."""
-        return features.joint @ self.class_features.T
+    def scores(self, features: AudioFeatures) -> tuple[Tensor, None]:
+        """Return cosines `[B, K]`; it has no score for the background."""
+        return features.joint @ self.class_features.T, None
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the class features."""

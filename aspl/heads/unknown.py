@@ -12,7 +12,6 @@ import numpy as np
 
 # n held-out clips, m background clips, K labels
 
-SENSITIVITIES = ("high", "normal", "low", "balanced")
 REJECTED = {"high": 0.02, "normal": 0.05}  # at most, of what was taught
 ACCEPTED = {"low": 0.01}  # at most, of the background
 BALANCED_REJECTED, BALANCED_ACCEPTED = 0.1, 0.015
@@ -20,8 +19,6 @@ ALONE_ACCEPTED = 0.05  # of the background, where no taught clip could be held o
 
 MIDDLE, SLOPE = 0.6, 0.5  # where between background and taught, and of the slope that normal distributions have
 ALONE_MIDDLE, ALONE_SLOPE = 1.4, 1.7  # in deviations of the background, and in their inverse
-LABEL_PRIOR_CLIPS = 10.0
-LABEL_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -79,23 +76,6 @@ def raw_threshold(taught: np.ndarray, background: np.ndarray, sensitivity: str =
     if sensitivity in REJECTED:
         return float(np.sort(taught)[int(len(taught) * REJECTED[sensitivity])])
     return (_lower(taught, BALANCED_REJECTED) + _upper(background, BALANCED_ACCEPTED)) / 2
-
-
-def label_thresholds(taught: np.ndarray, classes: np.ndarray, num_labels: int, common: float) -> np.ndarray:
-    """Return `[K]`, the raw threshold of each label: the common one, moved with how high its own clips score.
-
-    Half of how much a label's mean differs from the mean of all labels counts, and that is shrunk as though
-    LABEL_PRIOR_CLIPS more of its clips had scored like the others; a label of one clip keeps the common threshold.
-
-    Args:
-        taught: `[n]`, raw scores of clips held out with their takes; `classes`: `[n]`, 0 to `num_labels` - 1.
-        common: see `raw_threshold`.
-    """
-    counts = np.bincount(classes, minlength=num_labels)
-    means = np.bincount(classes, taught, minlength=num_labels) / np.maximum(counts, 1)
-    more = np.maximum(counts - 1, 0)
-    middle = means[counts > 0].mean() if len(taught) else 0.0
-    return common + LABEL_SHARE * more / (more + LABEL_PRIOR_CLIPS) * (means - middle)
 
 
 def _slope(spread: float, gap: float) -> float:

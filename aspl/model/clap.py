@@ -25,7 +25,7 @@ class FrozenClap(nn.Module):
     Attributes:
         name, licence, fingerprint: of the checkpoint.
         joint_width, pooled_width, text_width: D, E and d.
-        statistics_width: F.
+        swin_widths: channels at the end of each Swin stage; statistics_width: F, twice their sum.
         stage_widths: channels at the spectral, token and structural stage.
         logit_scale: the checkpoint's own scale of audio-to-text cosines.
         batch_norm_mean, batch_norm_std: `[M]` in dB, the running statistics that the spectral stage is trained in.
@@ -62,7 +62,8 @@ class FrozenClap(nn.Module):
         )
         self.patch_embedding = PatchEmbedding(encoder.patch_embed, self.swin[0].first_order)
         self.norm = encoder.norm
-        self.statistics_width: int = 2 * sum(config.patch_embeds_hidden_size * 2**i for i in range(len(self.swin)))
+        self.swin_widths = tuple(config.patch_embeds_hidden_size * 2**i for i in range(len(self.swin)))
+        self.statistics_width = 2 * sum(self.swin_widths)
         self.audio_projection = model.audio_projection
 
     @classmethod

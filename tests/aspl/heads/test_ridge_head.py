@@ -5,7 +5,8 @@ import pytest
 
 from aspl.heads.ridge_head import Bank, Teaching, fit_ridge_head
 from aspl.heads.takes import find_takes, make_folds
-from aspl.heads.unknown import SENSITIVITIES, fit_known_scale, raw_known, raw_threshold
+from aspl.heads.unknown import fit_known_scale, raw_known, raw_threshold
+from aspl.known import SENSITIVITIES
 
 WIDTHS = (4, 8)
 NUM_STATISTICS = 2 * sum(WIDTHS)

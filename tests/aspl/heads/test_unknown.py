@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from aspl.heads.unknown import SENSITIVITIES, fit_known_scale, label_thresholds, raw_known, raw_threshold
+from aspl.heads.unknown import fit_known_scale, raw_known, raw_threshold
+from aspl.known import SENSITIVITIES
 
 
 def test_raw_known_is_the_best_labels_lead_over_the_background():
@@ -34,22 +35,3 @@ def test_sensitivities_hold_on_the_clips_that_set_them():
     assert (taught < thresholds["normal"]).mean() <= 0.05
     assert (background >= thresholds["low"]).mean() <= 0.01
     assert (raw_threshold(np.empty(0), background) <= background).mean() <= 0.05
-
-
-def test_label_thresholds_move_with_the_label_but_not_far():
-    rng = np.random.default_rng(0)
-    taught = np.concatenate([rng.normal(1.0, 0.1, 40), rng.normal(0.4, 0.1, 40)])
-    thresholds = label_thresholds(taught, np.repeat([0, 1], 40), 2, 0.0)
-    assert 0 < thresholds[0] < 0.3 and -0.3 < thresholds[1] < 0
-    assert thresholds.sum() == pytest.approx(0)
-
-
-@pytest.mark.parametrize("counts", [(1, 1), (0, 1), (0, 0)])
-def test_labels_of_a_clip_or_none_keep_the_common_threshold(counts):
-    classes = np.repeat([0, 1], counts)
-    assert label_thresholds(np.arange(len(classes)) * 1.0, classes, 2, 0.7).tolist() == [0.7, 0.7]
-
-
-def test_few_clips_move_a_label_less_than_many():
-    few, many = (label_thresholds(np.repeat([1.0, 0.0], n), np.repeat([0, 1], n), 2, 0.0)[0] for n in (3, 30))
-    assert 0 < few < many < 0.25

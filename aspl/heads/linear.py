@@ -1,0 +1,67 @@
+"""The head that a closed-form fit amounts to: one linear map of everything that is heard, the background's row last."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar, Self
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from aspl.features import AudioFeatures
+from aspl.heads.feature_scale import DEVIATION_FLOOR
+from aspl.model.clap import FrozenClap
+
+# B rows, K labels, S stage statistics, D joint width, F = S + D
+
+
+@dataclass(frozen=True, eq=False)
+class LinearHead:
+    """`matrix` `[K + 1, F]` and `bias` `[K + 1]` on the stage statistics, deviations in logarithms, and the joint
+    embedding; `widths` are the channels of each stage."""
+
+    matrix: Tensor
+    bias: Tensor
+    widths: tuple[int, ...]
+    reads: ClassVar[frozenset[str]] = frozenset({"joint", "stages"})
+
+    @classmethod
+    def of(cls, prompt: nn.Module) -> Self:
+        """No prompt is trained for it."""
+        raise TypeError("a linear head is fitted, not made of a prompt")
+
+    @classmethod
+    def fitted(cls, matrix: np.ndarray, bias: np.ndarray, clap: FrozenClap) -> Self:
+        """Return the head of a fit's float64 matrix and bias."""
+        tensors = (torch.from_numpy(np.ascontiguousarray(part)).float().to(clap.device) for part in (matrix, bias))
+        return cls(*tensors, clap.swin_widths)
+
+    @cached_property
+    def is_deviation(self) -> Tensor:
+        """`[S]`, which statistics are deviations: the second half of each stage's."""
+        parts = [torch.arange(2 * width) >= width for width in self.widths]
+        return torch.cat(parts).to(self.matrix.device)
+
+    def scores(self, features: AudioFeatures) -> tuple[Tensor, Tensor]:
+        """Return `[B, K]`, and `[B]` of the background."""
+        assert features.stages is not None
+        stages = features.stages.to(self.matrix.device)
+        logged = torch.where(self.is_deviation, (stages.clamp_min(0) + DEVIATION_FLOOR).log(), stages)
+        scores = torch.cat([logged, features.joint.float()], dim=1) @ self.matrix.T + self.bias  # [B, K + 1]
+        return scores[:, :-1], scores[:, -1]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the map."""
+        return {"linear.matrix": self.matrix, "linear.bias": self.bias}
+
+    @classmethod
+    def shapes(cls, num_labels: int, clap: FrozenClap) -> dict[str, tuple[int, ...]]:
+        """Return `[K + 1, F]` and `[K + 1]`."""
+        width = clap.statistics_width + clap.joint_width
+        return {"linear.matrix": (num_labels + 1, width), "linear.bias": (num_labels + 1,)}
+
+    @classmethod
+    def load(cls, tensors: Mapping[str, Tensor], labels: Sequence[str], clap: FrozenClap) -> Self:
+        """Return the head of tensors that have been checked."""
+        return cls(tensors["linear.matrix"], tensors["linear.bias"], clap.swin_widths)
