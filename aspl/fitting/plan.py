@@ -87,7 +87,7 @@ def make_plan(labels: Sequence[str], config: TrainingConfig, *, logit_scale: flo
     """Return the plan for clips of these labels; `logit_scale` is the model's own, for recipes that have none."""
     classes = tuple(dict.fromkeys(labels))
     index = {label: number for number, label in enumerate(classes)}
-    truth = np.array([index[label] for label in labels])
+    truth = np.array([index[label] for label in labels], dtype=int)
     recipe = recipe_for(config)
     folds = stratified_folds(truth, max_folds=recipe.max_folds, seed=config.seed)
     return Plan(config, recipe, classes, truth, tuple(folds), recipe.logit_scale or logit_scale)

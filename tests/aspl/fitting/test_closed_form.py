@@ -1,0 +1,181 @@
+"""The default fit on the bundled model: what it answers, what it takes for unknown, and what its report says."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from aspl import Adapter, FrozenClap, TrainingConfig, classify, decode, fit
+from aspl.errors import AdapterInvalid, TrainingCancelled, TrainingConfigInvalid, TrainingDataInvalid
+from aspl.inference import hear_windows, is_unknown, score
+from aspl.sound.clip import windows
+
+ROOT = Path(__file__).parents[3]
+LABELS = ("dog bark", "rain", "rooster")
+
+
+@pytest.fixture(scope="module")
+def bundled():
+    torch.set_num_threads(1)
+    return FrozenClap.load(ROOT / "models" / "tiny-clap")
+
+
+def recordings(folder: str, labels=LABELS, most=6):
+    paths = [path for label in labels for path in sorted((ROOT / "examples" / folder / label).glob("*.ogg"))[:most]]
+    return [decode(path.read_bytes()).waveform for path in paths], [path.parent.name for path in paths]
+
+
+@pytest.fixture(scope="module")
+def taught():
+    return recordings("train")
+
+
+@pytest.fixture(scope="module")
+def adapter(bundled, taught):
+    return fit(bundled, *taught)
+
+
+def test_it_knows_what_it_was_taught_and_nothing_else(bundled, adapter):
+    waveforms, labels = recordings("held_out")
+    answers = classify(bundled, waveforms, [adapter] * len(waveforms))
+    assert [answer.label for answer in answers] == labels
+    assert sum(answer.is_unknown for answer in answers) <= 1
+    assert all(answer.is_unknown for answer in classify(bundled, foreign_sounds(), [adapter] * 4))
+
+
+def foreign_sounds() -> list[np.ndarray]:
+    """A tone, a slow sweep, clicks and a chord, none of which sounds like what is taught here."""
+    time_s = np.arange(3 * 48_000) / 48_000
+    tone = 0.3 * np.sin(2 * np.pi * 440 * time_s)
+    sweep = 0.3 * np.sin(2 * np.pi * (100 + 300 * time_s) * time_s)
+    clicks = np.where(np.arange(len(time_s)) % 24_000 < 50, 0.8, 0.0)
+    chord = sum(0.1 * np.sin(2 * np.pi * hz * time_s) for hz in (262, 330, 392))
+    return [sound.astype(np.float32) for sound in (tone, sweep, clicks, chord)]
+
+
+def test_digital_silence_is_unknown(bundled, adapter):
+    (answer,) = classify(bundled, [np.zeros(48_000, np.float32)], [adapter])
+    assert answer.is_unknown
+
+
+def test_the_file_answers_as_the_fit_does(bundled, adapter):
+    waveforms, _ = recordings("held_out")
+    loaded = Adapter.from_bytes(adapter.to_bytes(), bundled)
+    assert loaded.known == adapter.known
+    for fitted, read in zip(
+        *(classify(bundled, waveforms, [one] * len(waveforms)) for one in (adapter, loaded)), strict=True
+    ):
+        assert fitted.scores == pytest.approx(read.scores, abs=1e-6)
+        assert (fitted.known, fitted.is_unknown) == (pytest.approx(read.known, abs=1e-6), read.is_unknown)
+
+
+def test_the_order_of_the_clips_does_not_matter(bundled, taught, adapter):
+    waveforms, labels = taught
+    # The labels' own order is that of their first clips, so the first of each stays in front.
+    firsts = [labels.index(label) for label in LABELS]
+    rest = [number for number in np.random.default_rng(0).permutation(len(labels)) if number not in firsts]
+    order = [*firsts, *rest]
+    other = fit(bundled, [waveforms[i] for i in order], [labels[i] for i in order])
+    np.testing.assert_allclose(other.head.matrix, adapter.head.matrix, atol=1e-5)
+    assert other.known.thresholds == pytest.approx(adapter.known.thresholds, abs=1e-4)
+    assert other.report["accuracy"] == adapter.report["accuracy"]
+
+
+def test_one_label_is_a_detector(bundled, taught):
+    waveforms, labels = taught
+    detector = fit(
+        bundled, *zip(*[pair for pair in zip(waveforms, labels, strict=True) if pair[1] == "rooster"], strict=True)
+    )
+    heard, truth = recordings("held_out")
+    for answer, label in zip(classify(bundled, heard, [detector] * len(heard)), truth, strict=True):
+        assert answer.is_unknown == (label != "rooster")
+
+
+def test_one_clip_a_label_has_a_threshold_too(bundled, taught):
+    waveforms, labels = taught
+    firsts = [labels.index(label) for label in LABELS]
+    adapter = fit(bundled, [waveforms[i] for i in firsts], [labels[i] for i in firsts])
+    assert adapter.report["accuracy"] is None
+    assert all(0 < threshold < 1 for threshold in adapter.known.thresholds)
+
+
+def test_the_tenants_own_background_is_heard_as_unknown(bundled, taught, adapter):
+    own, _ = recordings("train", ("helicopter",))
+    with_own = fit(bundled, *taught, background=own)
+    heard, _ = recordings("held_out", ("helicopter",))
+    before, after = (classify(bundled, heard, [one] * len(heard)) for one in (adapter, with_own))
+    assert np.mean([answer.known for answer in after]) < np.mean([answer.known for answer in before])
+    assert with_own.report["num_background"] == len(own)
+
+
+def test_wrong_labels_are_suspects(bundled, taught):
+    waveforms, labels = taught
+    wrong = [*labels]
+    wrong[0], wrong[7] = labels[7], labels[0]
+    listed = [row["clip"] for row in fit(bundled, waveforms, wrong).report["suspects"]]
+    assert set(listed) >= {0, 7} and len(listed) <= 4
+
+
+def test_half_precision_answers_the_same_labels(bundled, adapter):
+    half = FrozenClap.load(ROOT / "models" / "tiny-clap", dtype=torch.bfloat16)
+    waveforms, _ = recordings("held_out", ("dog bark", "rain", "rooster", "helicopter", "person sneeze"))
+    moved = Adapter.from_bytes(adapter.to_bytes(), half)
+    whole, rounded = (
+        classify(clap, waveforms, [one] * len(waveforms)) for clap, one in ((bundled, adapter), (half, moved))
+    )
+    assert [answer.label for answer in whole] == [answer.label for answer in rounded]
+
+
+def test_rows_of_a_mixed_batch_are_as_alone(bundled, adapter):
+    cut = np.concatenate([windows(waveform)[0] for waveform in recordings("held_out")[0]])
+    words = Adapter.zero_shot(bundled, LABELS)
+    adapters = [adapter, words] * (len(cut) // 2)
+    mixed = score(hear_windows(bundled, cut, [None] * len(cut), stages=True), adapters)
+    for row, one in enumerate(adapters):
+        (alone,) = score(hear_windows(bundled, cut[row : row + 1], [None], stages=True), [one])
+        np.testing.assert_allclose(mixed[row].probabilities, alone.probabilities, atol=1e-5)
+        assert mixed[row].known == (None if alone.known is None else pytest.approx(alone.known, abs=1e-5))
+
+
+def test_thresholds_of_a_request_take_the_place_of_the_adapters(bundled, adapter):
+    waveforms, _ = recordings("held_out", ("rooster",))
+    features = hear_windows(bundled, windows(waveforms[0])[0], [None], stages=True)
+    (scored,) = score(features, [adapter])
+    assert not is_unknown(adapter, scored)
+    assert is_unknown(adapter, scored, thresholds={"rooster": 1.0})
+    assert not is_unknown(adapter, scored, thresholds={"rain": 1.0})
+    assert not is_unknown(adapter, scored, thresholds={"rooster": 0.0})
+
+
+@pytest.mark.parametrize(
+    ("asked", "method"),
+    [
+        ({}, "ridge"),
+        ({"audio_prompt": "none"}, "ridge"),
+        ({"method": "ridge"}, "ridge"),
+        ({"epochs": 1}, "palm"),
+        ({"audio_prompt": "spectral", "epochs": 1}, "palm"),
+    ],
+)
+def test_auto_is_closed_form_unless_training_is_asked_for(bundled, taught, asked, method):
+    assert fit(bundled, *taught, config=TrainingConfig(**asked)).method == method
+
+
+def test_a_closed_form_takes_no_audio_prompt():
+    with pytest.raises(TrainingConfigInvalid, match="no audio prompt"):
+        TrainingConfig(method="ridge", audio_prompt="aspl_star")
+
+
+def test_no_clips_are_refused_and_a_cancel_is_heard(bundled, taught):
+    with pytest.raises(TrainingDataInvalid):
+        fit(bundled, [], [])
+    with pytest.raises(TrainingCancelled):
+        fit(bundled, *taught, should_cancel=lambda: True)
+
+
+def test_a_damaged_rule_is_refused(bundled, adapter):
+    spoilt = replace(adapter, known=replace(adapter.known, thresholds=(0.5,)))
+    with pytest.raises(AdapterInvalid, match="known"):
+        Adapter.from_bytes(spoilt.to_bytes(), bundled)

@@ -1,0 +1,60 @@
+import json
+from dataclasses import asdict, replace
+
+import numpy as np
+import pytest
+
+from aspl.known import SENSITIVITIES, KnownRule
+
+RULE = KnownRule(2.0, 0.5, (0.5, 0.7), {name: (0.5, 0.7) for name in SENSITIVITIES})
+
+
+def facts(**changes):
+    return json.loads(json.dumps(asdict(RULE))) | changes
+
+
+def test_it_survives_json():
+    assert KnownRule.from_facts(facts(), 2) == RULE
+    words = replace(RULE, mean=(0.1, 0.2), deviation=(0.3, 0.4))
+    assert KnownRule.from_facts(json.loads(json.dumps(asdict(words))), 2) == words
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"slope": 0},
+        {"slope": -1.0},
+        {"slope": float("nan")},
+        {"slope": True},
+        {"middle": "0.5"},
+        {"middle": float("inf")},
+        {"thresholds": [0.5]},
+        {"thresholds": [0.5, None]},
+        {"thresholds": {"a": 1}},
+        {"sensitivities": {"high": [0.5, 0.7]}},
+        {"sensitivities": []},
+        {"mean": [0.0, 0.0]},
+        {"mean": [0.0, 0.0], "deviation": [1.0, 0.0]},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_what_cannot_be_a_rule_is_refused(changes):
+    with pytest.raises(ValueError):
+        KnownRule.from_facts(facts(**changes), 2)
+
+
+def test_a_head_with_a_background_is_measured_against_it():
+    labels, background = np.array([[0.2, 0.9], [0.3, 0.1]]), np.array([0.4, -0.2])
+    expected = 1 / (1 + np.exp(-2.0 * (np.array([0.9 - 0.4, 0.3 + 0.2]) - 0.5)))
+    np.testing.assert_allclose(RULE.scores(labels, background), expected)
+
+
+def test_a_head_without_one_is_measured_by_what_the_background_scores_under_the_winner():
+    words = replace(RULE, mean=(0.1, 0.2), deviation=(0.5, 0.1))
+    expected = 1 / (1 + np.exp(-2.0 * (np.array([(0.9 - 0.2) / 0.1, (0.3 - 0.1) / 0.5]) - 0.5)))
+    np.testing.assert_allclose(words.scores(np.array([[0.2, 0.9], [0.3, 0.1]]), None), expected)
+
+
+def test_no_raw_score_overflows():
+    assert RULE.on_scale(np.array([-1e300, 1e300])).tolist() == pytest.approx([0, 1])
