@@ -1,10 +1,12 @@
-"""How right, how silent and how honest the ear is, on sets of recordings: python -m benchmarks.ear FEATURES.
+"""How right, how silent and how honest the ear is: `python -m benchmarks.ear DATA`.
 
-FEATURES is a folder of {set}.npz (labels, groups where there are any, joint, stages), bank.npz (family, joint, stages)
-and text.npz (labels, sentence).
+DATA is a folder of sets, each with `clips.csv` (columns file and label; fold or source where clips of one source are
+to stay together) and its clips. A tenant teaches a part of a set's labels; the rest and the other sets are what it was
+never taught. `--check` holds the answers of the first draw against those of `fit` and `classify`.
 """
 
 import argparse
+import csv
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,17 +15,22 @@ from pathlib import Path
 import numpy as np
 import scipy.stats
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 from sklearn.metrics import roc_auc_score
 
+from aspl import FrozenClap, classify, decode, fit
+from aspl.background import MODELS, shipped_library
+from aspl.fitting.closed_form import bank_of, digest_order, hear
 from aspl.fitting.suspects import find_suspects
 from aspl.heads.ridge_head import Bank, HeadFit, Teaching, fit_ridge_head
 from aspl.heads.unknown import raw_known, raw_threshold
+from aspl.templates import SENTENCE, fill_template
 from benchmarks.ear_draws import Clips, Draw, RecordingSet, draw, stack
 
 SETS = ("esc10", "instruments", "foley")
 SEEDS = range(20)
-STAGE_WIDTHS = (64, 128, 256)
+GROUPS = ("fold", "source")
 CALIBRATION_BINS = 15
 Row = dict[str, float]
 
@@ -53,18 +60,44 @@ class Tenant:
         return self.fit.head.scores(logged)
 
 
-def load_world(folder: Path, names: Iterable[str] = SETS, *, bank: str = "bank") -> World:
-    """Read features made beforehand."""
-    sets = {}
-    for name in names:
-        with np.load(folder / f"{name}.npz") as file:
-            groups = file["group"] if len(np.unique(file["group"])) < len(file["group"]) else None
-            sets[name] = RecordingSet(file["label"], groups, file["joint"].astype(float), file["stages"].astype(float))
-    with np.load(folder / f"{bank}.npz") as file:
-        heard = Bank.of_features(file["stages"], file["joint"], file["family"], STAGE_WIDTHS)
-    with np.load(folder / "text.npz") as file:
-        texts = dict(zip(file["labels"].tolist(), file["sentence"].astype(float), strict=True))
-    return World(sets, heard, texts)
+def load_set(clap: FrozenClap, folder: Path) -> RecordingSet:
+    """Read and hear a set."""
+    with (folder / "clips.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    place = folder / "audio" if (folder / "audio").is_dir() else folder
+    waveforms = [decode((place / row["file"]).read_bytes()).waveform for row in track(rows, folder.name)]
+    heard = hear(clap, waveforms)
+    group = next((name for name in GROUPS if name in rows[0]), None)
+    groups = None if group is None else np.array([row[group] for row in rows])
+    return RecordingSet(np.array([row["label"] for row in rows]), groups, heard.joint, heard.stages, waveforms)
+
+
+def load_world(clap: FrozenClap, data: Path, names: Iterable[str]) -> World:
+    """Read and hear all sets, the bank, and the labels in their sentence."""
+    sets = {name: load_set(clap, data / name) for name in names}
+    library = shipped_library()
+    bank = bank_of(library.features(clap), library.background.families, clap)
+    labels = sorted({str(label) for recordings in sets.values() for label in recordings.labels})
+    texts = clap.encode_text(fill_template(SENTENCE, labels)).double().numpy()
+    return World(sets, bank, dict(zip(labels, texts, strict=True)))
+
+
+def check(clap: FrozenClap, world: World, name: str, shots: int) -> None:
+    """Raise AssertionError unless `fit` and `classify` answer as the draw's own scores do."""
+    drawn = draw(world.sets, name, shots, 0)
+    tenant = teach(world, drawn)
+
+    def waveforms(clips: Clips) -> list[np.ndarray]:
+        return [world.sets[place].waveforms[row] for place, row in clips]
+
+    adapter = fit(clap, waveforms(drawn.train), [drawn.taught[k] for k in drawn.train_classes])
+    heard = [*drawn.test, *drawn.foreign]
+    answers = classify(clap, waveforms(heard), [adapter] * len(heard))
+    scores, threshold = tenant.scores(heard), own_threshold(tenant.fit)
+    same = [drawn.taught[k] == answer.label for k, answer in zip(scores[:, :-1].argmax(1), answers, strict=True)]
+    unknown = [(raw < threshold) == a.is_unknown for raw, a in zip(raw_known(scores), answers, strict=True)]
+    assert np.mean(same) > 0.99 and np.mean(unknown) > 0.98, (np.mean(same), np.mean(unknown))
+    print(f"fit and classify answer as the draw does, {name} at {shots} shots: {len(heard)} clips")
 
 
 def teach(
@@ -81,7 +114,7 @@ def teach(
     teaching = Teaching(
         scaled=features,
         classes=drawn.train_classes if classes is None else classes,
-        order=features[:, 0],
+        order=digest_order([world.sets[name].waveforms[row] for name, row in drawn.train]),
         own=own,
         joint=stack(world.sets, drawn.train, "joint"),
         texts=texts if words else None,
@@ -220,15 +253,20 @@ def table(title: str, measure: Callable[..., Row], world: World, names: Iterable
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("features", type=Path)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--model", default=str(MODELS / "tiny-clap"))
+    parser.add_argument("--check", action="store_true")
     parser.add_argument("--sets", nargs="+", default=SETS)
-    parser.add_argument("--bank", default="bank")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=len(SEEDS))
     parser.add_argument("--only", nargs="+", default=["open", "closed", "detectors", "wrong", "calibration"])
     arguments = parser.parse_args()
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
-    world = load_world(arguments.features, arguments.sets, bank=arguments.bank)
+    clap = FrozenClap.load(arguments.model)
+    world = load_world(clap, arguments.data, arguments.sets)
+    if arguments.check:
+        for name in arguments.sets:
+            check(clap, world, name, 5)
     names = arguments.sets
     if "open" in arguments.only:
         table("known and unknown", open_set, world, names, (5, 16), seeds)

@@ -23,6 +23,7 @@ class RecordingSet:
     groups: np.ndarray | None
     joint: np.ndarray
     stages: np.ndarray
+    waveforms: Sequence[np.ndarray]
 
 
 @dataclass(frozen=True)

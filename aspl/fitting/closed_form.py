@@ -1,6 +1,6 @@
 """A fit without gradients: what clips are heard as, against the background, in one closed form."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from aspl.adapter import Adapter
-from aspl.background import BackgroundLibrary
+from aspl.background import BackgroundFeatures, BackgroundLibrary
 from aspl.features import AudioFeatures
 from aspl.fitting.clip_features import ClipFeatures
 from aspl.fitting.evaluation import summarise
@@ -53,8 +53,8 @@ def fit_closed_form(
 ) -> Adapter:
     """Fit a linear head on clips `waveforms`, against the bank and the tenant's own `background`."""
     progress.report("listen", 0, 1)
-    clips = _hear(clap, waveforms, progress)
-    own = _hear(clap, background, progress) if len(background) else Heard(clips.stages[:0], clips.joint[:0])
+    clips = hear(clap, waveforms, tick=progress.tick)
+    own = hear(clap, background, tick=progress.tick) if len(background) else Heard(clips.stages[:0], clips.joint[:0])
     bank = _bank(clap, library, progress)
     progress.report("listen", 1, 1)
     progress.report("train_closed_form", 0, 1)
@@ -63,7 +63,7 @@ def fit_closed_form(
     teaching = Teaching(
         scaled=scale.scaled(clips.stages, clips.joint),
         classes=plan.truth,
-        order=_order(waveforms),
+        order=digest_order(waveforms),
         own=scale.scaled(own.stages, own.joint),
         joint=clips.joint,
         texts=texts,
@@ -92,9 +92,15 @@ def fit_closed_form(
     )
 
 
-def _hear(clap: FrozenClap, waveforms: Sequence[np.ndarray], progress: FitProgress) -> Heard:
-    clips = ClipFeatures(clap, waveforms, tick=progress.tick)
-    return Heard.of(clips.hear(range(len(clips)), AudioPrompts(), stages=True, tick=progress.tick))
+def hear(clap: FrozenClap, waveforms: Sequence[np.ndarray], *, tick: Callable[[], None] = lambda: None) -> Heard:
+    """Return the features of clips as a fit hears them; `tick` is called now and then, and may raise."""
+    clips = ClipFeatures(clap, waveforms, tick=tick)
+    return Heard.of(clips.hear(range(len(clips)), AudioPrompts(), stages=True, tick=tick))
+
+
+def bank_of(features: BackgroundFeatures, families: np.ndarray, clap: FrozenClap) -> Bank:
+    """Return the bank as a fit takes it."""
+    return Bank.of_features(features.stages, features.joint, families, clap.swin_widths)
 
 
 def _bank(clap: FrozenClap, library: BackgroundLibrary, progress: FitProgress) -> Bank:
@@ -105,10 +111,10 @@ def _bank(clap: FrozenClap, library: BackgroundLibrary, progress: FitProgress) -
         progress.report("listen_background", heard, num_clips)
 
     features = library.features(clap, progress=tell)
-    return Bank.of_features(features.stages, features.joint, library.background.families, clap.swin_widths)
+    return bank_of(features, library.background.families, clap)
 
 
-def _order(waveforms: Sequence[np.ndarray]) -> np.ndarray:
+def digest_order(waveforms: Sequence[np.ndarray]) -> np.ndarray:
     """`[n]`, numbers by which clips sort whatever order they came in; equal clips have equal ones."""
     digests = [int.from_bytes(sha256(np.ascontiguousarray(waveform)).digest()[:7], "big") for waveform in waveforms]
     return np.array(digests, dtype=np.int64)
