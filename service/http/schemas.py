@@ -63,6 +63,8 @@ class WindowScores(BaseModel):
     end_s: float
     label: str
     score: float
+    unknown: bool
+    known_score: float | None = Field(ge=0, le=1)
     scores: list[Score]
 
 
@@ -73,7 +75,13 @@ class ClipScores(BaseModel):
     duration_s: float
     label: str = Field(description="The best label.")
     score: float = Field(description="Its calibrated probability.")
-    unknown: bool = Field(description="The score lies under the adapter's threshold.")
+    unknown: bool = Field(description="It is to be taken for nothing that was taught; digital silence always is.")
+    known_score: float | None = Field(
+        ge=0,
+        le=1,
+        description="How much more it sounds like what was taught than like the background; under the label's "
+        "threshold it is unknown. Null where the adapter knows no background: then the threshold is of the score.",
+    )
     silent: bool = Field(description="Digital silence.")
     truncated: bool = Field(description="The file ends before it should; what is there was used.")
     damaged: bool = Field(description="A part within the file could not be decoded; the rest was used.")

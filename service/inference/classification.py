@@ -12,6 +12,7 @@ import numpy as np
 from adapters_store import Ref
 from aspl import Adapter
 from aspl.errors import AsplError
+from aspl.inference import is_unknown
 from service.inference.adapter_loader import AdapterLoader
 from service.inference.decoding import ClipInfo, DecodedClip, Decoder
 from service.inference.engine import Engine
@@ -36,11 +37,12 @@ class ClassifyRequest:
 
 @dataclass(frozen=True)
 class ScoredClip:
-    """One clip and its probabilities, in the order of the adapter's labels."""
+    """One clip, what the adapter makes of it, and whether it and each of its windows is unknown."""
 
     info: ClipInfo
     scores: Scores
     is_unknown: bool
+    unknown_windows: tuple[bool, ...]  # empty unless windows were asked for
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,14 @@ async def _scored(adapter: Adapter, info: ClipInfo, scoring: "asyncio.Future[Sco
         scores = await scoring
     except ModelFailed as error:
         return error
-    assert len(adapter.labels) == len(scores.clip)
-    is_unknown = adapter.threshold is not None and float(scores.clip.max()) < adapter.threshold
-    return ScoredClip(info, scores, is_unknown)
+    assert len(adapter.labels) == len(scores.clip.probabilities)
+    silent = info.silent_windows if scores.windows else []
+    return ScoredClip(
+        info,
+        scores,
+        is_unknown(adapter, scores.clip, is_silent=info.is_silent),
+        tuple(
+            is_unknown(adapter, scored, is_silent=is_silent)
+            for scored, is_silent in zip(scores.windows, silent, strict=True)
+        ),
+    )

@@ -50,6 +50,30 @@ def test_silence_and_truncation_are_flagged(client):
     broken = tone(440, duration_s=2.0)[:100_000]
     rows = client.post("/classify", files=audio(wav(np.zeros(48_000)), broken), data=LABELS).json()["results"]
     assert [(row["silent"], row["truncated"]) for row in rows] == [(True, False), (False, True)]
+    assert [row["unknown"] for row in rows] == [True, False]
+
+
+def test_a_silent_window_is_unknown_where_the_clip_is_not(client):
+    clip = wav(np.concatenate([np.random.default_rng(0).standard_normal(480_000) * 0.1, np.zeros(480_000)]))
+    (row,) = client.post("/classify", files=audio(clip), data={**LABELS, "windows": "true"}).json()["results"]
+    assert not row["unknown"]
+    assert [window["unknown"] for window in row["windows"]] == [False, False, True]
+
+
+def test_a_taught_adapter_tells_how_known_a_clip_is(client, publish_taught):
+    publish_taught("tones")
+    rows = client.post("/classify", files=audio(tone(440), wav(np.zeros(48_000))), data={"adapter": "tones"}).json()
+    heard, silence = rows["results"]
+    assert 0 <= heard["known_score"] <= 1
+    assert (heard["unknown"], silence["unknown"]) == (heard["known_score"] < 0.5, True)
+
+
+def test_zero_shot_and_first_release_adapters_have_no_known_score(client, publish):
+    publish("animals", ["dog", "cat"])
+    for data in ({"adapter": "animals"}, LABELS):
+        data = {**data, "windows": "true"}
+        (row,) = client.post("/classify", files=audio(tone(440)), data=data).json()["results"]
+        assert (row["known_score"], row["windows"][0]["known_score"]) == (None, None)
 
 
 def test_an_adapter_is_used_and_named(client, publish):
