@@ -46,6 +46,7 @@ KINDS: Mapping[str, Kind] = {
     "audio_too_long": Kind(422, "The audio is longer than max_clip_s = 600."),
     "too_many_windows": Kind(422, "The clips make 300 windows of 10 s, more than max_request_windows = 128."),
     "labels_invalid": Kind(422, "The label 'dog' is given twice."),
+    "thresholds_invalid": Kind(422, "thresholds: the adapter knows no label 'snow'; it knows 'dog', 'rain'."),
     "adapter_name_invalid": Kind(422, "An adapter's name is [a-z0-9][a-z0-9_-]{0,63}."),
     "adapter_invalid": Kind(422, "The bytes are not an adapter file of format 1."),
     "audio_prompt_invalid": Kind(422, "There is no audio prompt 'loud'."),

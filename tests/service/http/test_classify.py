@@ -132,3 +132,51 @@ def test_a_model_that_hangs_refuses_whom_it_did_not_begin(client, context, monke
         assert context.pipeline.engine.queue.num_windows() == 0
         gate.set()
         assert begun.result().status_code == 200
+
+
+def unknown(client, **data):
+    answer = client.post("/classify", files=audio(tone(440)), data=data)
+    assert answer.status_code == 200, answer.text
+    (row,) = answer.json()["results"]
+    return row["unknown"]
+
+
+@pytest.mark.parametrize("name", ["animals", "tones"])
+def test_thresholds_of_a_request_stand_in_for_the_adapters(client, publish, publish_taught, name):
+    publish("animals", ["low", "high"], threshold=0.0)
+    publish_taught("tones", threshold=0.1)
+    (row,) = client.post("/classify", files=audio(tone(440)), data={"adapter": name}).json()["results"]
+    best, other = row["label"], {"low": "high", "high": "low"}[row["label"]]
+    assert not row["unknown"]
+    assert unknown(client, adapter=name, threshold="1")
+    assert unknown(client, adapter=name, thresholds=f'{{"{best}": 1}}')
+    assert not unknown(client, adapter=name, thresholds=f'{{"{other}": 1}}')
+    assert not unknown(client, adapter=name, threshold="1", thresholds=f'{{"{best}": 0}}')
+
+
+def test_zero_shot_takes_thresholds_too(client):
+    assert unknown(client, **LABELS, threshold="1")
+    assert not unknown(client, **LABELS, threshold="0")
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "named"),
+    [
+        ('{"snow": 0.5}', "'snow'"),
+        ('{"dog": 1.5}', "'dog'"),
+        ('{"dog": true}', "'dog'"),
+        ('{"dog": NaN}', "'dog'"),
+        ("[0.5]", "object"),
+        ("{", "JSON"),
+    ],
+)
+def test_thresholds_that_cannot_be_used_are_named(client, thresholds, named):
+    answer = client.post("/classify", files=audio(tone(440)), data={**LABELS, "thresholds": thresholds})
+    assert (answer.status_code, answer.json()["code"]) == (422, "thresholds_invalid")
+    assert named in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("threshold", ["-0.1", "1.1", "nan", "half"])
+def test_a_threshold_is_a_number_from_0_to_1(client, threshold):
+    answer = client.post("/classify", files=audio(tone(440)), data={**LABELS, "threshold": threshold})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")

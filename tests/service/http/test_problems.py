@@ -200,6 +200,7 @@ PROVOKED = {
     "audio_too_long": lambda s: s.classify(wav(np.zeros(48_000 * 17))),
     "too_many_windows": lambda s: s.classify(*[wav(np.zeros(48_000 * 15))] * 3),
     "labels_invalid": lambda s: s.classify(CLIP, labels=["dog", "dog"]),
+    "thresholds_invalid": lambda s: s.classify(CLIP, labels=["a", "b"], thresholds='{"c": 1}'),
     "adapter_name_invalid": lambda s: s.classify(CLIP, adapter="../animals"),
     "adapter_invalid": lambda s: s.import_file(b"no adapter"),
     "audio_prompt_invalid": lambda s: s.adapt(audio_prompt="loud"),
