@@ -49,6 +49,10 @@ class LabelledUpload(BaseModel):
     labels: list[str] = Field([], description="One a clip, in the same order; repeated, or one JSON array.")
     archive: UploadFile | None = Field(None, description="A zip or tar with a folder for each label.")
     description: str = Field("", max_length=1000, description="Kept with the adapter.")
+    promote: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="Whether the new version takes over: `auto` if it knows every label that the current one knows.",
+    )
 
 
 def _form_field(option: Option, default: Any) -> tuple[Any, Any]:

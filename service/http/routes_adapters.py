@@ -19,7 +19,8 @@ from service.http.schemas import AdapterList, AdapterSummary, AdapterVersion, Cu
 FILE_MEDIA_TYPE = "application/octet-stream"
 BINARY = {"type": "string", "format": "binary"}
 SHOWN = ("size_bytes", "created_at", "description", "labels", "method", "audio_prompt", "template", "num_parameters")
-SHOWN += ("shots", "seed", "preset", "threshold", "temperature", "report")
+SHOWN += ("shots", "seed", "preset", "threshold", "temperature", "report", "promoted")
+NUM_STANDING_BY = 10
 STORE_ERRORS = ("invalid_request", "adapter_name_invalid", "adapter_corrupt", "store_unavailable")
 READ = responses("adapter_not_found", *STORE_ERRORS)
 WRITE = responses("adapter_not_found", "store_full", *STORE_ERRORS)
@@ -201,7 +202,25 @@ def _current(store: AdapterStore, tenant: str, name: str, numbers: list[int]) ->
 def _summary(store: AdapterStore, ref: Ref) -> dict[str, Any]:
     current = store.resolve(ref.tenant, ref.name).version
     numbers = store.versions(ref.tenant, ref.name)
-    return {"name": ref.name, "current": current, "versions": numbers, "adapter": _version(store, ref, current)}
+    return {
+        "name": ref.name,
+        "current": current,
+        "versions": numbers,
+        "standing_by": _standing_by(store, ref, [number for number in numbers if number > current]),
+        "adapter": _version(store, ref, current),
+    }
+
+
+def _standing_by(store: AdapterStore, ref: Ref, newer: list[int]) -> list[dict[str, Any]]:
+    rows = []
+    for number in newer[-NUM_STANDING_BY:]:
+        try:
+            promoted = store.manifest(store.resolve(ref.tenant, f"{ref.name}@{number}")).get("promoted")
+        except (AdapterNotFound, AdapterCorrupt):
+            continue
+        if promoted and not promoted["current"]:
+            rows.append({"version": number, "reason": promoted["reason"]})
+    return rows
 
 
 def _version(store: AdapterStore, ref: Ref, current: int | None) -> dict[str, Any]:

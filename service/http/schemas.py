@@ -132,6 +132,13 @@ class JobAdapter(BaseModel):
     version: int | None = None
 
 
+class Promoted(BaseModel):
+    """Whether a version took over from the one before when it was made."""
+
+    current: bool = Field(description="False where it stands by: the bare name goes on to mean the version before.")
+    reason: str
+
+
 class LeftOut(BaseModel):
     """A file of the upload that is not trained on."""
 
@@ -159,6 +166,7 @@ class Job(BaseModel):
     state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
     progress: Progress | None
     adapter: JobAdapter | None
+    promoted: Promoted | None = Field(None, description="Of a job that succeeded: whether its version took over.")
     error: Fault | None
     created_at: datetime
     started_at: datetime | None
@@ -182,6 +190,7 @@ class AdapterVersion(BaseModel):
     size_bytes: int
     created_at: str | None = None
     is_current: bool
+    promoted: Promoted | None = Field(default=None, description="Whether it took over when it was made, and why.")
     description: str | None = None
     labels: list[str]
     method: str | None = None
@@ -197,12 +206,20 @@ class AdapterVersion(BaseModel):
     report: dict[str, Any] | None = Field(default=None, description="How the adapter did in validation.")
 
 
+class StandingBy(BaseModel):
+    """A version that did not take over when it was made."""
+
+    version: int
+    reason: str
+
+
 class AdapterSummary(BaseModel):
     """An adapter with its current version."""
 
     name: str
     current: int
     versions: list[int]
+    standing_by: list[StandingBy] = Field([], description="Newer versions that did not take over; the last 10.")
     adapter: AdapterVersion
 
 
