@@ -4,7 +4,7 @@ import dataclasses
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictFloat, StrictStr, create_model
 
 from aspl import progress
 from aspl.progress import PHASES
@@ -200,7 +200,8 @@ class AdapterVersion(BaseModel):
     shots: dict[str, int] | None = None
     seed: int | None = None
     preset: str | None = None
-    threshold: float | None = None
+    threshold: float | None = Field(None, description="Of the best score, where the adapter knows no background.")
+    thresholds: dict[str, float] | None = Field(None, description="Of the known score, by label.")
     temperature: float | None = None
     model: dict[str, Any] | None = None
     report: dict[str, Any] | None = Field(default=None, description="How the adapter did in validation.")
@@ -256,6 +257,12 @@ class CurrentVersion(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"version": 2}]})
 
     version: int = Field(ge=1, le=2**53)
+
+
+class Thresholds(RootModel[dict[str, StrictFloat | StrictStr]]):
+    """Thresholds of the known score by label, 0 to 1; or a `sensitivity`: `high`, `balanced`, `normal` or `low`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"rain": 0.7}, {"sensitivity": "high"}]})
 
 
 class Health(BaseModel):
