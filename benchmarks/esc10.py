@@ -111,8 +111,8 @@ def accuracy(
     waveforms, labels = [clips[i][0] for i in train], [clips[i][1] for i in train]
     model = CONTROLS[control](clap, waveforms) if control else clap
     adapter = fit(model, waveforms, labels, config=config)
-    scores = classify(model, [clips[i][0] for i in test], [adapter] * len(test))
-    hits = [max(row, key=row.get) == clips[i][1] for row, i in zip(scores, test, strict=True)]
+    answers = classify(model, [clips[i][0] for i in test], [adapter] * len(test))
+    hits = [answer.label == clips[i][1] for answer, i in zip(answers, test, strict=True)]
     return {
         "accuracy": statistics.mean(hits),
         "validation": adapter.report["accuracy"],

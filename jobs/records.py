@@ -32,7 +32,7 @@ EVENTS_KEPT = 1000
 JOB_ID = re.compile(r"[0-9a-f]{32}")
 # Set when the job is made and never changed, so that a job's many events need not hold it.
 FINDINGS_FIELDS = ("left_out", "num_left_out", "warnings", "num_warnings")
-CHANGING_FIELDS = ("id", "state", "progress", "adapter", "error", "created_at", "started_at", "ended_at")
+CHANGING_FIELDS = ("id", "state", "progress", "adapter", "promoted", "error", "created_at", "started_at", "ended_at")
 PUBLIC_FIELDS = (*CHANGING_FIELDS, *FINDINGS_FIELDS)
 NO_PROGRESS = {"phase": "queued", "epoch": 0, "epochs": 0, "loss": None, "accuracy": None, "eta_s": None}
 
@@ -52,6 +52,7 @@ class JobRecord:
     state: str = "queued"
     progress: dict[str, Any] = field(default_factory=lambda: dict(NO_PROGRESS))
     adapter: dict[str, Any] | None = None
+    promoted: dict[str, Any] | None = None
     error: dict[str, str] | None = None
     created_at: str = ""
     started_at: str | None = None

@@ -67,7 +67,7 @@ def zero_shot(clap: FrozenClap, recordings: Recordings) -> tuple[float, dict[str
     """Return the accuracy over all clips and by label, the labels' names in the usual template being the classes."""
     labels = sorted(set(recordings.labels.tolist()))
     adapter = Adapter.zero_shot(clap, labels)
-    right = _answers(clap, recordings, adapter, np.arange(len(recordings.labels))) == recordings.labels
+    right = _answers(recordings, adapter, np.arange(len(recordings.labels))) == recordings.labels
     return float(right.mean()), {label: float(right[recordings.labels == label].mean()) for label in labels}
 
 
@@ -88,7 +88,7 @@ def palm(clap: FrozenClap, recordings: Recordings, *, shots: int, draws: int) ->
         config = TrainingConfig(method="palm", audio_prompt="none", preset="fast", seed=seed)
         waveforms = [recordings.waveforms[row] for row in train]
         adapter = fit(clap, waveforms, [str(label) for label in recordings.labels[train]], config=config)
-        return _answers(clap, recordings, adapter, test)
+        return _answers(recordings, adapter, test)
 
     return _over_folds(recordings, shots, draws, answers)
 
@@ -128,6 +128,6 @@ def _over_folds(
     return Accuracy(float(np.mean(scores)), float(np.std(scores, ddof=1)) if len(scores) > 1 else 0.0, len(scores))
 
 
-def _answers(clap: FrozenClap, recordings: Recordings, adapter: Adapter, rows: np.ndarray) -> np.ndarray:
-    scores = score(clap, AudioFeatures(recordings.embeddings[torch.from_numpy(rows)]), [adapter] * len(rows))
-    return np.array([adapter.labels[int(each.argmax())] for each in scores])
+def _answers(recordings: Recordings, adapter: Adapter, rows: np.ndarray) -> np.ndarray:
+    scores = score(AudioFeatures(recordings.embeddings[torch.from_numpy(rows)]), [adapter] * len(rows))
+    return np.array([adapter.labels[int(each.probabilities.argmax())] for each in scores])

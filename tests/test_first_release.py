@@ -72,7 +72,7 @@ def test_an_adapter_file_answers_as_it_did(name, bundled):
     for answer, scores in zip(
         classify(bundled, waveforms, [adapter] * len(waveforms)), expected["scores"], strict=True
     ):
-        np.testing.assert_allclose([answer[label] for label in scores], list(scores.values()), atol=1e-4)
+        np.testing.assert_allclose([answer.scores[label] for label in scores], list(scores.values()), atol=1e-4)
 
 
 def test_a_store_is_read_and_written_on(settings, bundled):

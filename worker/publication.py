@@ -7,7 +7,8 @@ from itertools import count
 from typing import Any, TypeVar
 
 from adapters_store import AdapterStore, Ref, open_store
-from adapters_store.errors import AdapterCorrupt, AdapterNotFound, StoreUnavailable
+from adapters_store.errors import AdapterCorrupt, AdapterNotFound, StoreError, StoreUnavailable
+from worker.promotion import decide
 
 FIRST_WAIT_S = 0.2
 LONGEST_WAIT_S = 5.0
@@ -29,24 +30,39 @@ def open_writable(url: str, timeout_s: float) -> AdapterStore:
 
 
 def publish(
-    store: AdapterStore, tenant: str, name: str, data: bytes, manifest: dict[str, Any], timeout_s: float
+    store: AdapterStore,
+    tenant: str,
+    name: str,
+    data: bytes,
+    manifest: dict[str, Any],
+    timeout_s: float,
+    *,
+    wish: str = "auto",
 ) -> Ref:
     """Publish the job's version once; a store that does not answer is asked again for `timeout_s` seconds.
 
     Args:
         manifest: as `adapter_manifest` makes it; by its `job` a version is known that a failed try left after all.
+        wish: whether the version is to take over, as `worker.promotion.decide` takes it. The decision is kept in the
+            manifest, as `promoted`.
     """
     since, tries = datetime.now(UTC).isoformat(), count()
 
     def published() -> Ref:
         earlier = next(tries) and find_published(store, tenant, name, job_id=manifest["job"], since=since)
-        return earlier or store.publish(tenant, name, data, manifest)
+        if earlier:
+            return earlier
+        promotion = decide(store, tenant, name, manifest.get("labels") or (), wish)
+        kept = {**manifest, "promoted": {"current": promotion.takes_over, "reason": promotion.reason}}
+        return store.publish(tenant, name, data, kept, takes_over=promotion.takes_over)
 
     return _asked_again(published, timeout_s)
 
 
 def find_published(store: AdapterStore, tenant: str, name: str, *, job_id: str, since: str) -> Ref | None:
-    """The version that an earlier attempt of the job published, made current if that attempt did not get so far.
+    """The version that an earlier attempt of the job published.
+
+    It is made current where that attempt did not get so far, unless its manifest says that it stands by.
 
     Args:
         since: when the job was created, in ISO 8601: older versions are not looked at.
@@ -59,12 +75,22 @@ def find_published(store: AdapterStore, tenant: str, name: str, *, job_id: str, 
         except (AdapterNotFound, AdapterCorrupt):
             continue
         if manifest.get("job") == job_id:
-            if _current(store, tenant, name) < version:
+            current = _current(store, tenant, name)
+            stands_by = not (manifest.get("promoted") or {}).get("current", True)
+            if current < version and not (stands_by and current):
                 store.set_current(tenant, name, version)
             return ref
         if datetime.fromisoformat(manifest["created_at"]) < oldest:
             return None
     return None
+
+
+def promoted(store: AdapterStore, ref: Ref) -> dict[str, Any] | None:
+    """Whether a version took over when it was published and why; None where nothing tells."""
+    try:
+        return store.manifest(ref).get("promoted")
+    except StoreError:  # the version is published all the same
+        return None
 
 
 def _current(store: AdapterStore, tenant: str, name: str) -> int:

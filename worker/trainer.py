@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 import structlog
 
+from adapters_store import AdapterStore, Ref
 from adapters_store.errors import StoreError
 from aspl import Progress
 from jobs import logging
@@ -24,7 +25,7 @@ from jobs.errors import JobsError, TrainingFailed, TrainingStopped
 from jobs.manifest import adapter_manifest
 from jobs.uploads import Uploads
 from worker.channel import Channel, ChannelClosed
-from worker.publication import find_published, open_writable, publish
+from worker.publication import find_published, open_writable, promoted, publish
 from worker.settings import WorkerSettings
 
 log = structlog.get_logger()
@@ -88,7 +89,7 @@ class TrainerServer:
         store = open_writable(self.settings.store_url_or_local, self.settings.publish_timeout_s)
         earlier = find_published(store, tenant, name, job_id=job["id"], since=job["created_at"])
         if earlier is not None:
-            return {"event": "published", "version": earlier.version}
+            return _published(store, earlier)
         data, header = self.trainer.train(
             self.uploads.load(job["upload_id"]),
             training,
@@ -100,8 +101,10 @@ class TrainerServer:
         self.channel.send({"event": "trained"})
         self._wait_for_leave()
         manifest = adapter_manifest(header, job_id=job["id"], description=training.get("description") or "")
-        ref = publish(store, tenant, name, data, manifest, self.settings.publish_timeout_s)
-        return {"event": "published", "version": ref.version}
+        wish = training.get("promote") or "auto"
+        return _published(
+            store, publish(store, tenant, name, data, manifest, self.settings.publish_timeout_s, wish=wish)
+        )
 
     def _report(self, progress: Progress) -> None:
         values = {field.name: _jsonable(getattr(progress, field.name)) for field in fields(Progress)}
@@ -125,6 +128,10 @@ class TrainerServer:
             elif command["command"] == "stop":
                 self._stop.set()
             self._commands.put(command)
+
+
+def _published(store: AdapterStore, ref: Ref) -> dict[str, Any]:
+    return {"event": "published", "version": ref.version, "promoted": promoted(store, ref)}
 
 
 def _jsonable(value: Any) -> Any:

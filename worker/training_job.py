@@ -9,13 +9,13 @@ from typing import Any
 import structlog
 from rq import Retry
 
-from adapters_store import Ref, open_store
+from adapters_store import open_store
 from adapters_store.errors import AdapterNotFound, StoreError
 from jobs.queue import adapter_deleted_error
 from jobs.records import JobRecord, utc_now
 from worker.attempt import Attempt
 from worker.context import CONTEXT, WorkerContext
-from worker.publication import find_published
+from worker.publication import find_published, promoted
 from worker.trainer_process import TrainerDied
 from worker.trainer_watch import TrainerWatch
 
@@ -72,7 +72,7 @@ class TrainingJob:
         reason = self.context.queue.stop_reason(record.id)
         is_last = record.attempts > self.context.settings.max_retries
         if (reason is not None or is_last) and (published := self._find_published(record)):
-            return self._succeed(record, published.version)
+            return self._succeed(record, published)
         if reason is not None:
             return self._finish_stopped(record, reason)
         if is_last:
@@ -84,9 +84,9 @@ class TrainingJob:
             self.attempt.update_surely(progress=watch.progress)
         event, reason = outcome["event"], watch.stop_reason
         if event == "published":
-            return self._succeed(record, outcome["version"])
+            return self._succeed(record, outcome)
         if watch.has_leave and reason != "shutdown" and (published := self._find_published(record)):
-            return self._succeed(record, published.version)
+            return self._succeed(record, published)
         if event == "failed":
             return self._fail(record, outcome["code"], outcome["detail"])
         if reason == "shutdown":
@@ -100,14 +100,16 @@ class TrainingJob:
         self.attempt.update_surely(state="queued")
         return AGAIN
 
-    def _succeed(self, record: JobRecord, version: int) -> None:
+    def _succeed(self, record: JobRecord, published: dict[str, Any]) -> None:
+        version, promotion = published["version"], published.get("promoted")
         if self.context.queue.stop_reason(record.id) == "adapter_deleted":
             # The adapter was deleted in the instant between leave to publish and the publication.
             self._delete_version(record, version)
             return self._finish_stopped(record, "adapter_deleted")
         adapter = {"name": record.name, "version": version}
-        self._finish(record, state="succeeded", adapter=adapter)
-        return log.info("job succeeded", version=version)
+        self._finish(record, state="succeeded", adapter=adapter, promoted=promotion)
+        told = promotion or {}
+        return log.info("job succeeded", version=version, current=told.get("current"), reason=told.get("reason"))
 
     def _finish_stopped(self, record: JobRecord, reason: str) -> None:
         if reason == "cancelled":
@@ -133,11 +135,12 @@ class TrainingJob:
         if self.attempt.update_surely(ended_at=utc_now(), **changes) is not None:
             self.context.uploads.remove(record.upload_id)
 
-    def _find_published(self, record: JobRecord) -> Ref | None:
+    def _find_published(self, record: JobRecord) -> dict[str, Any] | None:
         """What an attempt of this job published before it could say so, as far as the store tells."""
         try:
             store = open_store(self.context.settings.store_url_or_local)
-            return find_published(store, record.tenant, record.name, job_id=record.id, since=record.created_at)
+            ref = find_published(store, record.tenant, record.name, job_id=record.id, since=record.created_at)
+            return ref and {"version": ref.version, "promoted": promoted(store, ref)}
         except StoreError as error:
             log.error("the store cannot tell whether the job has published", code=error.code)
             return None

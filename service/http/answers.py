@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from aspl import FrozenClap
+from aspl.inference import Scored
 from service.http.problems import describe
 from service.inference.classification import ClassifyResult, ScoredClip
 
@@ -41,25 +42,26 @@ def _row(clip: ScoredClip, labels: Sequence[str], *, top_k: int | None, has_wind
     info = clip.info
     row: dict[str, Any] = {
         "duration_s": info.duration_s,
-        **_ranked(labels, clip.scores.clip, top_k),
-        "unknown": clip.is_unknown,
+        **_answer(labels, clip.scores.clip, top_k, is_unknown=clip.is_unknown),
         "silent": info.is_silent,
         "truncated": info.is_truncated,
         "damaged": info.is_damaged,
     }
     if has_windows:
         row["windows"] = [
-            {"start_s": start_s, "end_s": end_s, **_ranked(labels, scores, top_k)}
-            for (start_s, end_s), scores in zip(info.spans_s, clip.scores.windows, strict=True)
+            {"start_s": start_s, "end_s": end_s, **_answer(labels, scored, top_k, is_unknown=is_unknown)}
+            for (start_s, end_s), scored, is_unknown in zip(
+                info.spans_s, clip.scores.windows, clip.unknown_windows, strict=True
+            )
         ]
     return row
 
 
-def _ranked(labels: Sequence[str], scores: np.ndarray, top_k: int | None) -> dict[str, Any]:
+def _answer(labels: Sequence[str], scored: Scored, top_k: int | None, *, is_unknown: bool) -> dict[str, Any]:
     """The best label and the `top_k` best scores; equal ones stay in the adapter's order."""
-    order = np.argsort(-scores, kind="stable")[:top_k]
-    ranked = [{"label": labels[index], "score": float(scores[index])} for index in order]
-    return {**ranked[0], "scores": ranked}
+    order = np.argsort(-scored.probabilities, kind="stable")[:top_k]
+    ranked = [{"label": labels[index], "score": float(scored.probabilities[index])} for index in order]
+    return {**ranked[0], "unknown": is_unknown, "known_score": scored.known, "scores": ranked}
 
 
 def _timing_ms(result: ClassifyResult) -> Mapping[str, float]:

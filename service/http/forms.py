@@ -1,7 +1,7 @@
 """The multipart forms of the two calls that take audio, checked as far as their text goes."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from fastapi import Form, UploadFile
@@ -30,6 +30,12 @@ class ClassifyForm(BaseModel):
     labels: list[str] = Field([], description="For zero-shot: repeated, or one JSON array.")
     template: str = Field(SENTENCE, description="Zero-shot: the sentence around each label, with one `{}`.")
     top_k: int | None = Field(None, ge=1, le=2**31, description="How many scores to return; all of them if absent.")
+    threshold: float | None = Field(
+        None, ge=0, le=1, description="Below it an answer is unknown, whatever its label; in place of the adapter's."
+    )
+    thresholds: str | None = Field(
+        None, description='The same by label, as a JSON object: `{"rain": 0.7}`; other labels keep theirs.'
+    )
     windows: bool = Field(False, description="Also return the scores of each 10 s window.")
 
 
@@ -43,6 +49,10 @@ class LabelledUpload(BaseModel):
     labels: list[str] = Field([], description="One a clip, in the same order; repeated, or one JSON array.")
     archive: UploadFile | None = Field(None, description="A zip or tar with a folder for each label.")
     description: str = Field("", max_length=1000, description="Kept with the adapter.")
+    promote: Literal["auto", "always", "never"] = Field(
+        "auto",
+        description="Whether the new version takes over: `auto` if it knows every label that the current one knows.",
+    )
 
 
 def _form_field(option: Option, default: Any) -> tuple[Any, Any]:
@@ -107,6 +117,27 @@ def bounded_labels(labels: list[str], settings: ServiceSettings) -> tuple[str, .
     if folded:  # none where an adapter brings its own
         METHODS["zero_shot"].check_labels(folded)
     return tuple(folded)
+
+
+def parsed_thresholds(text: str | None, settings: ServiceSettings) -> dict[str, float]:
+    """The field `thresholds`, by label."""
+    if text is None:
+        return {}
+    try:
+        parsed = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ServiceError("thresholds_invalid", f'thresholds: no JSON ({error}); write {{"rain": 0.7}}.') from error
+    if not isinstance(parsed, dict):
+        raise ServiceError("thresholds_invalid", 'thresholds: send a JSON object of labels, as {"rain": 0.7}.')
+    return checked_thresholds(parsed, settings)
+
+
+def checked_thresholds(given: Mapping[str, Any], settings: ServiceSettings) -> dict[str, float]:
+    """Thresholds by label, spelled as labels are kept; refuses what is no number from 0 to 1."""
+    for label, value in given.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            raise ServiceError("thresholds_invalid", f"thresholds: {label[:60]!r} must be a number from 0 to 1.")
+    return {fold_label(label, max_chars=settings.max_label_chars): value for label, value in given.items()}
 
 
 def check_num_files(num_files: int, settings: ServiceSettings) -> None:

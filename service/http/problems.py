@@ -46,6 +46,10 @@ KINDS: Mapping[str, Kind] = {
     "audio_too_long": Kind(422, "The audio is longer than max_clip_s = 600."),
     "too_many_windows": Kind(422, "The clips make 300 windows of 10 s, more than max_request_windows = 128."),
     "labels_invalid": Kind(422, "The label 'dog' is given twice."),
+    "thresholds_unsupported": Kind(
+        409, "The adapter knows no background, so has no sensitivities: teach it again with the same clips."
+    ),
+    "thresholds_invalid": Kind(422, "thresholds: the adapter knows no label 'snow'; it knows 'dog', 'rain'."),
     "adapter_name_invalid": Kind(422, "An adapter's name is [a-z0-9][a-z0-9_-]{0,63}."),
     "adapter_invalid": Kind(422, "The bytes are not an adapter file of format 1."),
     "audio_prompt_invalid": Kind(422, "There is no audio prompt 'loud'."),
@@ -75,6 +79,7 @@ GENERIC = ("internal_error", "keys_unreadable", "not_found", "method_not_allowed
 UPLOAD_NOT_KEPT = "staging_unavailable"
 # No client is left to read it; the number is nginx's, for the log and the metrics.
 CLIENT_LEFT_STATUS = 499
+LASTING = ("adapter_model_mismatch", "thresholds_unsupported")  # to try again would change nothing
 RETRY_AFTER_S = {409: 1, 429: 1, 503: 1}
 # What Starlette raises by itself: by status, and in its form parser by the start of the sentence.
 _BY_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}
@@ -131,7 +136,7 @@ def problem(error: Exception, *, request_id: str | None = None) -> JSONResponse:
     if request_id:
         body["request_id"] = request_id
     headers = dict(getattr(error, "headers", None) or {})
-    if status in RETRY_AFTER_S and code != "adapter_model_mismatch":
+    if status in RETRY_AFTER_S and code not in LASTING:
         headers["Retry-After"] = str(max(RETRY_AFTER_S[status], round(getattr(error, "retry_after_s", 0))))
     if status == HTTPStatus.REQUEST_TIMEOUT:
         headers["Connection"] = "close"  # what is left of the body may still come, and is no request

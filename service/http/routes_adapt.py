@@ -122,4 +122,5 @@ def _training(form: AdaptForm, context: Context) -> dict[str, Any]:
     """The training as the job is told of it, checked by the method itself."""
     if form.template is not None:
         check_template(form.template, max_chars=context.settings.max_template_chars)
-    return {**TrainingConfig.from_options(dict(form)).options(), "description": form.description}
+    training = {**TrainingConfig.from_options(dict(form)).options(), "description": form.description}
+    return training if form.promote == "auto" else {**training, "promote": form.promote}

@@ -19,7 +19,8 @@ from service.http.schemas import AdapterList, AdapterSummary, AdapterVersion, Cu
 FILE_MEDIA_TYPE = "application/octet-stream"
 BINARY = {"type": "string", "format": "binary"}
 SHOWN = ("size_bytes", "created_at", "description", "labels", "method", "audio_prompt", "template", "num_parameters")
-SHOWN += ("shots", "seed", "preset", "threshold", "temperature", "report")
+SHOWN += ("shots", "seed", "preset", "threshold", "temperature", "report", "promoted")
+NUM_STANDING_BY = 10
 STORE_ERRORS = ("invalid_request", "adapter_name_invalid", "adapter_corrupt", "store_unavailable")
 READ = responses("adapter_not_found", *STORE_ERRORS)
 WRITE = responses("adapter_not_found", "store_full", *STORE_ERRORS)
@@ -53,7 +54,7 @@ def list_adapters(
 @router.get("/adapters/{name}", response_model=AdapterSummary, responses=READ)
 def get_adapter(name: str, tenant: Tenant, context: ServiceContext) -> JSONResponse:
     """One adapter; `name@3` shows that version instead of the current one."""
-    return JSONResponse(_summary(context.store, context.store.resolve(tenant, name)))
+    return JSONResponse(summary(context.store, context.store.resolve(tenant, name)))
 
 
 @router.get("/adapters/{name}/versions", response_model=VersionList, responses=READ)
@@ -78,7 +79,7 @@ def list_versions(
 @router.put("/adapters/{name}/current", response_model=AdapterSummary, responses=WRITE)
 def set_current_version(name: str, wanted: CurrentVersion, tenant: Tenant, context: ServiceContext) -> JSONResponse:
     """Promote a version, or roll back to it: from now on the bare name means it."""
-    return JSONResponse(_summary(context.store, context.store.set_current(tenant, name, wanted.version)))
+    return JSONResponse(summary(context.store, context.store.set_current(tenant, name, wanted.version)))
 
 
 @router.delete("/adapters/{name}", status_code=204, responses=DELETE)
@@ -170,7 +171,7 @@ def _import(context: ServiceContext, tenant: str, name: str, data: bytes) -> dic
 
 def _row(store: AdapterStore, tenant: str, name: str) -> dict[str, Any] | None:
     try:
-        return _summary(store, store.resolve(tenant, name))
+        return summary(store, store.resolve(tenant, name))
     except AdapterNotFound:  # deleted since it was listed
         return None
     except AdapterCorrupt as error:  # the others are as good as ever
@@ -198,14 +199,45 @@ def _current(store: AdapterStore, tenant: str, name: str, numbers: list[int]) ->
         return None
 
 
-def _summary(store: AdapterStore, ref: Ref) -> dict[str, Any]:
+def summary(store: AdapterStore, ref: Ref) -> dict[str, Any]:
+    """An adapter as the version `ref` shows it."""
     current = store.resolve(ref.tenant, ref.name).version
     numbers = store.versions(ref.tenant, ref.name)
-    return {"name": ref.name, "current": current, "versions": numbers, "adapter": _version(store, ref, current)}
+    return {
+        "name": ref.name,
+        "current": current,
+        "versions": numbers,
+        "standing_by": _standing_by(store, ref, [number for number in numbers if number > current]),
+        "adapter": _version(store, ref, current),
+    }
+
+
+def _standing_by(store: AdapterStore, ref: Ref, newer: list[int]) -> list[dict[str, Any]]:
+    rows = []
+    for number in newer[-NUM_STANDING_BY:]:
+        try:
+            promoted = store.manifest(store.resolve(ref.tenant, f"{ref.name}@{number}")).get("promoted")
+        except (AdapterNotFound, AdapterCorrupt):
+            continue
+        if promoted and not promoted["current"]:
+            rows.append({"version": number, "reason": promoted["reason"]})
+    return rows
 
 
 def _version(store: AdapterStore, ref: Ref, current: int | None) -> dict[str, Any]:
     manifest: Mapping[str, Any] = store.manifest(ref)
     model = {"name": manifest.get("base_model"), "fingerprint": manifest.get("fingerprint")}
     shown = {name: manifest.get(name) for name in SHOWN}
-    return {"version": ref.version, "digest": ref.digest, "is_current": ref.version == current, **shown, "model": model}
+    return {
+        "version": ref.version,
+        "digest": ref.digest,
+        "is_current": ref.version == current,
+        **shown,
+        "thresholds": _thresholds(manifest),
+        "model": model,
+    }
+
+
+def _thresholds(manifest: Mapping[str, Any]) -> dict[str, float] | None:
+    known = manifest.get("known")
+    return known and dict(zip(manifest["labels"], known["thresholds"], strict=True))

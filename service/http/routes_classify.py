@@ -9,7 +9,7 @@ from starlette.responses import JSONResponse
 from aspl.templates import check_template
 from service.http.answers import classification
 from service.http.dependencies import ServiceContext, Tenant
-from service.http.forms import ClassifyBody, bounded_labels, check_num_files, split_labels
+from service.http.forms import ClassifyBody, bounded_labels, check_num_files, parsed_thresholds, split_labels
 from service.http.multipart import FormRoute
 from service.http.problems import CLIENT_LEFT_STATUS, ServiceError, responses
 from service.http.schemas import Classification
@@ -19,7 +19,8 @@ from service.inference.futures import cancel_all
 ERRORS = responses(
     "bad_request", "adapter_not_found", "adapter_model_mismatch", "body_too_large", "too_many_files",
     "body_unsupported", "audio_unsupported", "invalid_request", "audio_undecodable", "audio_invalid", "audio_too_long",
-    "too_many_windows", "labels_invalid", "adapter_name_invalid", "adapter_invalid", "tenant_overloaded",
+    "too_many_windows", "labels_invalid", "thresholds_invalid", "adapter_name_invalid", "adapter_invalid",
+    "tenant_overloaded",
     "engine_fault", "adapter_corrupt", "overloaded", "queue_timeout", "not_ready", "store_unavailable",
     "staging_unavailable",
 )  # fmt: skip
@@ -43,6 +44,8 @@ async def classify(request: Request, form: ClassifyBody, tenant: Tenant, context
         labels=bounded_labels(labels, context.settings),
         template=check_template(form.template, max_chars=context.settings.max_template_chars),
         wants_windows=form.windows,
+        threshold=form.threshold,
+        thresholds=parsed_thresholds(form.thresholds, context.settings),
     )
     classifying = asyncio.ensure_future(context.pipeline.classifier.classify(wanted))
     leaving = asyncio.ensure_future(_client_leaves(request))

@@ -4,7 +4,7 @@ import dataclasses
 from datetime import datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictFloat, StrictStr, create_model
 
 from aspl import progress
 from aspl.progress import PHASES
@@ -63,6 +63,8 @@ class WindowScores(BaseModel):
     end_s: float
     label: str
     score: float
+    unknown: bool
+    known_score: float | None = Field(ge=0, le=1)
     scores: list[Score]
 
 
@@ -73,7 +75,13 @@ class ClipScores(BaseModel):
     duration_s: float
     label: str = Field(description="The best label.")
     score: float = Field(description="Its calibrated probability.")
-    unknown: bool = Field(description="The score lies under the adapter's threshold.")
+    unknown: bool = Field(description="It is to be taken for nothing that was taught; digital silence always is.")
+    known_score: float | None = Field(
+        ge=0,
+        le=1,
+        description="How much more it sounds like what was taught than like the background; under the label's "
+        "threshold it is unknown. Null where the adapter knows no background: then the threshold is of the score.",
+    )
     silent: bool = Field(description="Digital silence.")
     truncated: bool = Field(description="The file ends before it should; what is there was used.")
     damaged: bool = Field(description="A part within the file could not be decoded; the rest was used.")
@@ -124,6 +132,13 @@ class JobAdapter(BaseModel):
     version: int | None = None
 
 
+class Promoted(BaseModel):
+    """Whether a version took over from the one before when it was made."""
+
+    current: bool = Field(description="False where it stands by: the bare name goes on to mean the version before.")
+    reason: str
+
+
 class LeftOut(BaseModel):
     """A file of the upload that is not trained on."""
 
@@ -151,6 +166,7 @@ class Job(BaseModel):
     state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
     progress: Progress | None
     adapter: JobAdapter | None
+    promoted: Promoted | None = Field(None, description="Of a job that succeeded: whether its version took over.")
     error: Fault | None
     created_at: datetime
     started_at: datetime | None
@@ -174,6 +190,7 @@ class AdapterVersion(BaseModel):
     size_bytes: int
     created_at: str | None = None
     is_current: bool
+    promoted: Promoted | None = Field(default=None, description="Whether it took over when it was made, and why.")
     description: str | None = None
     labels: list[str]
     method: str | None = None
@@ -183,10 +200,18 @@ class AdapterVersion(BaseModel):
     shots: dict[str, int] | None = None
     seed: int | None = None
     preset: str | None = None
-    threshold: float | None = None
+    threshold: float | None = Field(None, description="Of the best score, where the adapter knows no background.")
+    thresholds: dict[str, float] | None = Field(None, description="Of the known score, by label.")
     temperature: float | None = None
     model: dict[str, Any] | None = None
     report: dict[str, Any] | None = Field(default=None, description="How the adapter did in validation.")
+
+
+class StandingBy(BaseModel):
+    """A version that did not take over when it was made."""
+
+    version: int
+    reason: str
 
 
 class AdapterSummary(BaseModel):
@@ -195,6 +220,7 @@ class AdapterSummary(BaseModel):
     name: str
     current: int
     versions: list[int]
+    standing_by: list[StandingBy] = Field([], description="Newer versions that did not take over; the last 10.")
     adapter: AdapterVersion
 
 
@@ -231,6 +257,12 @@ class CurrentVersion(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"version": 2}]})
 
     version: int = Field(ge=1, le=2**53)
+
+
+class Thresholds(RootModel[dict[str, StrictFloat | StrictStr]]):
+    """Thresholds of the known score by label, 0 to 1; or a `sensitivity`: `high`, `balanced`, `normal` or `low`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"rain": 0.7}, {"sensitivity": "high"}]})
 
 
 class Health(BaseModel):

@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 import numpy as np
@@ -12,10 +12,11 @@ import numpy as np
 from adapters_store import Ref
 from aspl import Adapter
 from aspl.errors import AsplError
+from aspl.inference import is_unknown
 from service.inference.adapter_loader import AdapterLoader
 from service.inference.decoding import ClipInfo, DecodedClip, Decoder
 from service.inference.engine import Engine
-from service.inference.errors import ModelFailed
+from service.inference.errors import ModelFailed, ThresholdsInvalid
 from service.inference.futures import cancel_all
 from service.inference.queued_clip import QueuedClip, Scores
 from service.inference.window_budget import WindowBudget
@@ -32,15 +33,25 @@ class ClassifyRequest:
     labels: tuple[str, ...]
     template: str
     wants_windows: bool
+    threshold: float | None = None  # of every label, in place of the adapter's own
+    thresholds: Mapping[str, float] = field(default_factory=dict)  # by label, before `threshold`
+
+    def thresholds_for(self, adapter: Adapter) -> dict[str, float]:
+        """The thresholds in place of the adapter's own, by its labels; raises ThresholdsInvalid for one it has not."""
+        if unheard := [label for label in self.thresholds if label not in adapter.labels]:
+            raise ThresholdsInvalid(unheard, adapter.labels)
+        common = {} if self.threshold is None else dict.fromkeys(adapter.labels, self.threshold)
+        return {**common, **self.thresholds}
 
 
 @dataclass(frozen=True)
 class ScoredClip:
-    """One clip and its probabilities, in the order of the adapter's labels."""
+    """One clip, what the adapter makes of it, and whether it and each of its windows is unknown."""
 
     info: ClipInfo
     scores: Scores
     is_unknown: bool
+    unknown_windows: tuple[bool, ...]  # empty unless windows were asked for
 
 
 @dataclass(frozen=True)
@@ -103,6 +114,7 @@ class Classifier:
     async def _score(
         self, request: ClassifyRequest, adapter: Adapter, decoding: Sequence["asyncio.Future[DecodedClip]"]
     ) -> list[ScoredClip | Exception]:
+        thresholds = request.thresholds_for(adapter)
         waiting: list[tuple[ClipInfo, asyncio.Future[Scores]] | Exception] = []
         try:
             for future in decoding:
@@ -112,7 +124,9 @@ class Classifier:
                     waiting.append(error)
                     continue
                 waiting.append((clip.info, self._submit(request, adapter, clip.windows)))
-            return [item if isinstance(item, Exception) else await _scored(adapter, *item) for item in waiting]
+            return [
+                item if isinstance(item, Exception) else await _scored(adapter, thresholds, *item) for item in waiting
+            ]
         finally:
             # Where the request failed or its client left, nothing of it is to be encoded any more.
             await cancel_all([item[1] for item in waiting if not isinstance(item, Exception)])
@@ -127,11 +141,21 @@ class Classifier:
         return scoring
 
 
-async def _scored(adapter: Adapter, info: ClipInfo, scoring: "asyncio.Future[Scores]") -> ScoredClip | ModelFailed:
+async def _scored(
+    adapter: Adapter, thresholds: Mapping[str, float], info: ClipInfo, scoring: "asyncio.Future[Scores]"
+) -> ScoredClip | ModelFailed:
     try:
         scores = await scoring
     except ModelFailed as error:
         return error
-    assert len(adapter.labels) == len(scores.clip)
-    is_unknown = adapter.threshold is not None and float(scores.clip.max()) < adapter.threshold
-    return ScoredClip(info, scores, is_unknown)
+    assert len(adapter.labels) == len(scores.clip.probabilities)
+    silent = info.silent_windows if scores.windows else []
+    return ScoredClip(
+        info,
+        scores,
+        is_unknown(adapter, scores.clip, is_silent=info.is_silent, thresholds=thresholds),
+        tuple(
+            is_unknown(adapter, scored, is_silent=is_silent, thresholds=thresholds)
+            for scored, is_silent in zip(scores.windows, silent, strict=True)
+        ),
+    )

@@ -9,7 +9,7 @@ from typing import BinaryIO
 import numpy as np
 
 from aspl.errors import AsplError
-from aspl.sound.clip import decode, num_windows, windows
+from aspl.sound.clip import SILENCE_AMPLITUDE, decode, num_windows, windows
 from service.inference.errors import InferenceError, Overloaded
 from service.inference.futures import wait_for_all
 from service.inference.window_budget import Reserve
@@ -23,6 +23,7 @@ class ClipInfo:
     duration_s: float
     spans_s: list[tuple[float, float]]  # start and end of each of the W windows
     is_silent: bool
+    silent_windows: list[bool]  # of each of them, whether it is digital silence
     is_truncated: bool
     is_damaged: bool
     decode_ms: float
@@ -82,9 +83,16 @@ class Decoder:
         clip = decode(file, max_duration_s=self.max_clip_s)
         reserve(num_windows(len(clip.waveform)))  # before they are cut, for the cut is a copy
         cut, spans_s = windows(clip.waveform)
+        silent = [bool(np.abs(window).max() < SILENCE_AMPLITUDE) for window in cut]
         elapsed_s = time.perf_counter() - started_at
         self._metrics.decode_s.observe(elapsed_s)
         info = ClipInfo(
-            clip.duration_s, spans_s, clip.is_silent, clip.is_truncated, clip.is_damaged, decode_ms=elapsed_s * 1e3
+            duration_s=clip.duration_s,
+            spans_s=spans_s,
+            is_silent=clip.is_silent,
+            silent_windows=silent,
+            is_truncated=clip.is_truncated,
+            is_damaged=clip.is_damaged,
+            decode_ms=elapsed_s * 1e3,
         )
         return DecodedClip(cut, info)

@@ -11,12 +11,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
-import numpy as np
 import structlog
 import torch
 
 from aspl import AudioFeatures, FrozenClap
-from aspl.inference import hear_windows, reads_stages, score
+from aspl.inference import Scored, hear_windows, reads_stages, score
 from service.inference.errors import ModelFailed, NotReady
 from service.inference.queued_clip import BatchSlice, QueuedClip, Scores
 from service.inference.tenant_queue import TenantQueue
@@ -128,7 +127,7 @@ class Engine:
         assert len(features) == len(windows)
         return list(features.split([row.count for row in rows]))
 
-    def _score(self, clips: Sequence[QueuedClip]) -> list[list[np.ndarray]]:
+    def _score(self, clips: Sequence[QueuedClip]) -> list[list[Scored]]:
         """For each clip the scores of the whole, then those of its windows where they are wanted."""
         features, adapters, counts = [], [], []
         for clip in clips:
@@ -137,7 +136,7 @@ class Engine:
             features += parts
             counts.append(sum(len(part) for part in parts))
             adapters += [clip.adapter] * counts[-1]
-        scores = iter(score(self.clap, AudioFeatures.cat(features), adapters))
+        scores = iter(score(AudioFeatures.cat(features), adapters))
         return [[next(scores) for _ in range(count)] for count in counts]
 
     def _refuse(self, clip: QueuedClip, error: Exception) -> None:

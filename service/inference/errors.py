@@ -1,6 +1,8 @@
 """What can go wrong between a clip and its scores, each with a code that callers may rely on and a sentence for a
 person."""
 
+from collections.abc import Sequence
+
 
 class InferenceError(Exception):
     """Base of every error that `service.inference` raises on purpose; `code` is stable across releases.
@@ -51,3 +53,13 @@ class QueueTimeout(InferenceError):
     """The clip waited for the model until its deadline."""
 
     code = "queue_timeout"
+
+
+class ThresholdsInvalid(InferenceError):
+    """A threshold is given for a label that the adapter does not know."""
+
+    code = "thresholds_invalid"
+
+    def __init__(self, unheard: Sequence[str], labels: Sequence[str]) -> None:
+        shown = ", ".join(map(repr, labels[:10])) + (f" and {len(labels) - 10} more" if len(labels) > 10 else "")
+        super().__init__(f"thresholds: the adapter knows no label {unheard[0]!r}; it knows {shown}.")

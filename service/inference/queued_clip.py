@@ -9,14 +9,15 @@ import numpy as np
 import torch
 
 from aspl import Adapter, AudioFeatures
+from aspl.inference import Scored
 
 
 @dataclass(frozen=True)
 class Scores:
-    """The probabilities of one clip in the adapter's label order, and how long it took."""
+    """What the adapter makes of one clip, and how long it took."""
 
-    clip: np.ndarray  # [C]
-    windows: list[np.ndarray]  # W times [C]; empty unless asked for
+    clip: Scored
+    windows: list[Scored]  # W of them; empty unless asked for
     queue_ms: float
     encode_ms: float
 
@@ -54,7 +55,7 @@ class QueuedClip:
             self.started_at = now
         return BatchSlice(self, self.num_taken - count, count)
 
-    def succeed(self, clip: np.ndarray, windows: list[np.ndarray]) -> None:
+    def succeed(self, clip: Scored, windows: list[Scored]) -> None:
         """Hand the scores to whoever waits."""
         assert self.started_at is not None
         queue_s, encode_s = self.started_at - self.submitted_at, time.monotonic() - self.started_at

@@ -159,7 +159,7 @@ def test_the_edit_itself_is_not_what_is_refused(clap, file):
 def test_the_largest_numbers_that_are_taken_still_give_scores(clap, clips, file):
     tensors = {**spectral(MAX_MAGNITUDE), **{f"token.{part}": torch.full((16,), MAX_MAGNITUDE) for part in PARTS}}
     adapter = Adapter.from_bytes(edited(file, tensors=tensors, facts={"audio_prompt": "aspl"}), clap)
-    assert sum(classify(clap, clips[0][:1], [adapter])[0].values()) == pytest.approx(1, abs=1e-5)
+    assert sum(classify(clap, clips[0][:1], [adapter])[0].scores.values()) == pytest.approx(1, abs=1e-5)
 
 
 def test_temperature_divides_the_logits(clap, log_mel):
@@ -183,8 +183,8 @@ def test_a_file_cut_short_anywhere_is_refused(clap, file):
 
 def test_zero_shot_scores_are_those_of_the_model_itself(clap, clips):
     labels = ["a dog", "rain", "a clock"]
-    scores = classify(clap, clips[0][:2], [Adapter.zero_shot(clap, labels)] * 2)
+    answers = classify(clap, clips[0][:2], [Adapter.zero_shot(clap, labels)] * 2)
     texts = clap.encode_text([f"This is a sound of {label}." for label in labels])
     waveforms = torch.from_numpy(np.stack([np.tile(clip, 10) for clip in clips[0][:2]]))
     expected = (clap.encode_audio(clap.log_mel(waveforms)) @ texts.T * clap.logit_scale).softmax(-1)
-    assert np.allclose([list(row.values()) for row in scores], expected, atol=1e-5)
+    assert np.allclose([list(answer.scores.values()) for answer in answers], expected, atol=1e-5)

@@ -24,8 +24,8 @@ def test_a_mixed_batch_says_what_each_adapter_says_alone(clap, clips, adapters):
     mixed = classify(clap, clips[0], rows)
     alone = [classify(clap, [clip], [adapter])[0] for clip, adapter in zip(clips[0], rows, strict=True)]
     for together, single in zip(mixed, alone, strict=True):
-        assert together.keys() == single.keys()
-        assert np.allclose(list(together.values()), list(single.values()), atol=1e-4)
+        assert together.scores.keys() == single.scores.keys()
+        assert np.allclose(list(together.scores.values()), list(single.scores.values()), atol=1e-4)
     assert mixed[0] != mixed[4]
 
 
@@ -53,7 +53,7 @@ def test_rows_of_cocoop_share_their_text_passes(clap, adapters, monkeypatch):
         type(clap), "encode_token_embeddings", lambda *args, **kw: calls.append(len(args[1])) or encode(*args, **kw)
     )
     embeddings = torch.nn.functional.normalize(torch.randn(4, clap.joint_width), dim=-1)
-    score(clap, AudioFeatures(embeddings), [adapters[1], adapters[0], adapters[1], adapters[1]])
+    score(AudioFeatures(embeddings), [adapters[1], adapters[0], adapters[1], adapters[1]])
     assert calls == [3 * 3]
 
 

@@ -8,10 +8,13 @@ from dataclasses import replace
 
 import pytest
 import structlog
+import torch
 from starlette.testclient import TestClient
 
 from adapters_store import Ref
 from aspl import Adapter
+from aspl.heads.linear import LinearHead
+from aspl.known import SENSITIVITIES, KnownRule
 from service.context import Context
 from service.http import listener
 from service.http.app import create_app
@@ -55,6 +58,28 @@ def publish(context, clap):
         return context.store.publish(tenant, name, data, Adapter.read_header(data))
 
     return publish_adapter
+
+
+@pytest.fixture
+def publish_taught(context, clap):
+    """Put an adapter with a rule for unknown sounds into the store: every clip's known score is 0.5 or nearly so."""
+
+    def publish_adapter(name: str, labels: tuple[str, ...] = ("low", "high"), *, threshold: float = 0.5) -> Ref:
+        rows = {name: (threshold,) * len(labels) for name in SENSITIVITIES}
+        rows["high"] = (0.25,) * len(labels)
+        plain = Adapter.zero_shot(clap, labels)
+        head = _linear_head(clap, len(labels))
+        known = KnownRule(1e-6, 0.0, rows["balanced"], rows)
+        data = replace(plain, head=head, method="ridge", known=known, shots=dict.fromkeys(labels, 1)).to_bytes()
+        return context.store.publish("local", name, data, Adapter.read_header(data))
+
+    return publish_adapter
+
+
+def _linear_head(clap, num_labels: int) -> LinearHead:
+    generator = torch.Generator().manual_seed(0)
+    shapes = LinearHead.shapes(num_labels, clap)
+    return LinearHead.load({name: torch.randn(s, generator=generator) for name, s in shapes.items()}, (), clap)
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 import pytest
 
 from adapters_store.errors import StoreFull, StoreUnavailable
-from worker.publication import find_published, open_writable, publish
+from worker.publication import find_published, open_writable, promoted, publish
 
 LONG_AGO, FUTURE = "2020-01-01T00:00:00.000000Z", "2100-01-01T00:00:00.000000Z"
 
@@ -36,6 +36,27 @@ def test_an_earlier_attempts_version_is_found(store):
     assert store.current("t", "pets") == 3
     assert find_published(store, "t", "pets", job_id="d", since=LONG_AGO) is None
     assert find_published(store, "t", "none", job_id="a", since=LONG_AGO) is None
+
+
+def test_an_earlier_attempts_version_that_stands_by_goes_on_to(store):
+    store.publish("t", "pets", b"a", {"job": "a"})
+    stands_by = {"job": "b", "promoted": {"current": False, "reason": "it was asked to"}}
+    store.publish("t", "pets", b"b", stands_by, takes_over=False)
+    assert find_published(store, "t", "pets", job_id="b", since=LONG_AGO).version == 2
+    assert store.current("t", "pets") == 1
+
+
+@pytest.mark.parametrize(
+    ("labels", "wish", "current"),
+    [(["cat", "dog", "owl"], "auto", 2), (["cat"], "auto", 1), (["cat"], "always", 2), (["cat", "dog"], "never", 1)],
+)
+def test_a_version_takes_over_as_wished_and_says_why(store, labels, wish, current):
+    publish(store, "t", "pets", b"a", {"job": "a", "labels": ["cat", "dog"]}, timeout_s=1, wish="never")
+    assert store.current("t", "pets") == 1
+    ref = publish(store, "t", "pets", b"b", {"job": "b", "labels": labels}, timeout_s=1, wish=wish)
+    assert store.current("t", "pets") == current
+    kept = promoted(store, ref)
+    assert kept["current"] is (current == 2) and kept["reason"]
 
 
 def test_versions_older_than_the_job_are_not_looked_at(store):

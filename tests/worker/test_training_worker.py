@@ -46,6 +46,16 @@ def test_a_job_publishes_its_adapter(workers, submit, queue, store, uploads):
     assert end.progress == {"phase": "publishing", "epoch": 3, "epochs": 3, "loss": None, "accuracy": 0.5, "eta_s": 1.0}
 
 
+def test_a_job_says_whether_its_version_took_over(workers, submit, queue, store):
+    workers()
+    first, second = submit(), submit(promote="never")
+    assert wait_for_end(queue, first).promoted["current"] is True
+    end = wait_for_end(queue, second)
+    assert end.adapter["version"] == 2
+    assert end.public()["promoted"] == {"current": False, "reason": "it was asked to stand by (promote=never)"}
+    assert store.current("t", "pets") == 1
+
+
 def test_the_report_names_what_was_left_out(workers, submit, queue, store):
     workers()
     left_out = LeftOut("dog/3.wav", "dog", {"code": "audio_undecodable", "detail": "damaged"})

@@ -23,7 +23,12 @@ def other_clap(tmp_path_factory):
 
 
 def key(clap, plan=None):
-    return fit_key(clap, WAVEFORMS, LABELS, plan or make_plan(LABELS, TrainingConfig(), logit_scale=1.0))
+    return fit_key(
+        clap,
+        WAVEFORMS,
+        LABELS,
+        plan or make_plan(LABELS, TrainingConfig(method="palm", audio_prompt="aspl_star"), logit_scale=1.0),
+    )
 
 
 def test_what_is_saved_is_read_again(tmp_path):
@@ -53,7 +58,7 @@ def test_another_key_or_release_starts_over(tmp_path):
 
 def test_the_key_holds_model_recipe_and_release(clap, other_clap, monkeypatch):
     assert clap.name == other_clap.name
-    plan = make_plan(LABELS, TrainingConfig(), logit_scale=1.0)
+    plan = make_plan(LABELS, TrainingConfig(method="palm", audio_prompt="aspl_star"), logit_scale=1.0)
     keys = {key(clap), key(other_clap), key(clap, replace(plan, recipe=replace(plan.recipe, weight_decay=0.1)))}
     assert key(clap) == key(clap)
     monkeypatch.setattr(checkpoint, "RELEASE", "0.3")

@@ -55,14 +55,14 @@ def test_the_model_is_left_bit_identical_and_without_gradients(clap, clips):
     assert all(parameter.grad is None for parameter in clap.parameters())
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [name for name, method in METHODS.items() if not method.is_closed_form])
 @pytest.mark.parametrize("audio_prompt", ["none", "aspl", "aspl_star"])
 def test_every_method_with_every_audio_prompt(clap, clips, method, audio_prompt):
     config = TrainingConfig(method=method, audio_prompt=audio_prompt, preset="paper", epochs=1)
     adapter = fit(clap, *clips, config=config)
     assert adapter.audio_prompt == audio_prompt
     assert adapter.report["num_clips"] == 9
-    scores = classify(clap, clips[0][:1], [adapter])[0]
+    scores = classify(clap, clips[0][:1], [adapter])[0].scores
     assert list(scores) == ["low hum", "whistle", "hiss"]
     assert sum(scores.values()) == pytest.approx(1, abs=1e-5)
 
@@ -73,15 +73,15 @@ def test_the_paper_preset_moves_every_stage(clap, quick_adapter):
 
 
 def test_fast_learns_the_clips_and_says_so(clap, clips):
-    adapter = fit(clap, *clips, config=TrainingConfig(epochs=1))
+    adapter = fit(clap, *clips, config=TrainingConfig(method="palm", audio_prompt="aspl_star", epochs=1))
     assert adapter.report["accuracy"] >= 0.9
     assert np.array(adapter.report["confusion"]).sum() == 9
-    guesses = [max(scores, key=scores.get) for scores in classify(clap, clips[0], [adapter] * 9)]
+    guesses = [answer.label for answer in classify(clap, clips[0], [adapter] * 9)]
     assert guesses == clips[1]
 
 
 def test_fast_keeps_an_audio_prompt_that_lowers_the_loss_of_held_out_clips(clap, clips):
-    adapter = fit(clap, *clips, config=TrainingConfig(audio_prompt="spectral", epochs=1))
+    adapter = fit(clap, *clips, config=TrainingConfig(method="palm", audio_prompt="spectral", epochs=1))
     audio_prompt = adapter.report["audio_prompt"]
     losses = audio_prompt["held_out_loss"]
     assert losses["joint"] < 0.8 * losses["text"]
@@ -96,14 +96,14 @@ def test_the_same_seed_gives_bit_equal_adapters_and_another_does_not(clap, clips
 
 @pytest.mark.parametrize(("audio_prompt", "preset"), [("none", "paper"), ("structural", "paper"), ("spectral", "fast")])
 def test_caching_does_not_change_the_result(clap, clips, audio_prompt, preset):
-    config = TrainingConfig(audio_prompt=audio_prompt, preset=preset, epochs=2)
+    config = TrainingConfig(method="palm", audio_prompt=audio_prompt, preset=preset, epochs=2)
     cached = tensors(fit(clap, *clips, config=config))
     encoded = tensors(fit(clap, *clips, config=replace(config, cache_embeddings=False)))
     assert all(torch.allclose(cached[name], encoded[name], atol=1e-6) for name in cached)
 
 
 def test_permuting_the_clips_of_a_fit_permutes_the_labels_alone(clap, clips):
-    config = TrainingConfig(audio_prompt="none", batch_size=9)
+    config = TrainingConfig(method="palm", audio_prompt="none", batch_size=9)
     there = fit(clap, *clips, config=config)
     back = fit(clap, clips[0][::-1], clips[1][::-1], config=config)
     assert back.labels == there.labels[::-1]
@@ -122,7 +122,9 @@ def test_progress_tells_every_epoch(clap, clips):
 @pytest.mark.parametrize(("audio_prompt", "phase"), [("spectral", "joint"), ("none", "text")])
 def test_the_epochs_asked_for_are_those_of_the_phase_that_is_named_for_them(clap, clips, audio_prompt, phase):
     seen = []
-    fit(clap, *clips, config=TrainingConfig(audio_prompt=audio_prompt, epochs=2), on_progress=seen.append)
+    fit(
+        clap, *clips, config=TrainingConfig(method="palm", audio_prompt=audio_prompt, epochs=2), on_progress=seen.append
+    )
     assert {step.phase for step in seen} <= set(PHASES)
     assert {step.epochs for step in seen if step.phase.endswith(phase)} == {2}
     assert all(1 <= step.epoch <= step.epochs for step in seen if step.phase != "listen")
@@ -265,7 +267,7 @@ def test_fast_hears_at_most_a_tenth_of_what_paper_hears(clap, clips, monkeypatch
     passes = {}
     for preset in ("fast", "paper"):
         heard.clear()
-        fit(clap, *clips, config=TrainingConfig(preset=preset))
+        fit(clap, *clips, config=TrainingConfig(method="palm", audio_prompt="aspl_star", preset=preset))
         passes[preset] = sum(heard)
     assert passes["paper"] >= 9 * 100
     assert passes["fast"] <= passes["paper"] / 10
@@ -273,7 +275,7 @@ def test_fast_hears_at_most_a_tenth_of_what_paper_hears(clap, clips, monkeypatch
 
 def test_one_shot_trains_without_an_audio_prompt_and_says_that_nothing_was_validated(clap, clips):
     waveforms, labels = clips
-    adapter = fit(clap, waveforms[::3], labels[::3], config=TrainingConfig(audio_prompt="aspl_star"))
+    adapter = fit(clap, waveforms[::3], labels[::3], config=TrainingConfig(method="palm", audio_prompt="aspl_star"))
     assert adapter.prompts is None and adapter.audio_prompt == "none"
     assert adapter.report["accuracy"] is None and "one clip" in adapter.report["reason"]
     assert adapter.report["unvalidated_labels"] == list(adapter.labels)
@@ -305,7 +307,7 @@ def test_no_clip_is_scored_by_a_fit_that_heard_it(clap, clips):
     generator = np.random.default_rng(5)
     noise = [generator.standard_normal(4800).astype(np.float32) * 0.1 for _ in range(24)]
     labels = ["a", "b"] * 12
-    adapter = fit(clap, noise, labels, config=TrainingConfig(audio_prompt="spectral", epochs=1))
+    adapter = fit(clap, noise, labels, config=TrainingConfig(method="palm", audio_prompt="spectral", epochs=1))
     assert adapter.report["accuracy"] < 0.8
 
 
@@ -313,7 +315,7 @@ def test_long_clips_are_heard_in_windows(clap, clips):
     """All begin alike; what tells them apart comes after the first ten seconds."""
     hiss = np.tile(clips[0][-1], 10)
     waveforms = [np.concatenate([hiss, np.tile(waveform, 10)]) for waveform in clips[0][:6]]
-    adapter = fit(clap, waveforms, clips[1][:6], config=TrainingConfig(audio_prompt="none"))
+    adapter = fit(clap, waveforms, clips[1][:6], config=TrainingConfig(method="palm", audio_prompt="none"))
     assert adapter.report["accuracy"] == 1
 
 
@@ -378,14 +380,14 @@ def test_joint_starts_from_recentred_where_that_was_the_better(clap, clips, monk
     started = []
     monkeypatch.setattr(AudioParameters, "start_from", lambda self, spectral: started.append(spectral))
     monkeypatch.setattr(TrialRunner, "best_before", lambda self, candidate: "recentred")
-    fit(clap, *clips, config=TrainingConfig(audio_prompt="spectral", epochs=1))
+    fit(clap, *clips, config=TrainingConfig(method="palm", audio_prompt="spectral", epochs=1))
     assert len(started) >= 3
     assert all((spectral.gamma != 1).any() for spectral in started)
 
 
 def test_the_better_of_the_simpler_candidates_is_what_joint_starts_from(clap, clips, monkeypatch):
     """Where the recentred one is certain and right, and the text prompt alone says nothing."""
-    plan = make_plan(clips[1], TrainingConfig(audio_prompt="spectral"), logit_scale=1.0)
+    plan = make_plan(clips[1], TrainingConfig(method="palm", audio_prompt="spectral"), logit_scale=1.0)
     said = {"text": np.zeros((9, 3)), "recentred": 10 * np.eye(3)[plan.truth]}
     features = SimpleNamespace(clap=clap)
     runner = TrialRunner(plan, features, METHODS["palm"].untrained(clap, plan.labels), CANDIDATES, None, {})

@@ -18,7 +18,7 @@ def learner(clap, *, shots: int, preset: str = "fast") -> Learner:
     return Learner(
         METHODS["palm"].untrained(clap, LABELS),
         AudioParameters(clap, "aspl_star", spectral_units="batch_norm"),
-        recipe_for(TrainingConfig(preset=preset)),
+        recipe_for(TrainingConfig(method="palm", preset=preset)),
         LearnerInputs(
             SimpleNamespace(micro_batch=4),  # never encodes: no test here makes a step
             torch.arange(3).repeat(shots),
@@ -59,7 +59,7 @@ def test_fast_lets_the_rates_fall_along_a_cosine_and_paper_keeps_them(clap):
 
 
 def test_a_huge_loss_moves_a_prompt_by_no_more_than_the_clip_allows(clap):
-    recipe = recipe_for(TrainingConfig(preset="paper", audio_prompt="none"))
+    recipe = recipe_for(TrainingConfig(method="palm", preset="paper", audio_prompt="none"))
     text = METHODS["palm"].untrained(clap, LABELS)
     before = torch.nn.utils.parameters_to_vector(text.parameters()).clone()
     embeddings = torch.nn.functional.normalize(torch.randn(3, clap.joint_width), dim=-1)

@@ -31,6 +31,19 @@ def test_a_job_is_queued_and_found(client, context):
     assert [label for _, label in context.jobs.uploads.load(record.upload_id)] == ["dog", "cat"]
 
 
+@pytest.mark.parametrize(("wish", "told"), [({}, None), ({"promote": "auto"}, None), ({"promote": "never"}, "never")])
+def test_the_wish_to_take_over_goes_with_the_job(client, context, wish, told):
+    job = adapt(client, **wish).json()
+    assert job["promoted"] is None
+    assert context.jobs.records.get("local", job["id"]).training.get("promote") == told
+
+
+def test_a_wish_that_is_none_is_refused(client):
+    answer = adapt(client, promote="perhaps")
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+    assert "promote" in answer.json()["detail"]
+
+
 def test_an_archive_has_a_folder_for_each_label(client, context):
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:

@@ -143,3 +143,17 @@ def test_an_import_takes_one_file(client, form):
     answer = client.post("/adapters/copy/file", **form)
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
     assert "--data-binary" in answer.json()["detail"]
+
+
+def test_a_version_that_stands_by_is_shown_with_its_reason(client, context, publish, clap):
+    ref = publish("animals", ["dog", "cat"])
+    promoted = {"current": False, "reason": "it does not know 'cat'"}
+    manifest = {**context.store.manifest(ref), "promoted": promoted}
+    context.store.publish("local", "animals", context.store.read(ref), manifest, takes_over=False)
+    summary = client.get("/adapters/animals").json()
+    assert (summary["current"], summary["adapter"]["promoted"]) == (1, None)
+    assert summary["standing_by"] == [{"version": 2, "reason": "it does not know 'cat'"}]
+    rows = client.get("/adapters/animals/versions").json()["versions"]
+    assert [row["promoted"] for row in rows] == [None, promoted]
+    client.put("/adapters/animals/current", json={"version": 2})
+    assert client.get("/adapters/animals").json()["standing_by"] == []

@@ -50,6 +50,30 @@ def test_silence_and_truncation_are_flagged(client):
     broken = tone(440, duration_s=2.0)[:100_000]
     rows = client.post("/classify", files=audio(wav(np.zeros(48_000)), broken), data=LABELS).json()["results"]
     assert [(row["silent"], row["truncated"]) for row in rows] == [(True, False), (False, True)]
+    assert [row["unknown"] for row in rows] == [True, False]
+
+
+def test_a_silent_window_is_unknown_where_the_clip_is_not(client):
+    clip = wav(np.concatenate([np.random.default_rng(0).standard_normal(480_000) * 0.1, np.zeros(480_000)]))
+    (row,) = client.post("/classify", files=audio(clip), data={**LABELS, "windows": "true"}).json()["results"]
+    assert not row["unknown"]
+    assert [window["unknown"] for window in row["windows"]] == [False, False, True]
+
+
+def test_a_taught_adapter_tells_how_known_a_clip_is(client, publish_taught):
+    publish_taught("tones")
+    rows = client.post("/classify", files=audio(tone(440), wav(np.zeros(48_000))), data={"adapter": "tones"}).json()
+    heard, silence = rows["results"]
+    assert 0 <= heard["known_score"] <= 1
+    assert (heard["unknown"], silence["unknown"]) == (heard["known_score"] < 0.5, True)
+
+
+def test_zero_shot_and_first_release_adapters_have_no_known_score(client, publish):
+    publish("animals", ["dog", "cat"])
+    for data in ({"adapter": "animals"}, LABELS):
+        data = {**data, "windows": "true"}
+        (row,) = client.post("/classify", files=audio(tone(440)), data=data).json()["results"]
+        assert (row["known_score"], row["windows"][0]["known_score"]) == (None, None)
 
 
 def test_an_adapter_is_used_and_named(client, publish):
@@ -108,3 +132,51 @@ def test_a_model_that_hangs_refuses_whom_it_did_not_begin(client, context, monke
         assert context.pipeline.engine.queue.num_windows() == 0
         gate.set()
         assert begun.result().status_code == 200
+
+
+def unknown(client, **data):
+    answer = client.post("/classify", files=audio(tone(440)), data=data)
+    assert answer.status_code == 200, answer.text
+    (row,) = answer.json()["results"]
+    return row["unknown"]
+
+
+@pytest.mark.parametrize("name", ["animals", "tones"])
+def test_thresholds_of_a_request_stand_in_for_the_adapters(client, publish, publish_taught, name):
+    publish("animals", ["low", "high"], threshold=0.0)
+    publish_taught("tones", threshold=0.1)
+    (row,) = client.post("/classify", files=audio(tone(440)), data={"adapter": name}).json()["results"]
+    best, other = row["label"], {"low": "high", "high": "low"}[row["label"]]
+    assert not row["unknown"]
+    assert unknown(client, adapter=name, threshold="1")
+    assert unknown(client, adapter=name, thresholds=f'{{"{best}": 1}}')
+    assert not unknown(client, adapter=name, thresholds=f'{{"{other}": 1}}')
+    assert not unknown(client, adapter=name, threshold="1", thresholds=f'{{"{best}": 0}}')
+
+
+def test_zero_shot_takes_thresholds_too(client):
+    assert unknown(client, **LABELS, threshold="1")
+    assert not unknown(client, **LABELS, threshold="0")
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "named"),
+    [
+        ('{"snow": 0.5}', "'snow'"),
+        ('{"dog": 1.5}', "'dog'"),
+        ('{"dog": true}', "'dog'"),
+        ('{"dog": NaN}', "'dog'"),
+        ("[0.5]", "object"),
+        ("{", "JSON"),
+    ],
+)
+def test_thresholds_that_cannot_be_used_are_named(client, thresholds, named):
+    answer = client.post("/classify", files=audio(tone(440)), data={**LABELS, "thresholds": thresholds})
+    assert (answer.status_code, answer.json()["code"]) == (422, "thresholds_invalid")
+    assert named in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("threshold", ["-0.1", "1.1", "nan", "half"])
+def test_a_threshold_is_a_number_from_0_to_1(client, threshold):
+    answer = client.post("/classify", files=audio(tone(440)), data={**LABELS, "threshold": threshold})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")

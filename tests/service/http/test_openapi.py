@@ -7,8 +7,8 @@ import pytest
 
 OPERATIONS = {
     "classify", "adapt", "list_jobs", "get_job", "cancel_job", "follow_job", "list_adapters", "get_adapter",
-    "list_versions", "set_current_version", "delete_adapter", "export_adapter", "import_adapter", "healthz", "readyz",
-    "info", "metrics",
+    "list_versions", "set_current_version", "set_thresholds", "delete_adapter", "export_adapter", "import_adapter", "healthz",
+    "readyz", "info", "metrics",
 }  # fmt: skip
 
 

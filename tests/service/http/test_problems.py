@@ -34,6 +34,10 @@ class Service:
     def adapt(self, *, files=CLIPS, headers=None, **data):
         return self.client.post("/adapt", files=files, data=TRAINING | data, headers=headers)
 
+    def set_sensitivity(self):
+        self.publish("animals", ["dog", "cat"])
+        return self.client.put("/adapters/animals/thresholds", json={"sensitivity": "high"})
+
     def import_file(self, content):
         return self.client.post("/adapters/animals/file", content=content)
 
@@ -200,6 +204,8 @@ PROVOKED = {
     "audio_too_long": lambda s: s.classify(wav(np.zeros(48_000 * 17))),
     "too_many_windows": lambda s: s.classify(*[wav(np.zeros(48_000 * 15))] * 3),
     "labels_invalid": lambda s: s.classify(CLIP, labels=["dog", "dog"]),
+    "thresholds_unsupported": lambda s: s.set_sensitivity(),
+    "thresholds_invalid": lambda s: s.classify(CLIP, labels=["a", "b"], thresholds='{"c": 1}'),
     "adapter_name_invalid": lambda s: s.classify(CLIP, adapter="../animals"),
     "adapter_invalid": lambda s: s.import_file(b"no adapter"),
     "audio_prompt_invalid": lambda s: s.adapt(audio_prompt="loud"),

@@ -56,12 +56,12 @@ def test_alone_or_in_any_batch_the_scores_are_the_same(engine, adapter, monkeypa
     gate = Gate(engine, monkeypatch)
     gate.open.set()
     engine.start()
-    alone = [engine.submit(queued(adapter, seed=seed)).result(10).clip for seed in range(5)]
+    alone = [engine.submit(queued(adapter, seed=seed)).result(10).clip.probabilities for seed in range(5)]
     gate.open.clear()
     futures = [engine.submit(queued(adapter, seed=seed, tenant=f"t{seed}")) for seed in range(5)]
     gate.open.set()
     for one, future in zip(alone, futures, strict=True):
-        np.testing.assert_allclose(future.result(10).clip, one, atol=1e-5)
+        np.testing.assert_allclose(future.result(10).clip.probabilities, one, atol=1e-5)
 
 
 def test_an_idle_engine_starts_at_once_and_a_busy_one_fills_its_batch(engine, adapter, monkeypatch):
@@ -110,12 +110,12 @@ def test_a_fault_fails_only_its_own_clip(engine, adapter):
     engine.queue.put(short := queued(adapter))
     short.windows = torch.zeros(1, 7)  # cannot be encoded
     engine.start()
-    assert good.future.result(10).clip.shape == (3,)
+    assert good.future.result(10).clip.probabilities.shape == (3,)
     for failed in (bad, short):
         with pytest.raises(ModelFailed, match="failed on this clip"):
             failed.future.result(10)
     assert not engine.is_fresh(60)
-    assert engine.submit(queued(adapter)).result(10).clip.shape == (3,)
+    assert engine.submit(queued(adapter)).result(10).clip.probabilities.shape == (3,)
     assert engine.is_fresh(60)
 
 
