@@ -105,7 +105,7 @@ def test_the_background_goes_into_the_training_and_one_label_is_enough(small_cla
         checkpoint=tmp_path / "checkpoint",
         findings={"num_left_out": 0},
     )
-    assert header["method"] == "ridge" and header["labels"] == ["low"]
+    assert header["method"] == "ridge" and header["labels"] == ("low",)
     assert header["report"]["num_background"] == 1 and header["report"]["num_left_out"] == 0
     assert Adapter.from_bytes(data, trainer.clap).known is not None
     assert "listen_background" in {progress.phase for progress in told}
