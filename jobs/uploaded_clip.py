@@ -1,6 +1,7 @@
 """The files of an upload as its list has them."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 NUM_NAMED = 20
 
@@ -9,7 +10,8 @@ NUM_NAMED = 20
 class UploadedClip:
     """One file of an upload: its number, label, name, size and digest, and why it cannot be used, if so.
 
-    A file of an archive that is no clip, or lies in no folder, has no label and is not kept.
+    A file of an archive that is no clip, or lies in no folder, has no label and is not kept. Of a clip of the
+    background the label is what it came under, and is not taught.
     """
 
     number: int
@@ -18,11 +20,21 @@ class UploadedClip:
     size_bytes: int
     sha256: str
     error: dict[str, str] | None = None
+    is_background: bool = False
 
     @property
     def shown_name(self) -> str:
         """The client's name for the file, or its place in the upload."""
         return self.filename or f"clip {self.number + 1}"
+
+
+@dataclass(frozen=True)
+class TrainingClips:
+    """What of an upload a training is given: paths with labels, the clients' names of these, and the background."""
+
+    clips: list[tuple[Path, str]]
+    files: list[str]
+    background: list[Path]
 
 
 @dataclass
@@ -39,7 +51,7 @@ class Tally:
         if file.label is not None or file.error is None:
             self.num_clips += 1
             self.size_bytes += file.size_bytes
-        if file.label is not None:
+        if file.label is not None and not file.is_background:
             self.labels.add(file.label)
 
 

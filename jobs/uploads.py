@@ -17,19 +17,21 @@ from typing import BinaryIO
 
 import structlog
 
-from aspl.errors import AsplError, LabelsInvalid
+from aspl.errors import AsplError
 from aspl.labels import fold, fold_label
+from jobs.archive_labels import labelled
 from jobs.archives import members
+from jobs.background import BACKGROUND, alike, check_named, named_background
 from jobs.clip_check import is_clip, oddities, repetitions
+from jobs.clip_files import write_clip
 from jobs.errors import StagingUnavailable, UploadInvalid, UploadNotFound, UploadTooLarge
 from jobs.findings import ClipWarning, Findings, LeftOut, fault, shown_name
-from jobs.folders import depth_of_labels, named
+from jobs.folders import named
 from jobs.limits import UploadLimits
-from jobs.uploaded_clip import Tally, UploadedClip, reasons
+from jobs.uploaded_clip import Tally, TrainingClips, UploadedClip, reasons
 
 FILE_LIST = "manifest.json"
 CHECKPOINT = "checkpoint.safetensors"
-CHUNK_BYTES = 256 * 1024
 MIN_LABELS = 2
 UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -67,7 +69,13 @@ class Uploads:
         return upload_id
 
     def add_clip(
-        self, upload_id: str, label: str, chunks: Iterable[bytes] | BinaryIO, *, filename: str = ""
+        self,
+        upload_id: str,
+        label: str,
+        chunks: Iterable[bytes] | BinaryIO,
+        *,
+        filename: str = "",
+        is_background: bool = False,
     ) -> UploadedClip:
         """Write one clip to the upload.
 
@@ -75,19 +83,23 @@ class Uploads:
             label: what is to be heard, in any spelling of it; see aspl.labels.
             chunks: the file's bytes, in pieces of any size, or an open binary file.
             filename: the client's name for the file, used only in messages.
+            is_background: whether it stands for what is not taught, whatever its label.
 
         Raises LabelsInvalid, UploadTooLarge (naming the limit), UploadNotFound.
         """
         label = fold_label(label, max_chars=self.limits.max_label_chars)
-        self._count_labels(upload_id, {label})
+        self._count_labels(upload_id, set() if is_background else {label})
         self._check_num_clips(self._tally(upload_id).num_clips + 1)
-        clip = replace(self._store(upload_id, chunks, filename=filename), label=label)
+        clip = replace(self._store(upload_id, chunks, filename=filename), label=label, is_background=is_background)
         self._note(upload_id, [clip])
         return clip
 
-    def add_archive(self, upload_id: str, archive: Path | BinaryIO) -> list[UploadedClip]:
+    def add_archive(
+        self, upload_id: str, archive: Path | BinaryIO, *, background_labels: Iterable[str] = ()
+    ) -> list[UploadedClip]:
         """Write every clip of a zip or tar to the upload, labelled by its folder; see jobs.folders.
 
+        Clips of `background_labels`, and of folders that jobs.background knows, are background.
         Returns its files in their order; those that are no audio, or lie in no folder, have no label but an error.
         Raises ArchiveInvalid, LabelsInvalid, UploadTooLarge.
         """
@@ -97,9 +109,11 @@ class Uploads:
             folders = tuple(map(fold, member.path.parts[:-1]))
             stored.append((self._checked(upload_id, file, folders), folders))
             self._check_num_clips(self._tally(upload_id).num_clips)
-        depth = depth_of_labels(stored)
-        files = [file if file.error else self._labelled(file, folders[depth]) for file, folders in stored]
-        self._count_labels(upload_id, {file.label for file in files if file.label is not None})
+        named = named_background(list(background_labels), max_chars=self.limits.max_label_chars)
+        files = labelled(stored, named, max_chars=self.limits.max_label_chars)
+        check_named(named, files)
+        taught = {file.label for file in files if file.label is not None and not file.is_background}
+        self._count_labels(upload_id, taught)
         self._note(upload_id, files)
         return files
 
@@ -116,47 +130,62 @@ class Uploads:
         return [latest[number] for number in sorted(latest)]
 
     def load(self, upload_id: str) -> list[tuple[Path, str]]:
-        """Path and label of every clip that can be used, in order."""
-        return [(self._clip_path(upload_id, c.number), c.label) for c in self.clips(upload_id) if c.error is None]
+        """Path and label of every clip that can be taught, in order."""
+        return self.training_clips(upload_id).clips
+
+    def training_clips(self, upload_id: str) -> TrainingClips:
+        """Every clip that can be used, in order."""
+        usable = [clip for clip in self.clips(upload_id) if clip.error is None]
+        taught = [clip for clip in usable if not clip.is_background]
+        return TrainingClips(
+            [(self._clip_path(upload_id, clip.number), clip.label) for clip in taught],
+            [clip.shown_name for clip in taught],
+            [self._clip_path(upload_id, clip.number) for clip in usable if clip.is_background],
+        )
 
     def digest(self, upload_id: str) -> str:
         """SHA-256 over labels and clips, equal for equal uploads."""
         digest = hashlib.sha256()
         for clip in self.clips(upload_id):
             if clip.label is not None:
-                digest.update(json.dumps([clip.label, clip.sha256]).encode())
+                meant = [BACKGROUND, None, clip.sha256] if clip.is_background else [clip.label, clip.sha256]
+                digest.update(json.dumps(meant).encode())
         return digest.hexdigest()
 
-    def check_labels(self, upload_id: str) -> None:
-        """Raise UploadInvalid unless the upload holds clips of at least two labels."""
+    def check_labels(self, upload_id: str, *, min_labels: int = MIN_LABELS) -> None:
+        """Raise UploadInvalid unless the upload holds clips of at least `min_labels` labels, background aside."""
         self._tallies.pop(upload_id, None)
         files = self.clips(upload_id)
-        labels = list(dict.fromkeys(clip.label for clip in files if clip.label is not None))
-        if len(labels) < MIN_LABELS:
+        taught = (clip.label for clip in files if clip.label is not None and not clip.is_background)
+        labels = list(dict.fromkeys(taught))
+        if len(labels) < min_labels:
             found = f"the only one found is {labels[0]!r}" if labels else "none was found"
             others = [file for file in files if file.label is None]
             left_out = f". Left out: {reasons(others)}" if others else ""
-            raise UploadInvalid(f"clips of at least {MIN_LABELS} different labels are needed; {found}{left_out}")
+            wanted = f"{min_labels} different labels" if min_labels > 1 else "one label"
+            beside = " beside the background" if any(clip.is_background for clip in files) else ""
+            raise UploadInvalid(f"clips of at least {wanted}{beside} are needed; {found}{left_out}")
 
     @_disk_faults()
-    def check_audio(self, upload_id: str) -> Findings:
+    def check_audio(self, upload_id: str, *, min_labels: int = MIN_LABELS) -> Findings:
         """Decode every clip and mark those that cannot be used; slow, for a thread of its own.
 
         Returns the files that are left out of the training, each with its error, and what is odd about the others.
-        Raises UploadInvalid where a label has no usable clip, UploadTooLarge where all of it together is too long.
+        Raises UploadInvalid where a label, or the background, has no usable clip, UploadTooLarge where all of it
+        together is too long.
         """
-        self.check_labels(upload_id)
+        self.check_labels(upload_id, min_labels=min_labels)
         clips, warnings = [], []
         for clip, odd in self._decoded(upload_id):
             clips.append(clip)
             warnings += [(clip.number, warning) for warning in odd]
         self._note(upload_id, [clip for clip in clips if clip.error is not None])
         usable = [clip for clip in clips if clip.error is None]
-        used = {clip.label for clip in usable}
-        if failed := [clip for clip in clips if clip.label not in used]:
+        used = {_taught_as(clip) for clip in usable}
+        if failed := [clip for clip in clips if _taught_as(clip) not in used]:
             labels = named([clip.label for clip in failed if clip.label is not None])
             raise UploadInvalid(f"no clip of the label {labels} can be used: {reasons(failed)}")
-        warnings += repetitions(usable)
+        warnings += [*repetitions(usable), *alike(usable)]
         warnings.sort(key=lambda numbered: numbered[0])
         left_out = [LeftOut(f.shown_name, f.label, f.error) for f in self.clips(upload_id) if f.error is not None]
         return Findings.of(left_out, [warning for _, warning in warnings])
@@ -202,7 +231,7 @@ class Uploads:
         tally = self._tally(upload_id)
         path, name = self._clip_path(upload_id, tally.num_files), shown_name(filename)
         remaining_bytes = self.limits.max_upload_bytes - tally.size_bytes
-        size_bytes, sha256 = self._write(path, _pieces(chunks), remaining_bytes, name)
+        size_bytes, sha256 = write_clip(path, chunks, self.limits, remaining_bytes=remaining_bytes, name=name)
         file = UploadedClip(tally.num_files, None, name, size_bytes, sha256)
         tally.add(file)
         return file
@@ -227,12 +256,6 @@ class Uploads:
         tally.num_clips -= 1
         tally.size_bytes -= file.size_bytes
         return replace(file, error=error)
-
-    def _labelled(self, file: UploadedClip, folder: str) -> UploadedClip:
-        try:
-            return replace(file, label=fold_label(folder, max_chars=self.limits.max_label_chars))
-        except LabelsInvalid as error:
-            raise LabelsInvalid(f"the folder of {file.filename!r} is no label: {error}", limit=error.limit) from error
 
     def _check_num_clips(self, num_clips: int) -> None:
         if num_clips > self.limits.max_clips:
@@ -267,29 +290,7 @@ class Uploads:
     def _clip_path(self, upload_id: str, number: int) -> Path:
         return self.directory(upload_id) / f"{number:06d}.clip"
 
-    def _write(self, path: Path, pieces: Iterator[bytes], remaining_bytes: int, name: str) -> tuple[int, str]:
-        size_bytes, digest = 0, hashlib.sha256()
-        try:
-            with path.open("xb") as file:
-                for piece in pieces:
-                    size_bytes += len(piece)
-                    if size_bytes > self.limits.max_clip_bytes:
-                        limit = self.limits.max_clip_bytes
-                        raise UploadTooLarge(f"{name or 'a clip'} is larger than {limit} bytes (max_clip_bytes)")
-                    if size_bytes > remaining_bytes:
-                        raise UploadTooLarge(f"more than {self.limits.max_upload_bytes} bytes (max_upload_bytes)")
-                    file.write(piece)
-                    digest.update(piece)
-        except BaseException:
-            path.unlink(missing_ok=True)
-            raise
-        return size_bytes, digest.hexdigest()
 
-
-def _pieces(chunks: Iterable[bytes] | BinaryIO) -> Iterator[bytes]:
-    read = getattr(chunks, "read", None)
-    if read is None:
-        yield from chunks
-        return
-    while piece := read(CHUNK_BYTES):
-        yield piece
+def _taught_as(clip: UploadedClip) -> str | None:
+    """The label; None of the background."""
+    return None if clip.is_background else clip.label

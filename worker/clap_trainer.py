@@ -1,6 +1,6 @@
 """CLAP as the trainer uses it: loaded once; clips in, an adapter file out."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,10 +11,12 @@ import torch
 from transformers.utils.logging import disable_progress_bar
 
 from aspl import Adapter, FrozenClap, Progress, TrainingConfig, fit
+from aspl.background import BackgroundLibrary, shipped_library
 from aspl.errors import AsplError, TrainingCancelled
 from aspl.sound.clip import decode
 from jobs.errors import TrainingFailed, TrainingStopped
 from jobs.settings import Settings
+from jobs.uploaded_clip import TrainingClips
 
 DECODE_THREADS = 4
 
@@ -22,8 +24,9 @@ DECODE_THREADS = 4
 class ClapTrainer:
     """Trains adapters on one frozen CLAP."""
 
-    def __init__(self, clap: FrozenClap, *, max_clip_s: float):
+    def __init__(self, clap: FrozenClap, *, max_clip_s: float, library: BackgroundLibrary | None = None):
         self.clap = clap
+        self.library = library
         self.max_clip_s = max_clip_s
 
     @classmethod
@@ -37,11 +40,12 @@ class ClapTrainer:
             clap = FrozenClap.load(
                 settings.model, device, revision=settings.model_revision, tokenizer=settings.tokenizer
             )
-        return cls(clap, max_clip_s=settings.max_clip_s)
+        library = shipped_library(settings.data_dir / "background")
+        return cls(clap, max_clip_s=settings.max_clip_s, library=library)
 
     def train(
         self,
-        clips: Sequence[tuple[Path, str]],
+        clips: TrainingClips,
         training: dict[str, Any],
         *,
         on_progress: Callable[[Progress], None],
@@ -59,21 +63,32 @@ class ClapTrainer:
         with _translated():
             config = TrainingConfig.from_options(training)
             with ThreadPoolExecutor(DECODE_THREADS) as threads:
-                waveforms = list(threads.map(self._waveform, [path for path, _ in clips]))
+                waveforms = list(threads.map(self._waveform, [path for path, _ in clips.clips]))
+                background = list(threads.map(self._waveform, clips.background))
             adapter = fit(
                 self.clap,
                 waveforms,
-                [label for _, label in clips],
+                [label for _, label in clips.clips],
+                background=background,
                 config=config,
                 on_progress=on_progress,
                 should_cancel=should_cancel,
                 checkpoint=checkpoint,
+                library=self.library,
             )
-            data = replace(adapter, report={**adapter.report, **findings}).to_bytes()
+            report = _with_files(adapter.report, clips.files)
+            data = replace(adapter, report={**report, **findings}).to_bytes()
             return data, Adapter.read_header(data)
 
     def _waveform(self, path: Path):
         return decode(path.read_bytes(), max_duration_s=self.max_clip_s).waveform
+
+
+def _with_files(report: Mapping[str, Any], files: Sequence[str]) -> dict[str, Any]:
+    """The report with the file's name beside the number of each suspect clip."""
+    if "suspects" not in report:
+        return dict(report)
+    return {**report, "suspects": [{**row, "file": files[row["clip"]]} for row in report["suspects"]]}
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from aspl import Progress
 from jobs import logging
 from jobs.errors import JobsError, TrainingFailed, TrainingStopped
 from jobs.manifest import adapter_manifest
+from jobs.uploaded_clip import TrainingClips
 from jobs.uploads import Uploads
 from worker.channel import Channel, ChannelClosed
 from worker.publication import find_published, open_writable, promoted, publish
@@ -36,7 +37,7 @@ class AdapterTrainer(Protocol):
 
     def train(
         self,
-        clips: list[tuple[Path, str]],
+        clips: TrainingClips,
         training: dict[str, Any],
         *,
         on_progress: Callable[[Progress], None],
@@ -91,7 +92,7 @@ class TrainerServer:
         if earlier is not None:
             return _published(store, earlier)
         data, header = self.trainer.train(
-            self.uploads.load(job["upload_id"]),
+            self.uploads.training_clips(job["upload_id"]),
             training,
             on_progress=self._report,
             should_cancel=self._stop.is_set,

@@ -47,7 +47,17 @@ class LabelledUpload(BaseModel):
     name: str = Field(description="The adapter's name; a name that exists gets a new version.")
     clips: list[UploadFile] = Field([], description="Audio files.")
     labels: list[str] = Field([], description="One a clip, in the same order; repeated, or one JSON array.")
-    archive: UploadFile | None = Field(None, description="A zip or tar with a folder for each label.")
+    archive: UploadFile | None = Field(
+        None,
+        description="A zip or tar with a folder for each label; `background` or `_background` beside them holds clips "
+        "of the background.",
+    )
+    background: list[UploadFile] = Field(
+        [], description="Audio files of what is none of the labels: heard as unknown, and never an answer."
+    )
+    background_labels: list[str] = Field(
+        [], description="Labels whose clips are background, as `noise`; repeated, or one JSON array."
+    )
     description: str = Field("", max_length=1000, description="Kept with the adapter.")
     promote: Literal["auto", "always", "never"] = Field(
         "auto",

@@ -11,7 +11,10 @@ from starlette.responses import JSONResponse
 
 from adapters_store import check_name
 from aspl import TrainingConfig
+from aspl.labels import fold
+from aspl.methods import METHODS
 from aspl.templates import check_template
+from jobs.background import BACKGROUND, check_named, named_background
 from jobs.errors import JobUnconfirmed
 from jobs.queue import Idempotency
 from jobs.records import JobRecord
@@ -71,7 +74,8 @@ class Submission:
             if is_replay:
                 first = self._jobs.claim(self._tenant, self._key, digest)
                 return self._first_answer(first)
-            findings = self._uploads.check_audio(upload_id)
+            method = METHODS[TrainingConfig.from_options(self._training).chosen_method]
+            findings = self._uploads.check_audio(upload_id, min_labels=method.min_labels)
             idempotency = Idempotency(self._key, digest) if self._key else None
             record = self._jobs.submit(
                 self._tenant,
@@ -95,19 +99,35 @@ class Submission:
 
     def _stage(self, upload_id: str) -> None:
         form = self._form
-        labels = split_labels(form.labels)
+        labels, background_labels = split_labels(form.labels), split_labels(form.background_labels)
         if (form.archive is None) == (not form.clips):
             raise ServiceError("upload_invalid", "Give either clips with labels, or an archive.")
         if form.archive is not None:
-            self._uploads.add_archive(upload_id, form.archive.file)
-            return
+            self._uploads.add_archive(upload_id, form.archive.file, background_labels=background_labels)
+        else:
+            self._stage_clips(upload_id, labels, background_labels)
+        for clip in form.background:
+            self._uploads.add_clip(upload_id, BACKGROUND, clip.file, filename=clip.filename or "", is_background=True)
+
+    def _stage_clips(self, upload_id: str, labels: list[str], background_labels: list[str]) -> None:
+        form = self._form
         if len(labels) != len(form.clips):
             raise ServiceError(
                 "upload_invalid",
                 f"{len(form.clips)} clips came with {len(labels)} labels; each clip needs one. {SEVERAL_LABELS}",
             )
-        for clip, label in zip(form.clips, labels, strict=True):
-            self._uploads.add_clip(upload_id, label, clip.file, filename=clip.filename or "")
+        named = named_background(background_labels, max_chars=self._uploads.limits.max_label_chars)
+        files = [
+            self._uploads.add_clip(
+                upload_id,
+                label,
+                clip.file,
+                filename=clip.filename or "",
+                is_background=fold(label) in named,
+            )
+            for clip, label in zip(form.clips, labels, strict=True)
+        ]
+        check_named(named, files)
 
     def _digest(self, upload_id: str) -> str:
         meant = [self._form.name, self._training, self._uploads.digest(upload_id)]

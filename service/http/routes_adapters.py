@@ -23,7 +23,7 @@ SHOWN += ("shots", "seed", "preset", "threshold", "temperature", "report", "prom
 NUM_STANDING_BY = 10
 STORE_ERRORS = ("invalid_request", "adapter_name_invalid", "adapter_corrupt", "store_unavailable")
 READ = responses("adapter_not_found", *STORE_ERRORS)
-WRITE = responses("adapter_not_found", "store_full", *STORE_ERRORS)
+WRITE = responses("bad_request", "adapter_not_found", "store_full", *STORE_ERRORS)
 DELETE = responses("adapter_not_found", "store_full", "redis_unavailable", *STORE_ERRORS)
 FILE = {
     200: {

@@ -19,8 +19,8 @@ from service.http.schemas import AdapterSummary, Thresholds
 from service.inference.errors import ThresholdsInvalid
 
 ERRORS = responses(
-    "adapter_not_found", "adapter_model_mismatch", "thresholds_unsupported", "thresholds_invalid", "labels_invalid",
-    "adapter_invalid", "store_full", *STORE_ERRORS,
+    "bad_request", "adapter_not_found", "adapter_model_mismatch", "thresholds_unsupported", "thresholds_invalid",
+    "labels_invalid", "adapter_invalid", "store_full", *STORE_ERRORS,
 )  # fmt: skip
 SENSITIVITY = "sensitivity"
 

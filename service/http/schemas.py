@@ -152,7 +152,8 @@ class ClipWarning(BaseModel):
 
     code: str = Field(
         description="Stable, but new ones may come: `audio_silent`, `audio_truncated`, `audio_damaged`, "
-        "`clip_repeated` (the same bytes under the same label), `clip_in_two_labels`."
+        "`clip_repeated` (the same bytes under the same label), `clip_in_two_labels`, `label_like_background` (of the "
+        "label's first clip: `noise`, `other` and the like are taught as labels)."
     )
     file: str
     label: str

@@ -35,9 +35,16 @@ class Counting:
             partial.replace(checkpoint)
             values = {"epoch": state["epoch"], "epochs": epochs, "loss": float("nan"), "accuracy": 0.5, "eta_s": 1.0}
             on_progress(SimpleNamespace(phase="train_text", **values))
-        data = json.dumps({"sum": state["sum"], "clips": [path.read_bytes().decode() for path, _ in clips]}).encode()
-        labels = sorted({label for _, label in clips})
-        return data, {"labels": labels, "starts": state["starts"], "report": findings}
+        data = json.dumps(
+            {"sum": state["sum"], "clips": [path.read_bytes().decode() for path, _ in clips.clips]}
+        ).encode()
+        labels = sorted({label for _, label in clips.clips})
+        return data, {
+            "labels": labels,
+            "starts": state["starts"],
+            "report": findings,
+            "num_background": len(clips.background),
+        }
 
 
 def load(settings):

@@ -8,10 +8,13 @@ import pytest
 from rq import Worker
 from safetensors.torch import load
 
-from aspl import Adapter
+from aspl import Adapter, FrozenClap
+from aspl.background import shipped_library
+from jobs.uploaded_clip import TrainingClips
 from tests.small_clap import write_small_clap
 from tests.worker.processes import trainer_of, wait_for_end, wait_for_epoch, wait_until
 from tests.worker.sounds import tone
+from worker.clap_trainer import ClapTrainer, _with_files
 
 TRAINING = {"preset": "paper", "audio_prompt": "spectral", "epochs": 8, "batch_size": 4, "seed": 3}
 
@@ -85,3 +88,31 @@ def test_a_warm_trainer_takes_the_next_training(real_workers, submit_tones, queu
     assert [(row["file"], row["label"]) for row in left_out] == [("broken.wav", "low"), ("broken.wav", "high")] * 2
     assert Adapter.read_header(store.read(store.resolve("t", "first")))["report"] == manifest["report"]
     assert manifest["report"]["accuracy"] is not None and manifest["fingerprint"]
+
+
+def test_the_background_goes_into_the_training_and_one_label_is_enough(small_clap, tmp_path):
+    paths = [tmp_path / f"{number}.clip" for number in range(3)]
+    for number, path in enumerate(paths):
+        path.write_bytes(tone(200 + 700 * number, seed=number))
+    trainer = ClapTrainer(FrozenClap.load(small_clap), max_clip_s=60.0, library=shipped_library(tmp_path / "kept"))
+    clips = TrainingClips([(path, "low") for path in paths[:2]], ["a.wav", "b.wav"], paths[2:])
+    told = []
+    data, header = trainer.train(
+        clips,
+        {},
+        on_progress=told.append,
+        should_cancel=lambda: False,
+        checkpoint=tmp_path / "checkpoint",
+        findings={"num_left_out": 0},
+    )
+    assert header["method"] == "ridge" and header["labels"] == ("low",)
+    assert header["report"]["num_background"] == 1 and header["report"]["num_left_out"] == 0
+    assert Adapter.from_bytes(data, trainer.clap).known is not None
+    assert "listen_background" in {progress.phase for progress in told}
+    assert list((tmp_path / "kept").iterdir())
+
+
+def test_suspects_are_named_by_their_files():
+    report = {"suspects": [{"clip": 1, "label": "low"}], "accuracy": 1.0}
+    assert _with_files(report, ["a.wav", "b.wav"])["suspects"] == [{"clip": 1, "label": "low", "file": "b.wav"}]
+    assert _with_files({"accuracy": 1.0}, []) == {"accuracy": 1.0}

@@ -41,7 +41,7 @@ def adapt(address, *parts):
     [
         ("file", "audio"), ("files", "audio"), ("upload", "audio"), ("audio[]", "audio"), ("audio[0]", "audio"),
         ("Audio", "audio"), ("clips[]", "audio"), ("topk", "top_k"), ("top-k", "top_k"), ("label", "labels"),
-        ("model", "adapter"), ("name", "adapter"), ("windows[]", "windows"), ("treshold_", None), ("x", None),
+        ("model", "adapter"), ("name", "adapter"), ("windows[]", "windows"), ("treshold_", "threshold"), ("x", None),
     ],
 )  # fmt: skip
 def test_a_stray_field_of_classify_is_named_with_the_near_one(shared_address, stray, meant):

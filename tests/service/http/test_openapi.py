@@ -7,8 +7,8 @@ import pytest
 
 OPERATIONS = {
     "classify", "adapt", "list_jobs", "get_job", "cancel_job", "follow_job", "list_adapters", "get_adapter",
-    "list_versions", "set_current_version", "set_thresholds", "delete_adapter", "export_adapter", "import_adapter", "healthz",
-    "readyz", "info", "metrics",
+    "list_versions", "set_current_version", "set_thresholds", "delete_adapter", "export_adapter", "import_adapter",
+    "healthz", "readyz", "info", "metrics",
 }  # fmt: skip
 
 
@@ -52,7 +52,10 @@ def test_events_are_a_plain_stream(document):
 
 
 def test_a_list_in_a_form_is_a_field_repeated(document):
-    for path, lists in (("/classify", ("audio", "labels")), ("/adapt", ("clips", "labels"))):
+    for path, lists in (
+        ("/classify", ("audio", "labels")),
+        ("/adapt", ("clips", "labels", "background", "background_labels")),
+    ):
         encoding = document["paths"][path]["post"]["requestBody"]["content"]["multipart/form-data"]["encoding"]
         assert encoding == {name: {"style": "form", "explode": True} for name in lists}
 
