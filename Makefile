@@ -25,8 +25,9 @@ setup: .venv/ready-runtime
 run: setup
 	$(BIN)/python -m local --with-parent
 
+# Two processes at a time; each file's tests stay together, for they share what takes long to start.
 test: .venv/ready-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Clients made by others' generators from the service's own description, and what those think of it.
 test-generators: .venv/ready-dev .venv-generators/ready

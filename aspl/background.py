@@ -8,8 +8,6 @@ wanted or not whole.
 
 import json
 import logging
-import os
-import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,9 +18,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
-import safetensors
-import safetensors.numpy
 
+from aspl.background_features import BackgroundFeatures
 from aspl.errors import AsplError
 from aspl.sound.clip import decode, windows
 
@@ -34,7 +31,6 @@ if TYPE_CHECKING:
 # m clips of the bank, B clips of a batch, D joint width, F stage statistics
 
 INDEX_FILE, FEATURES_FILE = "index.json", "background.safetensors"
-FORMAT = "earshot background 1"
 BATCH_CLIPS = 4
 MODELS_IN_MEMORY = 4
 
@@ -135,55 +131,6 @@ class Background:
             if sha256(data).hexdigest() != clip.sha256:
                 raise BackgroundInvalid(f"the background's clip {clip.file} is not the one of {INDEX_FILE}")
             yield decode(data).waveform
-
-
-@dataclass(frozen=True, eq=False)
-class BackgroundFeatures:
-    """What a base model hears of a bank.
-
-    Attributes:
-        stages: `[m, F]` float32, mean and deviation over tokens of every stage.
-        joint: `[m, D]` float32, of unit norm.
-        fingerprint: of the base model; `digest`: of the bank.
-        dtype: in which the model ran, such as float32.
-    """
-
-    stages: np.ndarray
-    joint: np.ndarray
-    fingerprint: str
-    digest: str
-    dtype: str
-
-    def save(self, path: Path) -> None:
-        """Write a file in one step, so that another process sees all of it or nothing. Numbers are kept in float16."""
-        tensors = {name: getattr(self, name).astype(np.float16) for name in ("joint", "stages")}
-        metadata = {
-            "format": FORMAT,
-            "fingerprint": self.fingerprint,
-            "digest": self.digest,
-            "dtype": self.dtype,
-            "sha256": _checksum(tensors),
-        }
-        temporary = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex}.tmp")
-        try:
-            temporary.write_bytes(safetensors.numpy.save(tensors, metadata))
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-
-    @classmethod
-    def read(cls, path: Path) -> Self | None:
-        """Read a file that `save` wrote; None where there is none, or one that is anything else or not whole."""
-        try:
-            with safetensors.safe_open(path, framework="numpy") as file:
-                metadata = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in ("joint", "stages")}
-            if metadata["format"] != FORMAT or metadata["sha256"] != _checksum(tensors):
-                return None
-            joint, stages = (tensors[name].astype(np.float32) for name in ("joint", "stages"))
-            return cls(stages, joint, metadata["fingerprint"], metadata["digest"], metadata["dtype"])
-        except (OSError, KeyError, safetensors.SafetensorError):
-            return None
 
 
 class BackgroundLibrary:
@@ -310,14 +257,6 @@ def _batches(waveforms: Iterator[np.ndarray], size: int) -> Iterator[np.ndarray]
             batch = []
     if batch:
         yield np.stack(batch)
-
-
-def _checksum(tensors: dict[str, np.ndarray]) -> str:
-    digest = sha256()
-    for name in sorted(tensors):
-        digest.update(f"{name} {tensors[name].dtype} {tensors[name].shape}".encode())
-        digest.update(np.ascontiguousarray(tensors[name]).tobytes())
-    return digest.hexdigest()
 
 
 def _name_of(dtype: "torch.dtype") -> str:

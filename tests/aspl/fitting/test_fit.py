@@ -356,7 +356,7 @@ def test_settings_out_of_range(settings, error):
 )
 def test_clips_and_labels_that_cannot_be_trained_on(clap, waveforms, labels, error):
     with pytest.raises(error):
-        fit(clap, waveforms, labels)
+        fit(clap, waveforms, labels, config=TrainingConfig(method="palm"))
 
 
 def test_training_draws_every_window_of_a_long_clip(clap, clips, monkeypatch):

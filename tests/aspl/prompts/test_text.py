@@ -6,6 +6,7 @@ from aspl.errors import LabelsInvalid
 from aspl.methods import METHODS
 from aspl.prompts.text import NUM_CONTEXT_TOKENS
 
+PROMPTED = [name for name, method in METHODS.items() if not method.is_closed_form]
 LABELS = ["dog", "rain on a tin roof", "猫の声"]
 
 
@@ -24,7 +25,7 @@ def test_parameter_counts(clap):
     context = NUM_CONTEXT_TOKENS * text_width
     meta_net = width * hidden + hidden + hidden * text_width + text_width
     expected = {"zero_shot": 0, "coop": context, "cocoop": context + meta_net, "palm": classes * width + classes}
-    assert {method: num_parameters(METHODS[method].untrained(clap, LABELS)) for method in METHODS} == expected
+    assert {method: num_parameters(METHODS[method].untrained(clap, LABELS)) for method in PROMPTED} == expected
 
 
 @pytest.mark.parametrize("method", ["coop", "cocoop", "palm"])
@@ -75,7 +76,7 @@ def test_cocoop_batched_is_cocoop_one_by_one(clap, audio):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", PROMPTED)
 def test_permuting_the_classes_permutes_the_scores(clap, audio, method):
     order = [2, 0, 1]
     scores = METHODS[method].untrained(clap, LABELS, seed=7).cosines(audio)
