@@ -22,7 +22,12 @@ from benchmarks.machine import describe_machine, family, resident_mib
 from benchmarks.served import BUNDLED, recordings, served
 from jobs.connection import connect
 
-KINDS: dict[str, dict[str, str]] = {"default settings": {}, "audio_prompt=none": {"audio_prompt": "none"}}
+KINDS: dict[str, dict[str, str]] = {
+    "default settings": {},
+    "method=palm": {"method": "palm"},
+    "method=palm audio_prompt=aspl_star": {"method": "palm", "audio_prompt": "aspl_star"},
+}
+UPLOAD_BAR_S = 1.5
 FIRST_STEP_BAR_S = 2.0
 BEFORE_THE_FIRST_STEP = ("queued", "listen")
 TIMEOUT_S = 600
@@ -59,9 +64,16 @@ def wait_for(client: httpx2.Client, job_id: str) -> dict:
         time.sleep(0.5)
 
 
+def upload_to_adapter_s(client: httpx2.Client, clips: list[tuple[str, bytes]]) -> float:
+    """Seconds from before a default job's upload to its end, when its adapter can be used."""
+    before_s = time.time()
+    job = start_job(client, clips, "upload", {})
+    return instant(wait_for(client, job["id"])["ended_at"]) - before_s
+
+
 def first_step_s(client: httpx2.Client, clips: list[tuple[str, bytes]]) -> float:
     """Seconds from a job's creation to the event of its first epoch; the job is then cancelled and waited for."""
-    job = start_job(client, clips, "first-step", {})
+    job = start_job(client, clips, "first-step", KINDS["method=palm"])
     seconds = None
     with client.stream("GET", f"/jobs/{job['id']}/events") as events:
         event_ms = 0
@@ -103,14 +115,17 @@ def main() -> None:
         served(arguments.model, has_worker=True, requests_per_s=0) as stack,
         httpx2.Client(base_url=stack.apis[0].address, timeout=120) as client,
     ):
-        measure_kind(client, clips, "audio_prompt=none", 1)
+        measure_kind(client, clips, "default settings", 1)
         redis = connect(stack.redis_url)
         before_kib = redis_kib(redis)
         figures = [figure for kind in KINDS for figure in measure_kind(client, clips, kind, arguments.jobs)]
         job_kib = (redis_kib(redis) - before_kib) / (len(KINDS) * arguments.jobs)
+        upload = statistics.median(upload_to_adapter_s(client, clips) for _ in range(arguments.first_steps))
         first = statistics.median(first_step_s(client, clips) for _ in range(arguments.first_steps))
         worker = stack.processes[0].popen.pid
         worker_mib = max(resident_mib(pid, peak=True) for pid in family(worker))
+    name = f"from before the upload to a usable adapter, default settings, median of {arguments.first_steps}"
+    figures.append(Figure(name, upload, "s", UPLOAD_BAR_S))
     name = f"from the queue to the first training step, median of {arguments.first_steps}"
     figures.append(Figure(name, first, "s", FIRST_STEP_BAR_S))
     figures.append(Figure("memory of a job in Redis", job_kib, "KiB"))

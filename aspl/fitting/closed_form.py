@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
 import numpy as np
 
 from aspl.adapter import Adapter
-from aspl.background import BackgroundFeatures, BackgroundLibrary
+from aspl.background import Background, BackgroundLibrary
+from aspl.background_features import BackgroundFeatures
 from aspl.features import AudioFeatures
 from aspl.fitting.clip_features import ClipFeatures
 from aspl.fitting.evaluation import summarise
@@ -98,9 +100,10 @@ def hear(clap: FrozenClap, waveforms: Sequence[np.ndarray], *, tick: Callable[[]
     return Heard.of(clips.hear(range(len(clips)), AudioPrompts(), stages=True, tick=tick))
 
 
-def bank_of(features: BackgroundFeatures, families: np.ndarray, clap: FrozenClap) -> Bank:
-    """Return the bank as a fit takes it."""
-    return Bank.of_features(features.stages, features.joint, families, clap.swin_widths)
+@lru_cache(maxsize=4)  # it is the same for every fit on one model, and its whitening takes as long as a fit
+def bank_of(features: BackgroundFeatures, background: Background, widths: tuple[int, ...]) -> Bank:
+    """Return the bank as a fit takes it; `widths` are the channels of each Swin stage."""
+    return Bank.of_features(features.stages, features.joint, background.families, widths)
 
 
 def _bank(clap: FrozenClap, library: BackgroundLibrary, progress: FitProgress) -> Bank:
@@ -111,7 +114,7 @@ def _bank(clap: FrozenClap, library: BackgroundLibrary, progress: FitProgress) -
         progress.report("listen_background", heard, num_clips)
 
     features = library.features(clap, progress=tell)
-    return bank_of(features, library.background.families, clap)
+    return bank_of(features, library.background, clap.swin_widths)
 
 
 def digest_order(waveforms: Sequence[np.ndarray]) -> np.ndarray:
