@@ -7,6 +7,7 @@ never taught. `--check` holds the answers of the first draw against those of `fi
 
 import argparse
 import csv
+import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from aspl.heads.ridge_head import Bank, HeadFit, Teaching, fit_ridge_head
 from aspl.heads.unknown import raw_known, raw_threshold
 from aspl.templates import SENTENCE, fill_template
 from benchmarks.ear_draws import Clips, Draw, RecordingSet, draw, stack
+from benchmarks.machine import describe_machine
 
 SETS = ("esc10", "instruments", "foley")
 SEEDS = range(20)
@@ -262,6 +264,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=["open", "closed", "detectors", "wrong", "calibration"])
     arguments = parser.parse_args()
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
+    print(json.dumps(describe_machine()))
     clap = FrozenClap.load(arguments.model)
     world = load_world(clap, arguments.data, arguments.sets)
     if arguments.check:
