@@ -58,8 +58,8 @@ def fit(
     """
     plan = make_plan(labels, config or TrainingConfig(), logit_scale=clap.logit_scale)
     check_clips(waveforms, labels, min_labels=plan.method.min_labels)
-    library = library or shipped_library()
     if plan.method.is_closed_form:
+        library = library or shipped_library()
         plan.method.check_labels(plan.labels)
         progress = FitProgress(on_progress, should_cancel)
         return fit_closed_form(clap, waveforms, plan, progress, background=background, library=library)
