@@ -22,6 +22,7 @@ from aspl.labels import fold, fold_label
 from jobs.archive_labels import labelled
 from jobs.archives import members
 from jobs.background import BACKGROUND, alike, check_named, named_background
+from jobs.checkpoints import own_checkpoint
 from jobs.clip_check import is_clip, oddities, repetitions
 from jobs.clip_files import write_clip
 from jobs.errors import StagingUnavailable, UploadInvalid, UploadNotFound, UploadTooLarge
@@ -31,7 +32,6 @@ from jobs.limits import UploadLimits
 from jobs.uploaded_clip import Tally, TrainingClips, UploadedClip, reasons
 
 FILE_LIST = "manifest.json"
-CHECKPOINT = "checkpoint.safetensors"
 MIN_LABELS = 2
 UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -190,9 +190,10 @@ class Uploads:
         left_out = [LeftOut(f.shown_name, f.label, f.error) for f in self.clips(upload_id) if f.error is not None]
         return Findings.of(left_out, [warning for _, warning in warnings])
 
-    def checkpoint(self, upload_id: str) -> Path:
-        """Where the training of this upload keeps its state between two workers."""
-        return self.directory(upload_id) / CHECKPOINT
+    @_disk_faults()
+    def checkpoint(self, upload_id: str, holder: str) -> Path:
+        """Where this attempt at the job keeps its state, which begins as what the one before it left."""
+        return own_checkpoint(self.directory(upload_id), holder)
 
     def directory(self, upload_id: str) -> Path:
         """The directory of an upload; raises UploadNotFound where there is none."""

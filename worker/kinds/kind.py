@@ -32,7 +32,7 @@ class Task:
 
     Attributes:
         job: of the job's record `id`, `kind`, `tenant`, `name`, `upload_id`, `training`, `request`, `created_at`,
-            `attempts` and `findings`, in JSON's terms.
+            `holder` (of this attempt alone) and `findings`, in JSON's terms.
         trainer: what holds the model.
         on_progress: takes an aspl.Progress, or any dataclass with its fields.
         should_cancel: whether to step down, by raising jobs.errors.TrainingStopped.
