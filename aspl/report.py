@@ -121,7 +121,7 @@ class ClipWarning:
 class Report:
     """How an adapter did on clips that it had not heard.
 
-    Every field has a default: files of earlier releases lack some, and where nothing could be held out most say nothing.
+    Every field has a default: files of earlier releases lack some, and where nothing was held out most say nothing.
     """
 
     num_clips: int = _told("Clips that the figures stand on.", default=0)
