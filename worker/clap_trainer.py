@@ -17,7 +17,8 @@ from aspl.report import Report
 from aspl.sound.clip import decode
 from jobs.errors import TrainingFailed, TrainingStopped
 from jobs.settings import Settings
-from jobs.uploaded_clip import TrainingClips
+from jobs.uploaded_clip import EvaluationClips, TrainingClips
+from worker.clap_evaluation import evaluate
 
 DECODE_THREADS = 4
 
@@ -81,8 +82,32 @@ class ClapTrainer:
             data = replace(adapter, report=report).to_bytes()
             return data, Adapter.read_header(data)
 
+    def evaluate(
+        self,
+        adapters: Sequence[bytes],
+        clips: EvaluationClips,
+        *,
+        on_progress: Callable[[Progress], None],
+        should_cancel: Callable[[], bool],
+    ) -> dict[str, Any]:
+        """What one adapter's file is worth on these clips, and against another's; see worker.clap_evaluation."""
+        with _translated():
+            loaded = [Adapter.from_bytes(data, self.clap) for data in adapters]
+            check = _stopping(should_cancel)
+            return evaluate(
+                self.clap, loaded, clips, max_clip_s=self.max_clip_s, on_progress=on_progress, check=check
+            )
+
     def _waveform(self, path: Path):
         return decode(path.read_bytes(), max_duration_s=self.max_clip_s).waveform
+
+
+def _stopping(should_cancel: Callable[[], bool]) -> Callable[[], None]:
+    def check() -> None:
+        if should_cancel():
+            raise TrainingStopped("stopped before its end")
+
+    return check
 
 
 def _with_findings(report: Report, files: Sequence[str], findings: Mapping[str, Any]) -> Report:

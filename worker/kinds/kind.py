@@ -1,12 +1,12 @@
 """What a kind of job is, and what it is given to work with."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from adapters_store import AdapterStore
-from jobs.uploaded_clip import TrainingClips
+from jobs.uploaded_clip import EvaluationClips, TrainingClips
 from jobs.uploads import Uploads
 from worker.settings import WorkerSettings
 
@@ -25,6 +25,15 @@ class Trainer(Protocol):
         findings: dict[str, Any],
     ) -> tuple[bytes, dict[str, Any]]: ...
 
+    def evaluate(
+        self,
+        adapters: Sequence[bytes],
+        clips: EvaluationClips,
+        *,
+        on_progress: Callable[[Any], None],
+        should_cancel: Callable[[], bool],
+    ) -> dict[str, Any]: ...
+
 
 @dataclass(frozen=True)
 class Task:
@@ -41,7 +50,7 @@ class Task:
     """
 
     job: Mapping[str, Any]
-    trainer: Any
+    trainer: Trainer
     store: AdapterStore
     uploads: Uploads
     settings: WorkerSettings
