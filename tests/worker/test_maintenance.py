@@ -48,7 +48,7 @@ def test_a_job_that_rq_never_got_is_queued(submit, queue, uploads, redis, monkey
     assert waiting(redis) == []
     reconcile(queue, uploads, upload_ttl_s=1000)
     assert waiting(redis) == [record.id]
-    assert len(uploads.load(record.upload_id)) == 4
+    assert len(uploads.training_clips(record.upload_id).clips) == 4
 
 
 def test_a_job_that_rq_failed_is_queued_again(submit, queue, uploads, redis):
