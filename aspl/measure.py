@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from aspl.intervals import wilson
+from aspl.intervals import share_interval
 from aspl.report import (
     MAX_MATRIX_LABELS,
     MAX_ROWS,
@@ -47,6 +47,7 @@ def measure(
     background_hours: float | None = None,
     thresholds: Sequence[float] | None = None,
     shots: Mapping[str, int] | None = None,
+    num_folds: int = 0,
 ) -> Report:
     """Return what the scores of clips that an adapter was not taught with say of it.
 
@@ -58,9 +59,10 @@ def measure(
         background_hours: how long the background lasts in all, for false alarms an hour.
         thresholds: `[K]`, of the known score where the label wins; None leaves out what stands on them.
         shots: how many clips each label was taught from.
+        num_folds: how many fits without a part of the clips the scores are of; 0 where the clips were never taught.
     """
     is_heard = clips.known is not None and background is not None and background.known is not None
-    report = Report(num_clips=len(truth), per_label=_per_label(labels, truth, clips.answers))
+    report = Report(num_clips=len(truth), num_folds=num_folds, per_label=_per_label(labels, truth, clips.answers))
     if thresholds is not None or shots:
         report = replace(report, per_label=_with_teaching(report.per_label, thresholds, shots or {}))
     if is_heard:
@@ -74,7 +76,7 @@ def measure(
         return replace(report, reason=NOTHING_HELD_OUT)
     if len(labels) == 1:
         return replace(report, reason=ONE_LABEL)
-    return replace(report, **_answered(labels, truth, clips.answers))
+    return replace(report, **_answered(labels, truth, clips.answers, is_held_out=num_folds > 0))
 
 
 def confusion_matrix(truth: np.ndarray, answers: np.ndarray, num_labels: int) -> np.ndarray:
@@ -138,14 +140,20 @@ def _at_thresholds(
     return replace(report, per_label=rows, background=against)
 
 
-def _answered(labels: Sequence[str], truth: np.ndarray, answers: np.ndarray) -> dict[str, Any]:
+def _answered(labels: Sequence[str], truth: np.ndarray, answers: np.ndarray, *, is_held_out: bool) -> dict[str, Any]:
     matrix = confusion_matrix(truth, answers, len(labels))
-    accuracy = float((truth == answers).mean())
-    low, high = wilson(accuracy, len(truth))
+    counts = matrix.sum(1).tolist()
+
+    def interval(value: float, *, of_labels: bool) -> tuple[float, float]:
+        low, high = share_interval(value, counts, is_held_out=is_held_out, of_labels=of_labels)
+        return _share(low), _share(high)
+
+    accuracy, f1 = float((truth == answers).mean()), macro_f1(matrix)
     return {
         "accuracy": _share(accuracy),
-        "accuracy_interval": (_share(low), _share(high)),
-        "macro_f1": _share(macro_f1(matrix)),
+        "accuracy_interval": interval(accuracy, of_labels=False),
+        "macro_f1": _share(f1),
+        "macro_f1_interval": interval(f1, of_labels=True),
         "confusion": tuple(map(tuple, matrix.tolist())) if len(labels) <= MAX_MATRIX_LABELS else None,
         "most_confused": _most_confused(labels, matrix),
     }
