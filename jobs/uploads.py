@@ -28,7 +28,7 @@ from jobs.errors import MemberDamaged, StagingUnavailable, UploadInvalid, Upload
 from jobs.findings import Findings, LeftOut, fault, shown_name
 from jobs.folders import named
 from jobs.limits import UploadLimits
-from jobs.uploaded_clip import Tally, TrainingClips, UploadedClip, reasons
+from jobs.uploaded_clip import EvaluationClips, Tally, TrainingClips, UploadedClip, reasons
 
 FILE_LIST = "manifest.json"
 MIN_LABELS = 2
@@ -136,6 +136,11 @@ class Uploads:
             [clip.shown_name for clip in taught],
             [self._clip_path(upload_id, clip.number) for clip in usable if clip.is_background],
         )
+
+    def evaluation_clips(self, upload_id: str) -> EvaluationClips:
+        """Every clip that can be used, of an upload that is evaluated on."""
+        clips = self.training_clips(upload_id)
+        return EvaluationClips(clips.clips, clips.background)
 
     def digest(self, upload_id: str) -> str:
         """SHA-256 over labels and clips, equal for equal uploads."""

@@ -1,7 +1,7 @@
 """What versions of adapters are worth on labelled clips and on background that they were not taught with."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from worker.eta import Eta
 # n labelled clips, m background clips, K labels
 
 MAX_NAMED = 50
+NO_CLIPS = "there are no clips of labels that it was taught"
 SILENT = -1.0  # below every threshold
 
 
@@ -97,6 +98,8 @@ def _told(adapter: Adapter, heard: list[Heard], found: list[ScoredClip], truth: 
         thresholds=_thresholds(adapter),
         shots=adapter.shots,
     )
+    if not taught:
+        report = replace(report, reason=NO_CLIPS)
     return {"report": report.to_json(), "not_taught": _not_taught(heard, truth, index)}
 
 

@@ -94,9 +94,7 @@ class ClapTrainer:
         with _translated():
             loaded = [Adapter.from_bytes(data, self.clap) for data in adapters]
             check = _stopping(should_cancel)
-            return evaluate(
-                self.clap, loaded, clips, max_clip_s=self.max_clip_s, on_progress=on_progress, check=check
-            )
+            return evaluate(self.clap, loaded, clips, max_clip_s=self.max_clip_s, on_progress=on_progress, check=check)
 
     def _waveform(self, path: Path):
         return decode(path.read_bytes(), max_duration_s=self.max_clip_s).waveform

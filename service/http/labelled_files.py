@@ -42,9 +42,7 @@ def _stage_clips(
         )
     named = named_background(background_labels, max_chars=uploads.limits.max_label_chars)
     files = [
-        uploads.add_clip(
-            upload_id, label, clip.file, filename=clip.filename or "", is_background=fold(label) in named
-        )
+        uploads.add_clip(upload_id, label, clip.file, filename=clip.filename or "", is_background=fold(label) in named)
         for clip, label in zip(clips, labels, strict=True)
     ]
     check_named(named, files)
