@@ -17,6 +17,7 @@ from aspl.errors import AdapterMismatch
 from jobs.connection import connect
 from jobs.queue import JobQueue
 from jobs.records import JobRecords
+from jobs.results import Results
 from jobs.uploads import Uploads
 from service.inference.pipeline import Pipeline
 from service.keys import KeyFile
@@ -36,6 +37,7 @@ class Jobs:
     uploads: Uploads
     records: JobRecords
     queue: JobQueue
+    results: Results
     uploaders: ThreadPoolExecutor
 
     @classmethod
@@ -46,6 +48,7 @@ class Jobs:
             uploads=Uploads(settings.data_dir, settings.upload_limits),
             records=JobRecords(redis, ttl_s=settings.job_ttl_s),
             queue=JobQueue(redis, settings),
+            results=Results(settings.data_dir),
             uploaders=ThreadPoolExecutor(settings.upload_threads, thread_name_prefix="upload"),
         )
 

@@ -18,6 +18,7 @@ from aspl.sound.clip import decode
 from jobs.errors import TrainingFailed, TrainingStopped
 from jobs.settings import Settings
 from jobs.uploaded_clip import EvaluationClips, TrainingClips
+from worker.clap_classification import classify
 from worker.clap_evaluation import evaluate
 
 DECODE_THREADS = 4
@@ -95,6 +96,30 @@ class ClapTrainer:
             loaded = [Adapter.from_bytes(data, self.clap) for data in adapters]
             check = _stopping(should_cancel)
             return evaluate(self.clap, loaded, clips, max_clip_s=self.max_clip_s, on_progress=on_progress, check=check)
+
+    def classify(
+        self,
+        adapter: bytes | None,
+        paths: Sequence[Path],
+        request: Mapping[str, Any],
+        *,
+        should_cancel: Callable[[], bool],
+    ) -> Iterator[dict[str, Any]]:
+        """A row for each file, by an adapter's file or else by the request's `labels` and `template`."""
+        with _translated():
+            if adapter is None:
+                loaded = Adapter.zero_shot(self.clap, request["labels"], template=request["template"])
+            else:
+                loaded = Adapter.from_bytes(adapter, self.clap)
+            yield from classify(
+                self.clap,
+                loaded,
+                paths,
+                max_clip_s=self.max_clip_s,
+                top_k=request["top_k"],
+                thresholds=request["thresholds"],
+                check=_stopping(should_cancel),
+            )
 
     def _waveform(self, path: Path):
         return decode(path.read_bytes(), max_duration_s=self.max_clip_s).waveform

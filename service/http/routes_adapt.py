@@ -3,10 +3,10 @@
 import asyncio
 import hashlib
 import json
-from typing import Annotated, Any
+from typing import Any
 
 import structlog
-from fastapi import APIRouter, Header
+from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
 from adapters_store import check_name
@@ -24,6 +24,7 @@ from service.http.forms import SEVERAL_LABELS, AdaptBody, AdaptForm, split_label
 from service.http.multipart import FormRoute
 from service.http.problems import ServiceError, responses
 from service.http.schemas import Job
+from service.http.submission import ACCEPTED, IdempotencyKey
 
 ERRORS = responses(
     "bad_request", "idempotency_in_flight", "body_too_large", "too_many_files", "upload_too_large", "body_unsupported",
@@ -31,10 +32,8 @@ ERRORS = responses(
     "upload_invalid", "archive_invalid", "idempotency_mismatch", "tenant_queue_full", "queue_full",
     "redis_unavailable", "staging_unavailable",
 )  # fmt: skip
-ACCEPTED = {202: {"headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}}}}
 
 router = APIRouter(tags=["adapt"], route_class=FormRoute)
-IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{1,128}$")]
 
 
 @router.post("/adapt", status_code=202, response_model=Job, responses=ACCEPTED | ERRORS)
