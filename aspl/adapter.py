@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Self
 
+import numpy as np
 import torch
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -13,7 +14,9 @@ from torch import Tensor
 
 from aspl.errors import AdapterInvalid, AdapterMismatch, AsplError
 from aspl.features import AudioFeatures
+from aspl.heads.guarded import GuardedHead
 from aspl.heads.head import Head
+from aspl.heads.words_unknown import words_rule
 from aspl.known import KnownRule
 from aspl.methods import METHODS
 from aspl.model.clap import FrozenClap
@@ -22,8 +25,10 @@ from aspl.prompts.kinds import parse_kind
 from aspl.templates import SENTENCE
 
 FORMAT = "earshot-adapter"
-FORMAT_VERSION = 2
-READABLE_VERSIONS = (1, 2)  # the first knows of no `known`
+FORMAT_VERSION = 3
+READABLE_VERSIONS = (1, 2, 3)  # the first knows of no `known`; up to the second all tensors are float32
+OPTIONAL_FACTS = {"known"}  # what a header may lack, and what a further fact has to be put among
+HALVED = {"linear.matrix", "class_features"}  # may be in half precision
 MAX_HEADER_BYTES = 16 * 2**20
 MAX_MAGNITUDE = 1e6  # of any number that is trained; the largest seen are hundreds, and products of more overflow
 
@@ -51,6 +56,11 @@ class AdapterInfo:
     known: KnownRule | None = None
     """None in files of the first release, where `threshold` is of the best probability."""
 
+    @property
+    def is_guarded(self) -> bool:
+        """Whether a linear head beside the one that answers hears what was never taught."""
+        return self.known is not None and self.known.mean is None and not METHODS[self.method].is_closed_form
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Adapter(AdapterInfo):
@@ -60,15 +70,22 @@ class Adapter(AdapterInfo):
     prompts: AudioPrompts | None = None
 
     @classmethod
-    def zero_shot(cls, clap: FrozenClap, labels: Sequence[str], template: str = SENTENCE) -> Self:
+    def zero_shot(
+        cls, clap: FrozenClap, labels: Sequence[str], template: str = SENTENCE, *, bank: np.ndarray | None = None
+    ) -> Self:
         """Return the untrained classifier of these labels: the text embedding of each in `template`.
+
+        Args:
+            bank: `[m, D]`, joint embeddings of the background's clips; without them nothing is known of the unknown.
 
         Raises:
             LabelsInvalid, TemplateInvalid: labels or template that cannot be used.
         """
         method = METHODS["zero_shot"]
+        prompt = method.untrained(clap, labels, template=template)
         return cls(
-            head=method.head_type.of(method.untrained(clap, labels, template=template)),
+            head=method.head_type.of(prompt),
+            known=None if bank is None else words_rule(bank, prompt.class_features().cpu().numpy()),
             method=method.name,
             audio_prompt="none",
             labels=tuple(labels),
@@ -100,8 +117,8 @@ class Adapter(AdapterInfo):
         return self.logit_scale / self.temperature
 
     def scores(self, features: AudioFeatures) -> tuple[Tensor, Tensor | None]:
-        """Return the head's scores `[B, K]`, and `[B]` of the background where it has them, of features heard under
-        this adapter's audio prompts."""
+        """Return the head's scores `[B, K]`, and `[B]`, its lead over the background where it hears one, of features
+        heard under this adapter's audio prompts."""
         return self.head.scores(features)
 
     def logits(self, features: AudioFeatures) -> Tensor:
@@ -118,7 +135,11 @@ class Adapter(AdapterInfo):
     def to_bytes(self) -> bytes:
         """Return the adapter's file: safetensors with the facts as JSON in its header."""
         header = {"format": FORMAT, "adapter": json.dumps(asdict(self.info), ensure_ascii=False)}
-        tensors = {name: tensor.detach().cpu().float().contiguous() for name, tensor in self.tensors().items()}
+        tensors = {
+            name: (tensor if name in HALVED and tensor.dtype == torch.float16 else tensor.float())
+            for name, tensor in self.tensors().items()
+        }
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         return save_tensors(tensors, metadata=header)
 
     @classmethod
@@ -139,13 +160,18 @@ class Adapter(AdapterInfo):
             tensors = load_tensors(data)
         except Exception as error:  # the safetensors reader raises its own kind for each fault
             raise AdapterInvalid(f"the adapter's tensors cannot be read: {error}") from error
-        head_type = METHODS[info.method].head_type
-        shapes = head_type.shapes(len(info.labels), clap) | _prompt_shapes(info, clap)
-        _check_tensors(tensors, shapes)
+        head_type, num_labels = METHODS[info.method].head_type, len(info.labels)
+        shapes = (
+            GuardedHead.shapes(head_type, num_labels, clap) if info.is_guarded else head_type.shapes(num_labels, clap)
+        )
+        _check_tensors(tensors, shapes | _prompt_shapes(info, clap), may_be_halved=info.format_version > 2)
         tensors = {name: tensor.to(clap.device) for name, tensor in tensors.items()}
         stages = parse_kind(info.audio_prompt)
         prompts = AudioPrompts(**{s: Affine(tensors.pop(f"{s}.gamma"), tensors.pop(f"{s}.beta")) for s in stages})
-        head = head_type.load(tensors, info.labels, clap)
+        if info.is_guarded:
+            head: Head = GuardedHead.load(head_type, tensors, info.labels, clap)
+        else:
+            head = head_type.load(tensors, info.labels, clap)
         return cls(**vars(info), head=head, prompts=prompts if stages else None)
 
     @staticmethod
@@ -168,11 +194,10 @@ def read_info(data: bytes) -> AdapterInfo:
         raise AdapterInvalid("the file is not an earshot adapter: its header holds no adapter") from error
     if not is_adapter or not isinstance(facts, dict) or facts.get("format_version") not in READABLE_VERSIONS:
         raise AdapterInvalid(f"the file is not an earshot adapter of format version {FORMAT_VERSION} or before")
-    if facts["format_version"] == 1:
-        facts.setdefault("known", None)
     names = set(AdapterInfo.__dataclass_fields__)
-    if facts.keys() != names:
-        raise AdapterInvalid(f"the adapter's header lacks or doubles {sorted(facts.keys() ^ names)}")
+    if odd := (facts.keys() - names) | (names - facts.keys() - OPTIONAL_FACTS):
+        raise AdapterInvalid(f"the adapter's header lacks or doubles {sorted(odd)}")
+    facts |= {name: None for name in OPTIONAL_FACTS - facts.keys()}
     _check_facts(facts)
     try:
         json.dumps(facts, allow_nan=False, ensure_ascii=False).encode()
@@ -228,12 +253,15 @@ def _prompt_shapes(info: AdapterInfo, clap: FrozenClap) -> dict[str, tuple[int, 
     return {f"{stage}.{part}": (clap.stage_widths[stage],) for stage in stages for part in ("gamma", "beta")}
 
 
-def _check_tensors(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> None:
+def _check_tensors(
+    tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], *, may_be_halved: bool
+) -> None:
     if tensors.keys() != shapes.keys():
         odd = sorted(tensors.keys() ^ shapes.keys())
         raise AdapterInvalid(f"the adapter's tensors should be {sorted(shapes)}; {odd} are missing or unknown")
     for name, tensor in tensors.items():
-        if tensor.dtype != torch.float32 or tuple(tensor.shape) != shapes[name]:
+        types = {torch.float32, torch.float16} if may_be_halved and name in HALVED else {torch.float32}
+        if tensor.dtype not in types or tuple(tensor.shape) != shapes[name]:
             found = f"{tensor.dtype} {tuple(tensor.shape)}"
             raise AdapterInvalid(f"{name} should be float32 {shapes[name]} on this model, not {found}")
         if not (tensor.abs() <= MAX_MAGNITUDE).all():  # nor NaN

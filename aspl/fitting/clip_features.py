@@ -82,7 +82,7 @@ class ClipFeatures:
 
     def keep_bare(self, *, tick: Callable[[], None]) -> None:
         """Hear all clips under no audio prompt, and keep that."""
-        self.bare = self.hear(range(len(self)), AudioPrompts(), tick=tick)
+        self.bare = self.hear(range(len(self)), AudioPrompts(), stages=True, tick=tick)
 
     @torch.no_grad()
     def keep_tokens(self, *, tick: Callable[[], None]) -> None:

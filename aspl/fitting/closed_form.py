@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from aspl.adapter import Adapter
-from aspl.background import Background, BackgroundLibrary
+from aspl.background import Background, BackgroundLibrary, hear_background
 from aspl.background_features import BackgroundFeatures
 from aspl.features import AudioFeatures
 from aspl.fitting.clip_features import ClipFeatures
@@ -56,8 +56,8 @@ def fit_closed_form(
     """Fit a linear head on clips `waveforms`, against the bank and the tenant's own `background`."""
     progress.report("listen", 0, 1)
     clips = hear(clap, waveforms, tick=progress.tick)
-    own = hear(clap, background, tick=progress.tick) if len(background) else Heard(clips.stages[:0], clips.joint[:0])
-    bank = _bank(clap, library, progress)
+    own = hear(clap, background, tick=progress.tick)
+    bank = bank_for(clap, library, progress)
     progress.report("listen", 1, 1)
     progress.report("train_closed_form", 0, 1)
     scale = bank.scale
@@ -71,7 +71,7 @@ def fit_closed_form(
         texts=texts,
     )
     fit = fit_ridge_head(teaching, bank, text_weights=WORDS[plan.method.name])
-    rule = _known_rule(fit, plan)
+    rule = known_rule(fit, plan)
     progress.report("train_closed_form", 1, 1)
     return Adapter(
         head=LinearHead.fitted(fit.head.matrix, fit.head.bias, clap),
@@ -94,10 +94,18 @@ def fit_closed_form(
     )
 
 
-def hear(clap: FrozenClap, waveforms: Sequence[np.ndarray], *, tick: Callable[[], None] = lambda: None) -> Heard:
-    """Return the features of clips as a fit hears them; `tick` is called now and then, and may raise."""
+def hear(
+    clap: FrozenClap,
+    waveforms: Sequence[np.ndarray],
+    prompts: AudioPrompts | None = None,
+    *,
+    tick: Callable[[], None] = lambda: None,
+) -> Heard:
+    """Return the features of clips as a fit hears them, n from 0; `tick` is called now and then, and may raise."""
+    if not len(waveforms):
+        return Heard(np.empty((0, clap.statistics_width)), np.empty((0, clap.joint_width)))
     clips = ClipFeatures(clap, waveforms, tick=tick)
-    return Heard.of(clips.hear(range(len(clips)), AudioPrompts(), stages=True, tick=tick))
+    return Heard.of(clips.hear(range(len(clips)), prompts or AudioPrompts(), stages=True, tick=tick))
 
 
 @lru_cache(maxsize=4)  # it is the same for every fit on one model, and its whitening takes as long as a fit
@@ -106,13 +114,22 @@ def bank_of(features: BackgroundFeatures, background: Background, widths: tuple[
     return Bank.of_features(features.stages, features.joint, background.families, widths)
 
 
-def _bank(clap: FrozenClap, library: BackgroundLibrary, progress: FitProgress) -> Bank:
-    """What this model hears of the bank; heard once, which on a model that is new here takes its time."""
+def bank_for(
+    clap: FrozenClap, library: BackgroundLibrary, progress: FitProgress, prompts: AudioPrompts | None = None
+) -> Bank:
+    """Return the bank as this model hears it, which is heard once: on a model that is new here that takes its time.
+
+    Args:
+        prompts: of the adapter; what is heard under them is heard for it alone.
+    """
 
     def tell(heard: int, num_clips: int) -> None:
         progress.tick()
         progress.report("listen_background", heard, num_clips)
 
+    if prompts is not None and prompts.stages():
+        features = hear_background(clap, library.background, prompts, progress=tell)
+        return Bank.of_features(features.stages, features.joint, library.background.families, clap.swin_widths)
     features = library.features(clap, progress=tell)
     return bank_of(features, library.background, clap.swin_widths)
 
@@ -123,7 +140,8 @@ def digest_order(waveforms: Sequence[np.ndarray]) -> np.ndarray:
     return np.array(digests, dtype=np.int64)
 
 
-def _known_rule(fit: HeadFit, plan: Plan) -> KnownRule:
+def known_rule(fit: HeadFit, plan: Plan) -> KnownRule:
+    """Return the rule that held-out clips and the background set."""
     rows = fit.folds >= 0
     taught, bank = raw_known(fit.held_apart)[rows], raw_known(fit.bank)
     scale = fit_known_scale(taught, bank)

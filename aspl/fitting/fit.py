@@ -17,11 +17,13 @@ from aspl.fitting.checkpoint import TrainingCheckpoint, fit_key
 from aspl.fitting.clip_features import ClipFeatures
 from aspl.fitting.closed_form import fit_closed_form
 from aspl.fitting.config import TrainingConfig
+from aspl.fitting.guard import Guard, GuardClips, fit_guard
 from aspl.fitting.plan import Plan, check_clips, make_plan
 from aspl.fitting.progress import FitProgress
 from aspl.fitting.records import LearnerState, Trial, TrialResult
 from aspl.fitting.report import Validation, validate
 from aspl.fitting.trial import TrialRunner
+from aspl.heads.guarded import GuardedHead
 from aspl.heads.head import Head
 from aspl.model.clap import FrozenClap
 from aspl.progress import Progress
@@ -58,8 +60,8 @@ def fit(
     """
     plan = make_plan(labels, config or TrainingConfig(), logit_scale=clap.logit_scale)
     check_clips(waveforms, labels, min_labels=plan.method.min_labels)
+    library = library or shipped_library()
     if plan.method.is_closed_form:
-        library = library or shipped_library()
         plan.method.check_labels(plan.labels)
         progress = FitProgress(on_progress, should_cancel)
         return fit_closed_form(clap, waveforms, plan, progress, background=background, library=library)
@@ -77,7 +79,10 @@ def fit(
     result = runner.result(last)
     head = CANDIDATES[choice.candidate].head(result, runner)
     held_out = runner.held_out_logits(choice.candidate)
-    return _adapter(clap, plan, result, head, validate(plan, held_out, choice, kept=result.prompts.kind))
+    validation = validate(plan, held_out, choice, kept=result.prompts.kind)
+    given = GuardClips(clips, waveforms, background, library)
+    guard = fit_guard(given, result.prompts.to(clap.device), plan, progress)
+    return _adapter(clap, plan, result, head, validation, guard)
 
 
 def _listen(clap: FrozenClap, waveforms: Sequence[np.ndarray], plan: Plan, progress: FitProgress) -> ClipFeatures:
@@ -106,9 +111,11 @@ def _known_cost(plan: Plan, trial: Trial, record: TrialResult | LearnerState) ->
     return candidate.cost(plan) * record.next_epoch / max(1, candidate.num_epochs(plan))
 
 
-def _adapter(clap: FrozenClap, plan: Plan, result: TrialResult, head: Head, validation: Validation) -> Adapter:
+def _adapter(
+    clap: FrozenClap, plan: Plan, result: TrialResult, head: Head, validation: Validation, guard: Guard
+) -> Adapter:
     return Adapter(
-        head=head,
+        head=GuardedHead(head, guard.head),
         prompts=result.prompts.to(clap.device) if result.prompts.stages() else None,
         method=plan.method.name,
         audio_prompt=result.prompts.kind,
@@ -118,7 +125,8 @@ def _adapter(clap: FrozenClap, plan: Plan, result: TrialResult, head: Head, vali
         fingerprint=clap.fingerprint,
         logit_scale=plan.logit_scale,
         temperature=validation.temperature,
-        threshold=validation.threshold,
+        threshold=None,
+        known=guard.rule,
         shots=plan.shots,
         seed=plan.config.seed,
         preset=plan.config.preset,
