@@ -55,7 +55,8 @@ def fit_closed_form(
 ) -> Adapter:
     """Fit a linear head on clips `waveforms`, against the bank and the tenant's own `background`."""
     progress.report("listen", 0, 1)
-    clips = hear(clap, waveforms, tick=progress.tick)
+    log_mels = ClipFeatures(clap, waveforms, tick=progress.tick)
+    clips = _heard(log_mels, AudioPrompts(), progress.tick)
     own = hear(clap, background, tick=progress.tick)
     bank = bank_for(clap, library, progress)
     progress.report("listen", 1, 1)
@@ -90,6 +91,7 @@ def fit_closed_form(
         preset=None,
         num_parameters=fit.head.matrix.size + fit.head.bias.size,
         known=rule,
+        taught_curves=log_mels.taught_curves(plan.truth),
         report=_report(fit, rule, plan, num_own=len(background)),
     )
 
@@ -104,8 +106,11 @@ def hear(
     """Return the features of clips as a fit hears them, n from 0; `tick` is called now and then, and may raise."""
     if not len(waveforms):
         return Heard(np.empty((0, clap.statistics_width)), np.empty((0, clap.joint_width)))
-    clips = ClipFeatures(clap, waveforms, tick=tick)
-    return Heard.of(clips.hear(range(len(clips)), prompts or AudioPrompts(), stages=True, tick=tick))
+    return _heard(ClipFeatures(clap, waveforms, tick=tick), prompts or AudioPrompts(), tick)
+
+
+def _heard(clips: ClipFeatures, prompts: AudioPrompts, tick: Callable[[], None]) -> Heard:
+    return Heard.of(clips.hear(range(len(clips)), prompts, stages=True, tick=tick))
 
 
 @lru_cache(maxsize=4)  # it is the same for every fit on one model, and its whitening takes as long as a fit

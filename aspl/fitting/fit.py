@@ -6,6 +6,7 @@ trained on all clips.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -82,7 +83,8 @@ def fit(
     validation = validate(plan, held_out, choice, kept=result.prompts.kind)
     given = GuardClips(clips, waveforms, background, library)
     guard = fit_guard(given, result.prompts.to(clap.device), plan, progress)
-    return _adapter(clap, plan, result, head, validation, guard)
+    adapter = _adapter(clap, plan, result, head, validation, guard)
+    return replace(adapter, taught_curves=clips.taught_curves(plan.truth))
 
 
 def _listen(clap: FrozenClap, waveforms: Sequence[np.ndarray], plan: Plan, progress: FitProgress) -> ClipFeatures:
