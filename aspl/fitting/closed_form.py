@@ -62,7 +62,8 @@ def fit_closed_form(
     progress.report("listen", 1, 1)
     progress.report("train_closed_form", 0, 1)
     scale = bank.scale
-    texts = clap.encode_text(fill_template(plan.template, plan.labels)).double().cpu().numpy()
+    weights = WORDS[plan.method.name]
+    texts = _texts(clap, plan) if any(weights) else None
     teaching = Teaching(
         scaled=scale.scaled(clips.stages, clips.joint),
         classes=plan.truth,
@@ -71,7 +72,7 @@ def fit_closed_form(
         joint=clips.joint,
         texts=texts,
     )
-    fit = fit_ridge_head(teaching, bank, text_weights=WORDS[plan.method.name])
+    fit = fit_ridge_head(teaching, bank, text_weights=weights)
     rule = known_rule(fit, plan)
     progress.report("train_closed_form", 1, 1)
     return Adapter(
@@ -111,6 +112,10 @@ def hear(
 
 def _heard(clips: ClipFeatures, prompts: AudioPrompts, tick: Callable[[], None]) -> Heard:
     return Heard.of(clips.hear(range(len(clips)), prompts, stages=True, tick=tick))
+
+
+def _texts(clap: FrozenClap, plan: Plan) -> np.ndarray:
+    return clap.encode_text(fill_template(plan.template, plan.labels)).double().cpu().numpy()
 
 
 @lru_cache(maxsize=4)  # it is the same for every fit on one model, and its whitening takes as long as a fit
