@@ -25,6 +25,7 @@ from aspl.methods import METHODS
 from aspl.model.clap import FrozenClap
 from aspl.prompts.audio import Affine, AudioPrompts
 from aspl.prompts.kinds import parse_kind
+from aspl.report import Report
 from aspl.templates import SENTENCE
 
 FORMAT = "earshot-adapter"
@@ -55,7 +56,7 @@ class AdapterInfo:
     seed: int
     preset: str | None
     num_parameters: int
-    report: Mapping[str, Any]
+    report: Report
     created_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     format_version: int = FORMAT_VERSION
     known: KnownRule | None = None
@@ -113,7 +114,7 @@ class Adapter(AdapterInfo):
             seed=0,
             preset=None,
             num_parameters=0,
-            report={},
+            report=Report(),
         )
 
     @property
@@ -201,7 +202,8 @@ class Adapter(AdapterInfo):
     @staticmethod
     def read_header(data: bytes) -> dict[str, Any]:
         """Return the facts in an adapter's file without a model; raises AdapterInvalid."""
-        return asdict(read_info(data))
+        info = read_info(data)
+        return {**asdict(info), "report": info.report.to_json()}
 
 
 def read_info(data: bytes) -> AdapterInfo:
@@ -225,7 +227,8 @@ def read_info(data: bytes) -> AdapterInfo:
     _check_facts(facts)
     try:
         json.dumps(facts, allow_nan=False, ensure_ascii=False).encode()
-        info = AdapterInfo(**{**facts, "labels": tuple(facts["labels"]), "known": _known_rule(facts)})
+        typed = {"labels": tuple(facts["labels"]), "known": _known_rule(facts), "report": _report(facts)}
+        info = AdapterInfo(**{**facts, **typed})
         asdict(info)
     except (ValueError, RecursionError) as error:  # NaN, half a character, thousands of lists in a list
         raise AdapterInvalid(f"the adapter's header holds what JSON cannot: {str(error)[:80]}") from error
@@ -239,6 +242,13 @@ def _known_rule(facts: dict[str, Any]) -> KnownRule | None:
         return KnownRule.from_facts(facts["known"], len(facts["labels"]))
     except ValueError as error:
         raise AdapterInvalid(f"known in the adapter's header cannot be right: {error}") from error
+
+
+def _report(facts: dict[str, Any]) -> Report:
+    try:
+        return Report.from_json(facts["report"])
+    except ValueError as error:
+        raise AdapterInvalid(f"report in the adapter's header cannot be right: {error}") from error
 
 
 def _check_facts(facts: dict[str, Any]) -> None:
@@ -260,7 +270,6 @@ def _check_facts(facts: dict[str, Any]) -> None:
         "seed": isinstance(facts["seed"], int),
         "preset": facts["preset"] is None or isinstance(facts["preset"], str),
         "num_parameters": isinstance(facts["num_parameters"], int) and facts["num_parameters"] >= 0,
-        "report": isinstance(facts["report"], dict),
         "created_at": isinstance(facts["created_at"], str),
     }
     if wrong := [name for name, holds in checks.items() if not holds]:

@@ -115,7 +115,7 @@ def accuracy(
     hits = [answer.label == clips[i][1] for answer, i in zip(answers, test, strict=True)]
     return {
         "accuracy": statistics.mean(hits),
-        "validation": adapter.report["accuracy"],
+        "validation": adapter.report.accuracy,
         "kept": adapter.audio_prompt,
         "spectral_db": spectral_shift_db(clap, waveforms, adapter),
     }

@@ -13,6 +13,7 @@ from transformers.utils.logging import disable_progress_bar
 from aspl import Adapter, FrozenClap, Progress, TrainingConfig, fit
 from aspl.background import BackgroundLibrary, shipped_library
 from aspl.errors import AsplError, TrainingCancelled
+from aspl.report import Report
 from aspl.sound.clip import decode
 from jobs.errors import TrainingFailed, TrainingStopped
 from jobs.settings import Settings
@@ -76,19 +77,18 @@ class ClapTrainer:
                 checkpoint=checkpoint,
                 library=self.library,
             )
-            report = _with_files(adapter.report, clips.files)
-            data = replace(adapter, report={**report, **findings}).to_bytes()
+            report = _with_findings(adapter.report, clips.files, findings)
+            data = replace(adapter, report=report).to_bytes()
             return data, Adapter.read_header(data)
 
     def _waveform(self, path: Path):
         return decode(path.read_bytes(), max_duration_s=self.max_clip_s).waveform
 
 
-def _with_files(report: Mapping[str, Any], files: Sequence[str]) -> dict[str, Any]:
-    """The report with the file's name beside the number of each suspect clip."""
-    if "suspects" not in report:
-        return dict(report)
-    return {**report, "suspects": [{**row, "file": files[row["clip"]]} for row in report["suspects"]]}
+def _with_findings(report: Report, files: Sequence[str], findings: Mapping[str, Any]) -> Report:
+    """The report with what was found in the upload, and the file's name beside the number of each suspect clip."""
+    suspects = tuple(replace(suspect, file=files[suspect.clip]) for suspect in report.suspects)
+    return Report.from_json({**replace(report, suspects=suspects).to_json(), **findings})
 
 
 @contextmanager

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
-from typing import Any
 
 import numpy as np
 
@@ -13,10 +12,9 @@ from aspl.background import Background, BackgroundLibrary, hear_background
 from aspl.background_features import BackgroundFeatures
 from aspl.features import AudioFeatures
 from aspl.fitting.clip_features import ClipFeatures
-from aspl.fitting.evaluation import summarise
 from aspl.fitting.plan import Plan
 from aspl.fitting.progress import FitProgress
-from aspl.fitting.suspects import find_suspects
+from aspl.fitting.report import closed_form_report
 from aspl.heads.linear import LinearHead
 from aspl.heads.ridge_head import Bank, HeadFit, Teaching, fit_ridge_head
 from aspl.heads.unknown import fit_known_scale, raw_known, raw_threshold
@@ -28,7 +26,6 @@ from aspl.templates import fill_template
 # n clips, o background clips of the tenant's own, m of the bank, K labels, D joint width
 
 WORDS = {"auto": (0.0, 0.05, 0.1, 0.2, 0.4, 0.8), "ridge": (0.0,)}  # weights of the words that compete, by method
-MAX_SUSPECTS = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +90,7 @@ def fit_closed_form(
         num_parameters=fit.head.matrix.size + fit.head.bias.size,
         known=rule,
         taught_curves=log_mels.taught_curves(plan.truth),
-        report=_report(fit, rule, plan, num_own=len(background)),
+        report=closed_form_report(fit, rule, plan, num_own=len(background)),
     )
 
 
@@ -159,50 +156,3 @@ def known_rule(fit: HeadFit, plan: Plan) -> KnownRule:
     common = {name: float(scale(np.array(raw_threshold(taught, bank, name)))) for name in SENSITIVITIES}
     rows_of = {name: (round(value, 6),) * len(plan.labels) for name, value in common.items()}
     return KnownRule(scale.slope, scale.middle, rows_of["balanced"], rows_of)
-
-
-def _report(fit: HeadFit, rule: KnownRule, plan: Plan, *, num_own: int) -> dict[str, Any]:
-    rows = np.flatnonzero(fit.folds >= 0)
-    truth, scores = plan.truth[rows], fit.held_out[rows, :-1]
-    known, bank = rule.on_scale(raw_known(fit.held_apart)[rows]), rule.on_scale(raw_known(fit.bank))
-    report: dict[str, Any] = {
-        "num_folds": int(fit.folds.max()) + 1,
-        "unvalidated_labels": [label for label in plan.labels if plan.shots[label] < 2],
-        "text_weight": round(fit.head.text_weight, 4),
-        "num_background": num_own,
-        "temperature": None,
-        "threshold": None,
-    }
-    if len(rows):
-        report |= summarise(truth, scores, plan.labels)
-        report |= {"suspects": _suspects(fit, plan)}
-    else:
-        report |= {"accuracy": None, "reason": "every label has one clip: nothing could be held out"}
-    bar = float(np.mean(rule.thresholds))
-    report["unknown"] = {
-        "threshold": round(bar, 4),
-        "taught_rejected": round(float((known < bar).mean()), 4) if len(rows) else None,
-        "background_accepted": round(float((bank >= bar).mean()), 4),
-        "auroc": round(_auroc(known, bank), 4) if len(rows) else None,
-    }
-    return report
-
-
-def _suspects(fit: HeadFit, plan: Plan) -> list[dict[str, Any]]:
-    """Clips by their number whose held-out answer is another label by far, worst first."""
-    found = find_suspects(fit.held_out, plan.truth, fit.folds, fit.sharpness)
-    listed = [int(clip) for clip in found.ranked if found.is_listed[clip]][:MAX_SUSPECTS]
-    return [
-        {
-            "clip": clip,
-            "label": plan.labels[plan.truth[clip]],
-            "sounds_like": plan.labels[int(found.sounds_like[clip])],
-            "margin": round(float(found.margin[clip]), 2),
-        }
-        for clip in listed
-    ]
-
-
-def _auroc(known: np.ndarray, background: np.ndarray) -> float:
-    """The chance that a taught clip scores above one of the background (Mann and Whitney 1947)."""
-    return float((known[:, None] > background).mean() + 0.5 * (known[:, None] == background).mean())

@@ -1,6 +1,5 @@
-"""What an adapter is worth: accuracy, F1, confusion, a temperature and a threshold, on clips that it did not hear."""
+"""Folds of clips to hold out, and the temperature and threshold that follow from scores of what was not heard."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,42 +9,6 @@ import numpy as np
 KNOWN_REJECTION_RATE = 0.05
 MIN_CLIPS_FOR_THRESHOLD = 20  # fewer cannot show a rate of one in twenty
 TEMPERATURES = np.geomspace(0.05, 20.0, 241)
-
-
-def confusion_matrix(truth: np.ndarray, guess: np.ndarray, num_classes: int) -> np.ndarray:
-    """Return counts `[K, K]`, a row for each true class and a column for each answer."""
-    matrix = np.zeros((num_classes, num_classes), dtype=int)
-    np.add.at(matrix, (truth, guess), 1)
-    return matrix
-
-
-def summarise(truth: np.ndarray, logits: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:
-    """Return accuracy, macro-F1, precision, recall and F1 per class, and the confusion matrix.
-
-    Args:
-        truth: `[n]`, the index of each clip's label.
-        logits: `[n, K]`, scores of a classifier that has not heard the clip.
-    """
-    matrix = confusion_matrix(truth, logits.argmax(1), len(labels))
-    hits, heard, answered = np.diag(matrix), matrix.sum(1), matrix.sum(0)
-    precision = hits / np.maximum(answered, 1)
-    recall = hits / np.maximum(heard, 1)
-    f1 = 2 * hits / np.maximum(heard + answered, 1)
-    return {
-        "num_clips": len(truth),
-        "accuracy": round(float(hits.sum() / max(len(truth), 1)), 4),
-        "macro_f1": round(float(f1[heard > 0].mean()) if (heard > 0).any() else 0.0, 4),
-        "per_class": {
-            label: {
-                "num_clips": int(heard[index]),
-                "precision": round(float(precision[index]), 4),
-                "recall": round(float(recall[index]), 4),
-                "f1": round(float(f1[index]), 4),
-            }
-            for index, label in enumerate(labels)
-        },
-        "confusion": matrix.tolist(),
-    }
 
 
 def negative_log_likelihood(truth: np.ndarray, logits: np.ndarray, *, smoothing: float = 0.0) -> float:

@@ -8,8 +8,8 @@ and it wants clips for it. All three are linear in the scaled features, so one m
 clip is known by is the highest score of a label less the background's.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -89,6 +89,7 @@ class HeadFit:
         bank: `[m, K + 1]`, each background clip's scores without it.
         sharpness: of the softmax over the labels' scores.
         penalty: ridge's.
+        text_trials: of each weight of the words that competed, the held-out loss and accuracy.
     """
 
     head: RidgeHead
@@ -98,6 +99,7 @@ class HeadFit:
     bank: np.ndarray
     sharpness: float
     penalty: float
+    text_trials: Mapping[float, tuple[float, float]] = field(default_factory=dict)
 
 
 def fit_ridge_head(teaching: Teaching, bank: Bank, *, text_weights: Sequence[float] = TEXT_WEIGHTS) -> HeadFit:
@@ -126,15 +128,16 @@ def fit_ridge_head(teaching: Teaching, bank: Bank, *, text_weights: Sequence[flo
         held_apart = without(apart, ridge.held_out(_alone(apart, num_rest)))
     bank_scores = mix(by_ridge[-len(bank.scaled) :], gaussian.scores(bank.scale.whitened(bank.scaled)))
     head = _fold(fits, bank.scale, share)
+    known, trials = folds >= 0, {}
     if teaching.texts is not None and len(teaching.texts) > 1:
         words, bank_words = ((joint - bank.joint.mean(0)) @ teaching.texts.T for joint in (teaching.joint, bank.joint))
-        weight = _choose_text_weight(held_out, words, classes, folds, shots, text_weights)
+        trials = _try_text_weights(held_out[known, :-1], words[known], classes[known], text_weights)
+        weight = _choose_text_weight(trials, text_weights, int(known.sum()), shots)
         for scores, cosines in ((held_out, words), (held_apart, words), (bank_scores, bank_words)):
             scores[:, :-1] += weight * cosines
         head = _with_words(head, teaching.texts, bank.joint.mean(0), weight)
-    known = folds >= 0
     sharpness = fit_sharpness(held_out[known, :-1], classes[known], shots=shots)
-    return HeadFit(head, folds, held_out, held_apart, bank_scores, sharpness, ridge.penalty)
+    return HeadFit(head, folds, held_out, held_apart, bank_scores, sharpness, ridge.penalty, trials)
 
 
 def _fit(teaching: Teaching, bank: Bank, whitened: np.ndarray, folds: np.ndarray) -> tuple[RidgeFit, GaussianFit]:
@@ -177,22 +180,27 @@ def _with_words(head: RidgeHead, texts: np.ndarray, middle: np.ndarray, weight: 
     return RidgeHead(matrix, bias, weight)
 
 
+def _try_text_weights(
+    held_out: np.ndarray, words: np.ndarray, classes: np.ndarray, candidates: Sequence[float]
+) -> dict[float, tuple[float, float]]:
+    """Return the loss and the accuracy of held-out clips `[h, K]` with each weight; none where h is 0."""
+    trials = {}
+    for weight in sorted(candidates) if len(classes) else ():
+        scores = held_out + weight * words
+        trials[weight] = smoothed_loss(scores, classes), float((scores.argmax(1) == classes).mean())
+    return trials
+
+
 def _choose_text_weight(
-    held_out: np.ndarray,
-    words: np.ndarray,
-    classes: np.ndarray,
-    folds: np.ndarray,
-    shots: float,
-    candidates: Sequence[float],
+    trials: Mapping[float, tuple[float, float]], candidates: Sequence[float], num_held_out: int, shots: float
 ) -> float:
     """Return the weight of most likely held-out answers, with few clips the one expected at so many."""
-    rows = folds >= 0
     expected = TEXT_PRIOR / (shots + 1)
-    if not rows.any():
-        return expected
+    if not trials:
+        return expected if len(candidates) > 1 else candidates[0]
 
     def cost(weight: float) -> float:
-        loss = smoothed_loss(held_out[rows, :-1] + weight * words[rows], classes[rows])
-        return rows.sum() * loss + TEXT_PRIOR_STRENGTH * np.log((weight + 0.05) / (expected + 0.05)) ** 2
+        prior = TEXT_PRIOR_STRENGTH * np.log((weight + 0.05) / (expected + 0.05)) ** 2
+        return num_held_out * trials[weight][0] + prior
 
-    return min(sorted(candidates), key=cost)
+    return min(trials, key=cost)

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from dataclasses import replace
 
 import pytest
 from rq import Worker
@@ -10,11 +11,12 @@ from safetensors.torch import load
 
 from aspl import Adapter, FrozenClap
 from aspl.background import shipped_library
+from aspl.report import Report, Suspect
 from jobs.uploaded_clip import TrainingClips
 from tests.small_clap import write_small_clap
 from tests.worker.processes import trainer_of, wait_for_end, wait_for_epoch, wait_until
 from tests.worker.sounds import tone
-from worker.clap_trainer import ClapTrainer, _with_files
+from worker.clap_trainer import ClapTrainer, _with_findings
 
 TRAINING = {"preset": "paper", "audio_prompt": "spectral", "epochs": 8, "batch_size": 4, "seed": 3}
 
@@ -113,6 +115,6 @@ def test_the_background_goes_into_the_training_and_one_label_is_enough(small_cla
 
 
 def test_suspects_are_named_by_their_files():
-    report = {"suspects": [{"clip": 1, "label": "low"}], "accuracy": 1.0}
-    assert _with_files(report, ["a.wav", "b.wav"])["suspects"] == [{"clip": 1, "label": "low", "file": "b.wav"}]
-    assert _with_files({"accuracy": 1.0}, []) == {"accuracy": 1.0}
+    report = Report(suspects=(Suspect(1, "low"),), accuracy=1.0)
+    named = _with_findings(report, ["a.wav", "b.wav"], {"num_left_out": 3})
+    assert named == replace(report, suspects=(Suspect(1, "low", file="b.wav"),), num_left_out=3)

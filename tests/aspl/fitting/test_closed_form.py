@@ -80,7 +80,7 @@ def test_the_order_of_the_clips_does_not_matter(bundled, taught, adapter):
     other = fit(bundled, [waveforms[i] for i in order], [labels[i] for i in order])
     np.testing.assert_allclose(other.head.matrix, adapter.head.matrix, atol=1e-5)
     assert other.known.thresholds == pytest.approx(adapter.known.thresholds, abs=1e-4)
-    assert other.report["accuracy"] == adapter.report["accuracy"]
+    assert other.report.accuracy == adapter.report.accuracy
 
 
 def test_one_label_is_a_detector(bundled, taught):
@@ -97,7 +97,7 @@ def test_one_clip_a_label_has_a_threshold_too(bundled, taught):
     waveforms, labels = taught
     firsts = [labels.index(label) for label in LABELS]
     adapter = fit(bundled, [waveforms[i] for i in firsts], [labels[i] for i in firsts])
-    assert adapter.report["accuracy"] is None
+    assert adapter.report.accuracy is None
     assert all(0 < threshold < 1 for threshold in adapter.known.thresholds)
 
 
@@ -107,14 +107,14 @@ def test_the_tenants_own_background_is_heard_as_unknown(bundled, taught, adapter
     heard, _ = recordings("held_out", ("helicopter",))
     before, after = (classify(bundled, heard, [one] * len(heard)) for one in (adapter, with_own))
     assert np.mean([answer.known for answer in after]) < np.mean([answer.known for answer in before])
-    assert with_own.report["num_background"] == len(own)
+    assert with_own.report.num_background == len(own)
 
 
 def test_wrong_labels_are_suspects(bundled, taught):
     waveforms, labels = taught
     wrong = [*labels]
     wrong[0], wrong[7] = labels[7], labels[0]
-    listed = [row["clip"] for row in fit(bundled, waveforms, wrong).report["suspects"]]
+    listed = [row.clip for row in fit(bundled, waveforms, wrong).report.suspects]
     assert set(listed) >= {0, 7} and len(listed) <= 4
 
 
