@@ -6,6 +6,7 @@ from functools import lru_cache
 from hashlib import sha256
 
 import numpy as np
+import torch
 
 from aspl.adapter import Adapter
 from aspl.background import Background, BackgroundLibrary, hear_background
@@ -13,6 +14,7 @@ from aspl.background_features import BackgroundFeatures
 from aspl.features import AudioFeatures
 from aspl.fitting.clip_features import ClipFeatures
 from aspl.fitting.plan import Plan
+from aspl.fitting.precision import kept_head
 from aspl.fitting.progress import FitProgress
 from aspl.fitting.report import closed_form_report
 from aspl.heads.linear import LinearHead
@@ -40,43 +42,47 @@ class Heard:
         assert features.stages is not None
         return cls(*(part.double().cpu().numpy() for part in (features.stages, features.joint)))
 
+    def features(self, device: torch.device) -> AudioFeatures:
+        """Return them as a head reads them."""
+        joint, stages = (torch.from_numpy(part).float().to(device) for part in (self.joint, self.stages))
+        return AudioFeatures(joint, stages)
 
-def fit_closed_form(
-    clap: FrozenClap,
-    waveforms: Sequence[np.ndarray],
-    plan: Plan,
-    progress: FitProgress,
-    *,
-    background: Sequence[np.ndarray],
-    library: BackgroundLibrary,
-) -> Adapter:
-    """Fit a linear head on clips `waveforms`, against the bank and the tenant's own `background`."""
-    progress.report("listen", 0, 1)
-    log_mels = ClipFeatures(clap, waveforms, tick=progress.tick)
-    clips = _heard(log_mels, AudioPrompts(), progress.tick)
-    own = hear(clap, background, tick=progress.tick)
-    bank = bank_for(clap, library, progress)
-    progress.report("listen", 1, 1)
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What a fit is given: the clips `[n]` of `waveforms`, and the background, the tenant's own `[o]` and the bank."""
+
+    clips: ClipFeatures
+    waveforms: Sequence[np.ndarray]
+    background: Sequence[np.ndarray]
+    library: BackgroundLibrary
+
+
+def fit_closed_form(given: Given, prompts: AudioPrompts, plan: Plan, progress: FitProgress) -> Adapter:
+    """Fit a linear head to clips and background, all of them heard under `prompts`."""
+    clap = given.clips.clap
+    clips = heard_under(given.clips, prompts, progress.tick)
+    own = hear(clap, given.background, prompts, tick=progress.tick)
+    bank = bank_for(clap, given.library, progress, prompts)
     progress.report("train_closed_form", 0, 1)
-    scale = bank.scale
-    weights = WORDS[plan.method.name]
-    texts = _texts(clap, plan) if any(weights) else None
+    scale, weights = bank.scale, words_of(plan)
+    texts = texts_of(clap, plan) if any(weights) else None
     teaching = Teaching(
         scaled=scale.scaled(clips.stages, clips.joint),
         classes=plan.truth,
-        order=digest_order(waveforms),
+        order=digest_order(given.waveforms),
         own=scale.scaled(own.stages, own.joint),
         joint=clips.joint,
         texts=texts,
     )
     fit = fit_ridge_head(teaching, bank, text_weights=weights)
-    rule = known_rule(fit, plan)
+    head, rule = LinearHead.fitted(fit.head.matrix, fit.head.bias, clap), known_rule(fit, plan)
     progress.report("train_closed_form", 1, 1)
     return Adapter(
-        head=LinearHead.fitted(fit.head.matrix, fit.head.bias, clap),
-        prompts=None,
+        head=kept_head(head, len(plan.labels), clips.features(clap.device), rule),
+        prompts=prompts if prompts.stages() else None,
         method="ridge",
-        audio_prompt="none",
+        audio_prompt=prompts.kind,
         labels=plan.labels,
         template=plan.template,
         base_model=clap.name,
@@ -87,10 +93,10 @@ def fit_closed_form(
         shots=plan.shots,
         seed=plan.config.seed,
         preset=None,
-        num_parameters=fit.head.matrix.size + fit.head.bias.size,
+        num_parameters=fit.head.matrix.size + fit.head.bias.size + prompts.num_parameters,
         known=rule,
-        taught_curves=log_mels.taught_curves(plan.truth),
-        report=closed_form_report(fit, rule, plan, num_own=len(background)),
+        taught_curves=given.clips.taught_curves(plan.truth),
+        report=closed_form_report(fit, rule, plan, num_own=len(given.background)),
     )
 
 
@@ -104,14 +110,23 @@ def hear(
     """Return the features of clips as a fit hears them, n from 0; `tick` is called now and then, and may raise."""
     if not len(waveforms):
         return Heard(np.empty((0, clap.statistics_width)), np.empty((0, clap.joint_width)))
-    return _heard(ClipFeatures(clap, waveforms, tick=tick), prompts or AudioPrompts(), tick)
+    return heard_under(ClipFeatures(clap, waveforms, tick=tick), prompts or AudioPrompts(), tick)
 
 
-def _heard(clips: ClipFeatures, prompts: AudioPrompts, tick: Callable[[], None]) -> Heard:
+def heard_under(clips: ClipFeatures, prompts: AudioPrompts, tick: Callable[[], None]) -> Heard:
+    """Return the features of a fit's clips under `prompts`; heard once where there are none and that is kept."""
+    if not prompts.stages() and clips.bare is not None:
+        return Heard.of(clips.bare)
     return Heard.of(clips.hear(range(len(clips)), prompts, stages=True, tick=tick))
 
 
-def _texts(clap: FrozenClap, plan: Plan) -> np.ndarray:
+def words_of(plan: Plan) -> tuple[float, ...]:
+    """Return the weights of the labels' words that compete."""
+    return WORDS[plan.method.name]
+
+
+def texts_of(clap: FrozenClap, plan: Plan) -> np.ndarray:
+    """Return the labels' text embeddings `[K, D]`."""
     return clap.encode_text(fill_template(plan.template, plan.labels)).double().cpu().numpy()
 
 

@@ -9,11 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from aspl import Adapter, AudioPrompts, FrozenClap, TrainingConfig, classify, fit
+from aspl import Adapter, AudioPrompts, FrozenClap, TrainingConfig, classify
 from aspl.adapter import MAX_MAGNITUDE
 from aspl.errors import AdapterInvalid, AdapterMismatch
 from aspl.heads.text import TextHead
 from aspl.prompts.audio import Affine
+from tests.aspl.few_sounds import fit
 from tests.small_clap import write_small_clap
 
 PARTS = ("gamma", "beta")

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from aspl import Adapter, AudioPrompts, TrainingConfig, classify, fit
+from aspl import Adapter, AudioPrompts, TrainingConfig, classify
 from aspl.curves import TaughtCurves, clip_curve
 from aspl.errors import AdapterInvalid
 from aspl.prompts.audio import Affine
+from tests.aspl.few_sounds import fit
 
 
 @pytest.fixture(scope="module", params=["ridge", "zero_shot"])
@@ -33,7 +34,6 @@ def test_curves_are_kept_by_label_and_in_all():
 
 
 def test_every_fit_keeps_its_curves(adapter, clap, clips):
-    waveforms, labels = clips
     curves = adapter.taught_curves
     assert curves.mean.shape == curves.deviation.shape == (len(adapter.labels) + 1, clap.mel_bins)
     assert np.allclose(curves.mean[-1], curves.mean[:-1].mean(0), atol=1e-4)  # as many clips of each

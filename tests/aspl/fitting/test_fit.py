@@ -1,14 +1,11 @@
 from dataclasses import replace
-from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-import aspl
 from aspl import Adapter, FrozenClap, TrainingConfig, classify
-from aspl.background import BANK, Background, BackgroundLibrary
 from aspl.errors import (
     AudioPromptInvalid,
     LabelsInvalid,
@@ -29,11 +26,8 @@ from aspl.prompts.audio_parameters import AudioParameters
 from aspl.prompts.text import CoCoOp
 from aspl.sound.clip import windows
 from aspl.templates import SENTENCE
+from tests.aspl.few_sounds import fit
 from tests.small_clap import write_small_clap
-
-# A part of the bank: under an audio prompt every fit hears it anew.
-FEW_SOUNDS = BackgroundLibrary(Background(BANK, Background.load(BANK).clips[:12]))
-fit = partial(aspl.fit, library=FEW_SOUNDS)
 
 QUICK = TrainingConfig(method="palm", audio_prompt="aspl_star", preset="paper", epochs=1, seed=3)
 
