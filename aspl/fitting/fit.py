@@ -17,12 +17,14 @@ from aspl.fitting.checkpoint import TrainingCheckpoint, fit_key
 from aspl.fitting.clip_features import ClipFeatures
 from aspl.fitting.closed_form import fit_closed_form
 from aspl.fitting.config import TrainingConfig
+from aspl.fitting.order import ClipOrder, clip_digest
 from aspl.fitting.plan import Plan, check_clips, make_plan
 from aspl.fitting.progress import FitProgress
 from aspl.fitting.records import LearnerState, Trial, TrialResult
 from aspl.fitting.report import Validation, validate
 from aspl.fitting.trial import TrialRunner
 from aspl.heads.head import Head
+from aspl.methods import method_named
 from aspl.model.clap import FrozenClap
 from aspl.progress import Progress
 
@@ -43,7 +45,7 @@ def fit(
 
     Args:
         waveforms: n clips, 1-D float32 at 48 kHz, of any length from 10 ms.
-        labels: n labels; the adapter's order is that of their first appearance.
+        labels: n labels; the adapter's order is that of their first appearance, and nothing else depends on the order.
         background: clips of what is to be heard as unknown; they count beside the bank's.
         on_progress: called after every epoch.
         should_cancel: asked before every micro-batch.
@@ -56,13 +58,17 @@ def fit(
         TrainingCancelled: `should_cancel` said so.
         TrainingDiverged, OutOfMemory: what they say.
     """
-    plan = make_plan(labels, config or TrainingConfig(), logit_scale=clap.logit_scale)
-    check_clips(waveforms, labels, min_labels=plan.method.min_labels)
+    config = config or TrainingConfig()
+    check_clips(waveforms, labels, min_labels=method_named(config.chosen_method).min_labels)
+    order = ClipOrder.of(waveforms, labels)
+    waveforms, labels = [waveforms[clip] for clip in order.clips], [labels[clip] for clip in order.clips]
+    background = sorted(background, key=clip_digest)
+    plan = make_plan(labels, config, logit_scale=clap.logit_scale, digests=order.digests)
     if plan.method.is_closed_form:
         library = library or shipped_library()
         plan.method.check_labels(plan.labels)
         progress = FitProgress(on_progress, should_cancel)
-        return fit_closed_form(clap, waveforms, plan, progress, background=background, library=library)
+        return order.as_given(fit_closed_form(clap, waveforms, plan, progress, background=background, library=library))
     text = plan.method.untrained(clap, plan.labels, template=plan.config.template, seed=plan.config.seed)
     saved = checkpoint and TrainingCheckpoint(checkpoint, fit_key(clap, waveforms, labels, plan))
     records = saved.load() if saved else {}
@@ -77,7 +83,8 @@ def fit(
     result = runner.result(last)
     head = CANDIDATES[choice.candidate].head(result, runner)
     held_out = runner.held_out_logits(choice.candidate)
-    return _adapter(clap, plan, result, head, validate(plan, held_out, choice, kept=result.prompts.kind))
+    validation = validate(plan, held_out, choice, kept=result.prompts.kind)
+    return order.as_given(_adapter(clap, plan, result, head, validation))
 
 
 def _listen(clap: FrozenClap, waveforms: Sequence[np.ndarray], plan: Plan, progress: FitProgress) -> ClipFeatures:

@@ -24,6 +24,9 @@ class Head(Protocol):
         """Return `[B, K]`, before the adapter's scale and temperature, and `[B]`, how much each row sounds like the
         background; None where the head has no score for that."""
 
+    def reordered(self, places: Sequence[int]) -> Self:
+        """Return the head whose k-th label is this one's label `places[k]`."""
+
     def tensors(self) -> dict[str, Tensor]:
         """Return what the head is made of, by the names in the adapter's file."""
 

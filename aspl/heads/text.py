@@ -1,7 +1,7 @@
 """The head that a static text prompt amounts to once it is trained: cosines with one feature a class."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import torch
@@ -31,6 +31,10 @@ class TextHead:
     def scores(self, features: AudioFeatures) -> tuple[Tensor, None]:
         """Return cosines `[B, K]`; it has no score for the background."""
         return features.joint @ self.class_features.T, None
+
+    def reordered(self, places: Sequence[int]) -> Self:
+        """Return the head with its class features in another order."""
+        return replace(self, class_features=self.class_features[list(places)])
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the class features."""
