@@ -1,4 +1,4 @@
-"""The same clips in another order: the same adapter and report, of every method; equal clips are never on both sides."""
+"""The same clips in another order: the same adapter and report. Equal clips are never on both sides."""
 
 from dataclasses import replace
 
