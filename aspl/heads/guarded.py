@@ -4,7 +4,7 @@ In the space that audio and text share, what was never taught lies among what wa
 linear head is fitted to the same clips against the background, as one that answers by itself would be.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -35,6 +35,10 @@ class GuardedHead:
     def tensors(self) -> dict[str, Tensor]:
         """Return those of both."""
         return {**self.answering.tensors(), **self.hearing.tensors()}
+
+    def reordered(self, places: Sequence[int]) -> "GuardedHead":
+        """Return the head whose labels are those at `places` of this one's."""
+        return GuardedHead(self.answering.reordered(places), self.hearing.reordered(places))
 
     @staticmethod
     def shapes(answering: type[Head], num_labels: int, clap: FrozenClap) -> dict[str, tuple[int, ...]]:
