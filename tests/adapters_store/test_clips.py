@@ -204,7 +204,7 @@ def test_killed_at_any_step_no_version_lacks_clips_and_no_clip_its_version(kind,
 
     url = str(tmp_path / "store") if kind == "directory" else request.getfixturevalue("s3_url")
     monkeypatch.setattr(sweep, "GRACE_S", -1.0)
-    for kill_at in range(0, 60, 1 if kind == "directory" else 4):  # benchmarks.clips does each, many times
+    for kill_at in range(0, 60, 1 if kind == "directory" else 9):  # benchmarks.clips does each, many times
         store = open_store(url)
         if not _survives(url, kill_at):
             check_sound(store, "acme", "birds")
