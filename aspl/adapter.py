@@ -17,6 +17,7 @@ from aspl.curves import TaughtCurves
 from aspl.errors import AdapterInvalid, AdapterMismatch, AsplError
 from aspl.features import AudioFeatures
 from aspl.heads.head import Head
+from aspl.held_out import HeldOutAnswer
 from aspl.known import KnownRule
 from aspl.methods import METHODS
 from aspl.model.clap import FrozenClap
@@ -65,12 +66,14 @@ class Adapter(AdapterInfo):
         channel: `[M]` in dB, what brings live sound back to the channel that was taught (see `aspl.channel`); None for
             nothing.
         taught_curves: what the clips that it was taught with sounded like; None in files before format 3.
+        held_out: of an adapter fresh from its fit, what it answered to each clip without it; not part of the file.
     """
 
     head: Head
     prompts: AudioPrompts | None = None
     channel: Tensor | None = None
     taught_curves: TaughtCurves | None = None
+    held_out: tuple[HeldOutAnswer | None, ...] = ()
 
     @classmethod
     def zero_shot(cls, clap: FrozenClap, labels: Sequence[str], template: str = SENTENCE) -> Self:

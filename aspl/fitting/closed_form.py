@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import sha256
 from typing import Any
 
 import numpy as np
@@ -11,15 +10,18 @@ import numpy as np
 from aspl.adapter import Adapter
 from aspl.background import Background, BackgroundLibrary
 from aspl.background_features import BackgroundFeatures
+from aspl.curves import TaughtCurves
 from aspl.features import AudioFeatures
 from aspl.fitting.clip_features import ClipFeatures
 from aspl.fitting.evaluation import summarise
+from aspl.fitting.heard_clip import HeardClip, digest_of, hear_clips
 from aspl.fitting.plan import Plan
 from aspl.fitting.progress import FitProgress
 from aspl.fitting.suspects import find_suspects
 from aspl.heads.linear import LinearHead
 from aspl.heads.ridge_head import Bank, HeadFit, Teaching, fit_ridge_head
 from aspl.heads.unknown import fit_known_scale, raw_known, raw_threshold
+from aspl.held_out import held_out_answers
 from aspl.known import SENSITIVITIES, KnownRule
 from aspl.model.clap import FrozenClap
 from aspl.prompts.audio import AudioPrompts
@@ -43,21 +45,25 @@ class Heard:
         assert features.stages is not None
         return cls(*(part.double().cpu().numpy() for part in (features.stages, features.joint)))
 
+    @classmethod
+    def of_clips(cls, clips: Sequence[HeardClip]) -> "Heard":
+        return cls(*(np.stack([getattr(clip, part) for clip in clips]).astype(float) for part in ("stages", "joint")))
+
 
 def fit_closed_form(
     clap: FrozenClap,
-    waveforms: Sequence[np.ndarray],
+    given: Sequence[np.ndarray | HeardClip],
     plan: Plan,
     progress: FitProgress,
     *,
-    background: Sequence[np.ndarray],
+    background: Sequence[np.ndarray | HeardClip],
     library: BackgroundLibrary,
 ) -> Adapter:
-    """Fit a linear head on clips `waveforms`, against the bank and the tenant's own `background`."""
+    """Fit a linear head on clips `given`, heard or to be heard, against the bank and the tenant's own `background`."""
     progress.report("listen", 0, 1)
-    log_mels = ClipFeatures(clap, waveforms, tick=progress.tick)
-    clips = _heard(log_mels, progress.tick)
-    own = hear(clap, background, tick=progress.tick) if len(background) else Heard(clips.stages[:0], clips.joint[:0])
+    heard, heard_own = (list(hear_clips(clap, each, tick=progress.tick)) for each in (given, background))
+    clips = Heard.of_clips(heard)
+    own = Heard.of_clips(heard_own) if heard_own else Heard(clips.stages[:0], clips.joint[:0])
     bank = _bank(clap, library, progress)
     progress.report("listen", 1, 1)
     progress.report("train_closed_form", 0, 1)
@@ -66,7 +72,7 @@ def fit_closed_form(
     teaching = Teaching(
         scaled=scale.scaled(clips.stages, clips.joint),
         classes=plan.truth,
-        order=digest_order(waveforms),
+        order=np.array([clip.order for clip in heard], dtype=np.int64),
         own=scale.scaled(own.stages, own.joint),
         joint=clips.joint,
         texts=texts,
@@ -91,17 +97,15 @@ def fit_closed_form(
         preset=None,
         num_parameters=fit.head.matrix.size + fit.head.bias.size,
         known=rule,
-        taught_curves=log_mels.taught_curves(plan.truth),
+        taught_curves=TaughtCurves.of([clip.curve for clip in heard], plan.truth),
+        held_out=held_out_answers(plan.labels, _held_out_logits(fit)),
         report=_report(fit, rule, plan, num_own=len(background)),
     )
 
 
 def hear(clap: FrozenClap, waveforms: Sequence[np.ndarray], *, tick: Callable[[], None] = lambda: None) -> Heard:
     """Return the features of clips as a fit hears them; `tick` is called now and then, and may raise."""
-    return _heard(ClipFeatures(clap, waveforms, tick=tick), tick)
-
-
-def _heard(clips: ClipFeatures, tick: Callable[[], None]) -> Heard:
+    clips = ClipFeatures(clap, waveforms, tick=tick)
     return Heard.of(clips.hear(range(len(clips)), AudioPrompts(), stages=True, tick=tick))
 
 
@@ -124,8 +128,12 @@ def _bank(clap: FrozenClap, library: BackgroundLibrary, progress: FitProgress) -
 
 def digest_order(waveforms: Sequence[np.ndarray]) -> np.ndarray:
     """`[n]`, numbers by which clips sort whatever order they came in; equal clips have equal ones."""
-    digests = [int.from_bytes(sha256(np.ascontiguousarray(waveform)).digest()[:7], "big") for waveform in waveforms]
-    return np.array(digests, dtype=np.int64)
+    return np.array([digest_of(waveform) for waveform in waveforms], dtype=np.int64)
+
+
+def _held_out_logits(fit: HeadFit) -> np.ndarray:
+    """`[n, K]`, NaN where nothing was held out."""
+    return np.where(fit.folds[:, None] < 0, np.nan, fit.sharpness * fit.held_out[:, :-1])
 
 
 def _known_rule(fit: HeadFit, plan: Plan) -> KnownRule:

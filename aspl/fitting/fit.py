@@ -13,27 +13,30 @@ import numpy as np
 
 from aspl.adapter import Adapter
 from aspl.background import BackgroundLibrary, shipped_library
+from aspl.errors import TrainingDataInvalid
 from aspl.fitting.candidates import CANDIDATES
 from aspl.fitting.checkpoint import TrainingCheckpoint, fit_key
 from aspl.fitting.clip_features import ClipFeatures
 from aspl.fitting.closed_form import fit_closed_form
 from aspl.fitting.config import TrainingConfig
+from aspl.fitting.heard_clip import HeardClip
 from aspl.fitting.plan import Plan, check_clips, make_plan
 from aspl.fitting.progress import FitProgress
 from aspl.fitting.records import LearnerState, Trial, TrialResult
 from aspl.fitting.report import Validation, validate
 from aspl.fitting.trial import TrialRunner
 from aspl.heads.head import Head
+from aspl.held_out import held_out_answers
 from aspl.model.clap import FrozenClap
 from aspl.progress import Progress
 
 
 def fit(
     clap: FrozenClap,
-    waveforms: Sequence[np.ndarray],
+    waveforms: Sequence[np.ndarray | HeardClip],
     labels: Sequence[str],
     *,
-    background: Sequence[np.ndarray] = (),
+    background: Sequence[np.ndarray | HeardClip] = (),
     config: TrainingConfig | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     should_cancel: Callable[[], bool] = lambda: False,
@@ -43,7 +46,8 @@ def fit(
     """Train an adapter.
 
     Args:
-        waveforms: n clips, 1-D float32 at 48 kHz, of any length from 10 ms.
+        waveforms: n clips, 1-D float32 at 48 kHz, of any length from 10 ms; or, for a method in closed form, what
+            `hear_clips` made of them.
         labels: n labels; the adapter's order is that of their first appearance.
         background: clips of what is to be heard as unknown; they count beside the bank's.
         on_progress: called after every epoch.
@@ -64,6 +68,10 @@ def fit(
         plan.method.check_labels(plan.labels)
         progress = FitProgress(on_progress, should_cancel)
         return fit_closed_form(clap, waveforms, plan, progress, background=background, library=library)
+    if heard := sum(isinstance(clip, HeardClip) for clip in (*waveforms, *background)):
+        raise TrainingDataInvalid(
+            f"{plan.method.name} is trained on audio, and of {heard} clips there are features alone"
+        )
     text = plan.method.untrained(clap, plan.labels, template=plan.config.template, seed=plan.config.seed)
     saved = checkpoint and TrainingCheckpoint(checkpoint, fit_key(clap, waveforms, labels, plan))
     records = saved.load() if saved else {}
@@ -79,7 +87,11 @@ def fit(
     head = CANDIDATES[choice.candidate].head(result, runner)
     held_out = runner.held_out_logits(choice.candidate)
     validation = validate(plan, held_out, choice, kept=result.prompts.kind)
-    return replace(_adapter(clap, plan, result, head, validation), taught_curves=clips.taught_curves(plan.truth))
+    return replace(
+        _adapter(clap, plan, result, head, validation),
+        taught_curves=clips.taught_curves(plan.truth),
+        held_out=held_out_answers(plan.labels, held_out / validation.temperature),
+    )
 
 
 def _listen(clap: FrozenClap, waveforms: Sequence[np.ndarray], plan: Plan, progress: FitProgress) -> ClipFeatures:
