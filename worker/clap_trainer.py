@@ -3,20 +3,26 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from transformers.utils.logging import disable_progress_bar
 
+from adapters_store import TaughtClip
 from aspl import Adapter, FrozenClap, Progress, TrainingConfig, fit
 from aspl.background import BackgroundLibrary, shipped_library
 from aspl.errors import AsplError, TrainingCancelled
+from aspl.fitting.heard_clip import CHUNK_CLIPS, HeardClip, hear_clips
+from aspl.fitting.progress import FitProgress
+from aspl.methods import METHODS
 from aspl.sound.clip import decode
 from jobs.errors import TrainingFailed, TrainingStopped
 from jobs.settings import Settings
-from jobs.uploaded_clip import TrainingClips
+from worker.lesson import Lesson, LessonClip, Trained
 
 DECODE_THREADS = 4
 
@@ -43,52 +49,82 @@ class ClapTrainer:
         library = shipped_library(settings.data_dir / "background")
         return cls(clap, max_clip_s=settings.max_clip_s, library=library)
 
+    @property
+    def fingerprint(self) -> str:
+        """Of the model that it holds."""
+        return self.clap.fingerprint
+
     def train(
         self,
-        clips: TrainingClips,
+        lesson: Lesson,
         training: dict[str, Any],
         *,
         on_progress: Callable[[Progress], None],
         should_cancel: Callable[[], bool],
         checkpoint: Path,
         findings: dict[str, Any],
-    ) -> tuple[bytes, dict[str, Any]]:
-        """Fit an adapter, from its checkpoint where there is one, and return its file and the file's header.
+    ) -> Trained:
+        """Fit an adapter, from its checkpoint where there is one.
+
+        A method in closed form hears a few clips at a time, and those alone that it has not heard before.
 
         Args:
             findings: what was found in the upload, in JSON's terms; it becomes part of the adapter's report.
 
-        Raises TrainingFailed, and TrainingStopped where `should_cancel` said so.
+        Raises TrainingFailed, TrainingStopped where `should_cancel` said so, and ClipNotFound.
         """
         with _translated():
             config = TrainingConfig.from_options(training)
-            with ThreadPoolExecutor(DECODE_THREADS) as threads:
-                waveforms = list(threads.map(self._waveform, [path for path, _ in clips.clips]))
-                background = list(threads.map(self._waveform, clips.background))
+            is_closed_form = METHODS[config.chosen_method].is_closed_form
+            taught, background = lesson.taught, lesson.background
+            heard: dict[str, HeardClip] = {}
+            if is_closed_form or lesson.keep == "features":
+                tick = FitProgress(on_progress, should_cancel).tick
+                new = [clip for clip in lesson.clips if clip.heard is None]
+                ids = [clip.row.id for clip in new]
+                heard = dict(zip(ids, hear_clips(self.clap, self._waveforms(new), tick=tick), strict=True))
+            as_given = partial(self._heard, heard) if is_closed_form else self._waveforms
             adapter = fit(
                 self.clap,
-                waveforms,
-                [label for _, label in clips.clips],
-                background=background,
+                list(as_given(taught)),
+                [clip.row.label for clip in taught],
+                background=list(as_given(background)),
                 config=config,
                 on_progress=on_progress,
                 should_cancel=should_cancel,
                 checkpoint=checkpoint,
                 library=self.library,
             )
-            report = _with_files(adapter.report, clips.files)
+            report = _with_files(adapter.report, [clip.row for clip in taught])
             data = replace(adapter, report={**report, **findings}).to_bytes()
-            return data, Adapter.read_header(data)
+            return Trained(
+                data,
+                Adapter.read_header(data),
+                [answer and asdict(answer) for answer in adapter.held_out],
+                {clip: features.to_bytes() for clip, features in heard.items()},
+                self.fingerprint,
+            )
 
-    def _waveform(self, path: Path):
-        return decode(path.read_bytes(), max_duration_s=self.max_clip_s).waveform
+    def _waveforms(self, clips: Sequence[LessonClip]) -> Iterator[np.ndarray]:
+        """Decode clips, a few at a time."""
+        with ThreadPoolExecutor(DECODE_THREADS) as threads:
+            for start in range(0, len(clips), CHUNK_CLIPS):
+                yield from threads.map(self._waveform, clips[start : start + CHUNK_CLIPS])
+
+    def _heard(self, new: Mapping[str, HeardClip], clips: Sequence[LessonClip]) -> Iterator[HeardClip]:
+        for clip in clips:
+            yield new[clip.row.id] if clip.heard is None else HeardClip.from_bytes(clip.heard)
+
+    def _waveform(self, clip: LessonClip) -> np.ndarray:
+        return decode(clip.read(), max_duration_s=self.max_clip_s).waveform
 
 
-def _with_files(report: Mapping[str, Any], files: Sequence[str]) -> dict[str, Any]:
-    """The report with the file's name beside the number of each suspect clip."""
+def _with_files(report: Mapping[str, Any], clips: Sequence[TaughtClip]) -> dict[str, Any]:
+    """The report with the file's name and the clip's id beside the number of each suspect clip."""
     if "suspects" not in report:
         return dict(report)
-    return {**report, "suspects": [{**row, "file": files[row["clip"]]} for row in report["suspects"]]}
+    rows = [{**row, "file": clips[row["clip"]].file, "id": clips[row["clip"]].id} for row in report["suspects"]]
+    return {**report, "suspects": rows}
 
 
 @contextmanager
