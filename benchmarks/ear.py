@@ -22,7 +22,8 @@ from sklearn.metrics import roc_auc_score
 
 from aspl import FrozenClap, classify, decode, fit
 from aspl.background import MODELS, shipped_library
-from aspl.fitting.closed_form import bank_of, digest_order, hear
+from aspl.fitting.closed_form import bank_of, hear
+from aspl.fitting.heard_clip import digest_of
 from aspl.fitting.suspects import find_suspects
 from aspl.heads.ridge_head import Bank, HeadFit, Teaching, fit_ridge_head
 from aspl.heads.unknown import raw_known, raw_threshold
@@ -116,7 +117,7 @@ def teach(
     teaching = Teaching(
         scaled=features,
         classes=drawn.train_classes if classes is None else classes,
-        order=digest_order([world.sets[name].waveforms[row] for name, row in drawn.train]),
+        order=np.array([digest_of(world.sets[name].waveforms[row]) for name, row in drawn.train]),
         own=own,
         joint=stack(world.sets, drawn.train, "joint"),
         texts=texts if words else None,

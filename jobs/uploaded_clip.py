@@ -21,6 +21,7 @@ class UploadedClip:
     sha256: str
     error: dict[str, str] | None = None
     is_background: bool = False
+    duration_s: float | None = None
 
     @property
     def shown_name(self) -> str:

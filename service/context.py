@@ -15,6 +15,7 @@ from adapters_store import AdapterStore, open_store
 from aspl import FrozenClap
 from jobs.connection import connect
 from jobs.queue import JobQueue
+from jobs.quota import Quota
 from jobs.records import JobRecords
 from jobs.uploads import Uploads
 from service.inference.pipeline import Pipeline
@@ -36,6 +37,7 @@ class Jobs:
     records: JobRecords
     queue: JobQueue
     uploaders: ThreadPoolExecutor
+    quota: Quota
 
     @classmethod
     def open(cls, settings: ServiceSettings) -> Self:
@@ -46,6 +48,7 @@ class Jobs:
             records=JobRecords(redis, ttl_s=settings.job_ttl_s),
             queue=JobQueue(redis, settings),
             uploaders=ThreadPoolExecutor(settings.upload_threads, thread_name_prefix="upload"),
+            quota=Quota(settings.storage_limits),
         )
 
     def close(self) -> None:

@@ -121,6 +121,11 @@ class TrainingConfig:
         """The kind that is asked for; in place of `auto` the one that was measured to pay for the method."""
         return METHODS[self.chosen_method].paying_prompt if self.audio_prompt == "auto" else self.audio_prompt
 
+    @property
+    def needs_audio(self) -> bool:
+        """Whether something is learnt by gradients, for which what a clip was heard as does not do."""
+        return not METHODS[self.chosen_method].is_closed_form or self.chosen_audio_prompt != "none"
+
     @classmethod
     def from_options(cls, values: Mapping[str, Any]) -> Self:
         """Return the config of the options in `values`; those that are None or no options are left out."""

@@ -20,6 +20,7 @@ from service.http import (
     routes_adapt,
     routes_adapters,
     routes_classify,
+    routes_clips,
     routes_health,
     routes_jobs,
     routes_thresholds,
@@ -70,7 +71,7 @@ def create_app(context: Context) -> FastAPI:
     app.include_router(routes_classify.router, form_limits=limits, dependencies=checked)
     limits = _form_limits(max_files=settings.max_clips, max_labels=settings.max_clips)
     app.include_router(routes_adapt.router, form_limits=limits, dependencies=checked)
-    for module in (routes_jobs, routes_adapters, routes_thresholds):
+    for module in (routes_jobs, routes_adapters, routes_clips, routes_thresholds):
         app.include_router(module.router, dependencies=checked)
     for module in (routes_health, docs, page):
         app.include_router(module.router)

@@ -61,7 +61,7 @@ async def info(context: ServiceContext) -> Info:
         dtype=str(clap.dtype).removeprefix("torch."),
         batch_windows=context.pipeline.engine.batch_windows,
     )
-    return Info(version=version(), model=model, limits=context.settings.limits())
+    return Info(version=version(), model=model, limits=context.settings.limits(), keep=context.settings.keep)
 
 
 @router.get("/metrics", response_class=Response, responses=METRICS)

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictFloat, Stric
 
 from aspl import progress
 from jobs.kinds import KINDS, PHASES
+from service.http.change_schemas import Changes, Comparison
 
 
 class Limit(BaseModel):
@@ -137,6 +138,7 @@ class Promoted(BaseModel):
 
     current: bool = Field(description="False where it stands by: the bare name goes on to mean the version before.")
     reason: str
+    comparison: Comparison | None = Field(None, description="Null where no clip was held out by both versions.")
 
 
 class LeftOut(BaseModel):
@@ -211,6 +213,7 @@ class AdapterVersion(BaseModel):
     temperature: float | None = None
     model: dict[str, Any] | None = None
     report: dict[str, Any] | None = Field(default=None, description="How the adapter did in validation.")
+    changes: Changes | None = Field(None, description="How its clips differ from those of its `base`.")
 
 
 class StandingBy(BaseModel):
@@ -293,3 +296,4 @@ class Info(BaseModel):
     version: str
     model: ModelInfo
     limits: dict[str, float]
+    keep: Literal["audio", "features", "nothing"] = Field(description="The most that is kept of clips.")

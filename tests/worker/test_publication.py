@@ -1,7 +1,7 @@
 import pytest
 
 from adapters_store.errors import StoreFull, StoreUnavailable
-from worker.publication import find_published, open_writable, promoted, publish
+from worker.publication import Version, find_published, open_writable, promoted, publish
 
 LONG_AGO, FUTURE = "2020-01-01T00:00:00.000000Z", "2100-01-01T00:00:00.000000Z"
 
@@ -51,9 +51,10 @@ def test_an_earlier_attempts_version_that_stands_by_goes_on_to(store):
     [(["cat", "dog", "owl"], "auto", 2), (["cat"], "auto", 1), (["cat"], "always", 2), (["cat", "dog"], "never", 1)],
 )
 def test_a_version_takes_over_as_wished_and_says_why(store, labels, wish, current):
-    publish(store, "t", "pets", b"a", {"job": "a", "labels": ["cat", "dog"]}, timeout_s=1, wish="never")
+    first = Version("t", "pets", b"a", {"job": "a", "labels": ["cat", "dog"]}, "never")
+    publish(store, first, timeout_s=1)
     assert store.current("t", "pets") == 1
-    ref = publish(store, "t", "pets", b"b", {"job": "b", "labels": labels}, timeout_s=1, wish=wish)
+    ref = publish(store, Version("t", "pets", b"b", {"job": "b", "labels": labels}, wish), timeout_s=1)
     assert store.current("t", "pets") == current
     kept = promoted(store, ref)
     assert kept["current"] is (current == 2) and kept["reason"]
@@ -78,7 +79,7 @@ def test_an_earlier_attempts_version_is_found_beside_what_is_damaged(store, dama
 @pytest.mark.parametrize("ending", [".safetensors", ".json", "current"])
 def test_a_store_that_comes_back_gets_the_adapter_once(store, fails, ending, is_applied):
     fails(ending, StoreUnavailable("away"), StoreUnavailable("away"), is_applied=is_applied)
-    ref = publish(store, "t", "pets", b"data", MANIFEST, timeout_s=5)
+    ref = publish(store, Version("t", "pets", b"data", MANIFEST), timeout_s=5)
     assert store.versions("t", "pets") == [ref.version] == [store.current("t", "pets")]
     assert store.read(ref) == b"data"
 
@@ -87,7 +88,7 @@ def test_a_store_that_comes_back_gets_the_adapter_once(store, fails, ending, is_
 def test_what_does_not_pass_is_raised(store, fails, error, timeout_s):
     fails(".json", error)
     with pytest.raises(type(error)):
-        publish(store, "t", "pets", b"data", MANIFEST, timeout_s=timeout_s)
+        publish(store, Version("t", "pets", b"data", MANIFEST), timeout_s=timeout_s)
 
 
 def test_a_store_that_cannot_be_written_is_noticed_early(tmp_path):
