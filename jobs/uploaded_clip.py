@@ -38,6 +38,14 @@ class TrainingClips:
     background: list[Path]
 
 
+@dataclass(frozen=True)
+class EvaluationClips:
+    """What an adapter is evaluated on: paths with labels, and what is none of the labels."""
+
+    clips: list[tuple[Path, str]]
+    background: list[Path]
+
+
 @dataclass
 class Tally:
     """What an upload under way holds so far, so that its list is not read again for every clip."""

@@ -21,16 +21,16 @@ from aspl.labels import fold, fold_label
 from jobs.archive_labels import labelled
 from jobs.archives import ArchiveMember, members
 from jobs.background import BACKGROUND, alike, check_named, named_background
+from jobs.checkpoints import own_checkpoint
 from jobs.clip_check import check_decoded, is_clip, repetitions
 from jobs.clip_files import write_clip
 from jobs.errors import MemberDamaged, StagingUnavailable, UploadInvalid, UploadNotFound, UploadTooLarge
 from jobs.findings import Findings, LeftOut, fault, shown_name
 from jobs.folders import named
 from jobs.limits import UploadLimits
-from jobs.uploaded_clip import Tally, TrainingClips, UploadedClip, reasons
+from jobs.uploaded_clip import EvaluationClips, Tally, TrainingClips, UploadedClip, reasons
 
 FILE_LIST = "manifest.json"
-CHECKPOINT = "checkpoint.safetensors"
 MIN_LABELS = 2
 UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -142,6 +142,11 @@ class Uploads:
         usable = [clip for clip in self.clips(upload_id) if clip.error is None and clip.label is not None]
         return [(clip, self._clip_path(upload_id, clip.number)) for clip in usable]
 
+    def evaluation_clips(self, upload_id: str) -> EvaluationClips:
+        """Every clip that can be used, of an upload that is evaluated on."""
+        clips = self.training_clips(upload_id)
+        return EvaluationClips(clips.clips, clips.background)
+
     def digest(self, upload_id: str) -> str:
         """SHA-256 over labels and clips, equal for equal uploads."""
         digest = hashlib.sha256()
@@ -197,9 +202,10 @@ class Uploads:
         left_out = [LeftOut(f.shown_name, f.label, f.error) for f in self.clips(upload_id) if f.error is not None]
         return Findings.of(left_out, [warning for _, warning in warnings])
 
-    def checkpoint(self, upload_id: str) -> Path:
-        """Where the training of this upload keeps its state between two workers."""
-        return self.directory(upload_id) / CHECKPOINT
+    @_disk_faults()
+    def checkpoint(self, upload_id: str, holder: str) -> Path:
+        """Where this attempt at the job keeps its state, which begins as what the one before it left."""
+        return own_checkpoint(self.directory(upload_id), holder)
 
     def directory(self, upload_id: str) -> Path:
         """The directory of an upload; raises UploadNotFound where there is none."""

@@ -11,8 +11,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from transformers.utils.logging import disable_progress_bar
 
-from adapters_store import AdapterStore, open_store
+from adapters_store import AdapterStore, Ref, open_store
 from aspl import FrozenClap
+from aspl.errors import AdapterMismatch
 from jobs.connection import connect
 from jobs.queue import JobQueue
 from jobs.quota import Quota
@@ -109,6 +110,14 @@ class Context:
             jobs=Jobs.open(settings),
             redis=RedisClients.open(settings),
         )
+
+    def resolved(self, tenant: str, reference: str) -> Ref:
+        """The version that `name` or `name@3` means now, of this model; raises the store's errors, AdapterMismatch."""
+        ref = self.store.resolve(tenant, reference)
+        fingerprint = self.store.manifest(ref).get("fingerprint")
+        if fingerprint != self.pipeline.clap.fingerprint:
+            raise AdapterMismatch(f"{ref} was trained on another base model than {self.pipeline.clap.name}")
+        return ref
 
     def start(self) -> None:
         """Begin to serve."""

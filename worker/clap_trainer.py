@@ -22,6 +22,8 @@ from aspl.report import Report
 from aspl.sound.clip import decode
 from jobs.errors import TrainingFailed, TrainingStopped
 from jobs.settings import Settings
+from jobs.uploaded_clip import EvaluationClips
+from worker.clap_evaluation import evaluate
 from worker.lesson import Lesson, LessonClip, Trained
 
 DECODE_THREADS = 4
@@ -104,6 +106,20 @@ class ClapTrainer:
                 self.fingerprint,
             )
 
+    def evaluate(
+        self,
+        adapters: Sequence[bytes],
+        clips: EvaluationClips,
+        *,
+        on_progress: Callable[[Progress], None],
+        should_cancel: Callable[[], bool],
+    ) -> dict[str, Any]:
+        """What one adapter's file is worth on these clips, and against another's; see worker.clap_evaluation."""
+        with _translated():
+            loaded = [Adapter.from_bytes(data, self.clap) for data in adapters]
+            check = _stopping(should_cancel)
+            return evaluate(self.clap, loaded, clips, max_clip_s=self.max_clip_s, on_progress=on_progress, check=check)
+
     def _waveforms(self, clips: Sequence[LessonClip]) -> Iterator[np.ndarray]:
         """Decode clips, a few at a time."""
         with ThreadPoolExecutor(DECODE_THREADS) as threads:
@@ -116,6 +132,14 @@ class ClapTrainer:
 
     def _waveform(self, clip: LessonClip) -> np.ndarray:
         return decode(clip.read(), max_duration_s=self.max_clip_s).waveform
+
+
+def _stopping(should_cancel: Callable[[], bool]) -> Callable[[], None]:
+    def check() -> None:
+        if should_cancel():
+            raise TrainingStopped("stopped before its end")
+
+    return check
 
 
 def _with_findings(report: Report, clips: Sequence[TaughtClip], findings: Mapping[str, Any]) -> Report:

@@ -77,7 +77,7 @@ def hear_clips(
 def heard_clips(
     clips: ClipFeatures, waveforms: Sequence[np.ndarray], *, tick: Callable[[], None] = lambda: None
 ) -> Iterator[HeardClip]:
-    """Yield what `hear_clips` would of the waveforms that `clips` are of, which are not heard again where that is kept."""
+    """Yield what `hear_clips` would of the waveforms of `clips`, which are not heard again where that is kept."""
     features = clips.bare or clips.hear(range(len(clips)), AudioPrompts(), stages=True, tick=tick)
     stages, joint = (part.float().cpu().numpy() for part in (features.stages, features.joint))
     for row, waveform in enumerate(waveforms):

@@ -17,7 +17,7 @@ def adapt(task: Task) -> dict[str, Any]:
         training,
         on_progress=task.on_progress,
         should_cancel=task.should_cancel,
-        checkpoint=task.uploads.checkpoint(job["upload_id"]),
+        checkpoint=task.uploads.checkpoint(job["upload_id"], job["holder"]),
         findings=job["findings"],
     )
     manifest = adapter_manifest(trained.header, job_id=job["id"], description=training.get("description") or "")
