@@ -8,6 +8,7 @@ changed unless the live clips then sound more like what was taught.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,7 +49,8 @@ class Recalibration:
         adapter: differs from the one that was given in the channel alone; the same object where nothing was changed.
         is_applied: whether it was changed; `reason`: why, or why not, for a person.
         margin_before, margin_after: mean over the clips, by how known each sounds, of how much more it sounds like what
-            was taught than like anything else, in logits; `after` is that of the best candidate, applied or not.
+            was taught than like anything else; `after` is that of the best candidate, applied or not. None where no
+            clip was heard behind it.
         num_clips: that sound; `num_known`: how many clips of full weight they amount to.
         shift_db: `[M]`, what the channel of `adapter` differs by from the one before.
     """
@@ -56,8 +58,8 @@ class Recalibration:
     adapter: Adapter
     is_applied: bool
     reason: str
-    margin_before: float
-    margin_after: float
+    margin_before: float | None
+    margin_after: float | None
     num_clips: int
     num_known: float
     shift_db: np.ndarray
@@ -89,19 +91,14 @@ def find_channel(
         raise RecalibrationInvalid(f"{len(live_waveforms)} clips; a channel is told from {MIN_CLIPS} or more")
     live = _Live(clap, adapter, live_waveforms, tick)
     if live.num_clips < MIN_CLIPS:
-        silent = len(live_waveforms) - live.num_clips
-        raise RecalibrationInvalid(f"{silent} of the clips are silent; a channel is told from {MIN_CLIPS} that sound")
+        return live.unchanged(f"all clips but {live.num_clips} are digital silence, and {MIN_CLIPS} have to sound")
     present = live.present
     before = wanted = live.scores(present)
     for _ in range(STEPS):
         beta, num_known = live.beta(wanted)
         if num_known < MIN_KNOWN:
-            return live.unchanged(
-                before,
-                before,
-                num_known,
-                f"of {live.num_clips} clips too few sound like what was taught to tell a channel by",
-            )
+            reason = f"of {live.num_clips} clips too few sound like what was taught to tell a channel by"
+            return live.unchanged(reason, num_known)
         wanted = live.scores(beta)
     candidates = {share: present + share * (beta - present) for share in SHARES}
     heard = {share: wanted if share == 1 else live.scores(candidate) for share, candidate in candidates.items()}
@@ -109,17 +106,32 @@ def find_channel(
     after = heard[best]
     if live.gain(before, after) <= live.least_gain(before, after):
         reason = "the clips would sound no more like what was taught than they do"
-        return live.unchanged(before, after, num_known, reason)
+        return live.unchanged(reason, num_known, live.margins(before, after))
     return Recalibration(
         replace(adapter, channel=torch.from_numpy(candidates[best]).float().to(clap.device)),
         True,
         f"{live.num_clips} live clips sound more like what was taught than before",
-        live.margin(before, before),
-        live.margin(before, after),
+        *live.margins(before, after),
         live.num_clips,
         num_known,
         candidates[best] - present,
     )
+
+
+def report_of(found: Recalibration, *, check: str = "margin") -> dict[str, Any]:
+    """Return what came of it in JSON's terms, for a job and the adapter; `check` names what it had to pass."""
+    margins = (found.margin_before, found.margin_after)
+    before, after = (None if margin is None else round(margin, 4) for margin in margins)
+    return {
+        "applied": found.is_applied,
+        "reason": found.reason,
+        "check": check,
+        "margin_before": before,
+        "margin_after": after,
+        "num_clips": found.num_clips,
+        "num_known": round(found.num_known, 2),
+        "shift_db": [round(float(value), 2) for value in found.shift_db],
+    }
 
 
 def check_curves(adapter: Adapter) -> None:
@@ -167,9 +179,11 @@ class _Live:
         shift = estimate_shift(differences, taught, shots, self._clap.mel_centres_hz)
         return -shift.curve, differences.num_effective
 
-    def margin(self, before: LiveScores, scores: LiveScores) -> float:
-        """Return the mean margin by what the clips counted before."""
-        return float(np.average(scores.margins, weights=_weights(before, scores)))
+    def margins(self, before: LiveScores, after: LiveScores) -> tuple[float, float]:
+        """Return the mean margin of both."""
+        weights = _weights(before, after)
+        mean_before, mean_after = (float(np.average(each.margins, weights=weights)) for each in (before, after))
+        return mean_before, mean_after
 
     def gain(self, before: LiveScores, after: LiveScores) -> float:
         """Return by how much the mean margin rises."""
@@ -182,12 +196,12 @@ class _Live:
         num_effective = weights.sum() ** 2 / (weights**2).sum()
         return LEAST_GAIN * float(np.sqrt(np.average((gains - mean) ** 2, weights=weights) / num_effective))
 
-    def unchanged(self, before: LiveScores, after: LiveScores, num_known: float, reason: str) -> Recalibration:
+    def unchanged(
+        self, reason: str, num_known: float = 0.0, margins: tuple[float, float] | tuple[None, None] = (None, None)
+    ) -> Recalibration:
         """Return the adapter as it is."""
-        margins = self.margin(before, before), self.margin(before, after)
-        return Recalibration(
-            self._adapter, False, reason, *margins, self.num_clips, num_known, np.zeros(self._clap.mel_bins)
-        )
+        shift = np.zeros(self._clap.mel_bins)
+        return Recalibration(self._adapter, False, reason, *margins, self.num_clips, num_known, shift)
 
 
 def _weights(before: LiveScores, after: LiveScores) -> np.ndarray:

@@ -7,7 +7,7 @@ their own varies as it did among those that taught, alike in neighbouring bins, 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -22,6 +22,8 @@ LABEL_SHARE = 0.4  # of that variance which clips of one label, heard live toget
 DEVIATION_FLOOR_DB = 1.0
 MOST_DB = 20.0  # no more is put right in any mel bin
 KNOWN_POWER = 3  # a clip counts by its known score to this power: what was not taught says nothing of the channel
+
+SCALARS = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +60,32 @@ class Differences:
             total=weights @ differences,
             squares=weights @ differences**2,
         )
+
+    @classmethod
+    def from_vector(cls, vector: np.ndarray, num_labels: int) -> Self:
+        """Return what `vector` was made of; raises ValueError for one that it was not."""
+        rows = np.asarray(vector, float)
+        if rows.ndim != 1 or len(rows) <= SCALARS + num_labels or (len(rows) - SCALARS - num_labels) % 2:
+            raise ValueError(f"{rows.shape} numbers are no differences of {num_labels} labels")
+        if not np.isfinite(rows).all():
+            raise ValueError("differences hold something that is no number")
+        rest = rows[SCALARS + num_labels :]
+        return cls(*map(float, rows[:SCALARS]), rows[SCALARS : SCALARS + num_labels], *np.split(rest, 2))
+
+    def vector(self) -> np.ndarray:
+        """Return all of it in a row, `[3 + K + 2 M]`: sums, so that those of two parts add up."""
+        scalars = [self.clips, self.weight, self.squared_weight]
+        return np.concatenate([scalars, self.by_label, self.total, self.squares])
+
+    def behind(self, channel: np.ndarray) -> Self:
+        """Return the same for clips to which `channel` `[M]` dB is added."""
+        squares = self.squares + 2 * channel * self.total + self.weight * channel**2
+        return replace(self, total=self.total + self.weight * channel, squares=squares)
+
+    @property
+    def num_labels(self) -> float:
+        """How many labels share the weight, one that is hardly heard counting hardly."""
+        return float(self.by_label.sum() ** 2 / max((self.by_label**2).sum(), np.finfo(float).tiny))
 
     @property
     def mean(self) -> np.ndarray:

@@ -7,11 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from transformers.utils.logging import disable_progress_bar
 
 from aspl import Adapter, FrozenClap, Progress, TrainingConfig, fit
 from aspl.background import BackgroundLibrary, shipped_library
+from aspl.channel import find_channel, report_of
+from aspl.channel_drift import CHECK, recalibrate_from
+from aspl.channel_shift import Differences
 from aspl.errors import AsplError, TrainingCancelled
 from aspl.sound.clip import decode
 from jobs.errors import TrainingFailed, TrainingStopped
@@ -79,6 +83,39 @@ class ClapTrainer:
             report = _with_files(adapter.report, clips.files)
             data = replace(adapter, report={**report, **findings}).to_bytes()
             return data, Adapter.read_header(data)
+
+    def recalibrate(
+        self,
+        data: bytes,
+        clips: Sequence[Path],
+        *,
+        heard: Sequence[float] | None,
+        should_cancel: Callable[[], bool],
+    ) -> tuple[bytes, dict[str, Any], dict[str, Any]]:
+        """Put the channel of an adapter's file right; return the file, its header, and a report of what came of it.
+
+        Args:
+            clips: unlabelled ones, 5 or more.
+            heard: in place of clips, `Differences.vector` of what the adapter has heard.
+
+        Raises TrainingFailed, and TrainingStopped where `should_cancel` said so.
+        """
+
+        def tick() -> None:
+            if should_cancel():
+                raise TrainingCancelled("cancelled")
+
+        with _translated():
+            adapter = Adapter.from_bytes(data, self.clap)
+            if heard is not None:
+                differences = Differences.from_vector(np.array(heard, float), len(adapter.labels))
+                report = report_of(found := recalibrate_from(differences, adapter, self.clap), check=CHECK)
+            else:
+                with ThreadPoolExecutor(DECODE_THREADS) as threads:
+                    waveforms = list(threads.map(self._waveform, clips))
+                report = report_of(found := find_channel(self.clap, adapter, waveforms, tick=tick))
+            kept = replace(found.adapter, report={**found.adapter.report, "channel": report}).to_bytes()
+            return kept, Adapter.read_header(kept), report
 
     def _waveform(self, path: Path):
         return decode(path.read_bytes(), max_duration_s=self.max_clip_s).waveform

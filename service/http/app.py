@@ -22,6 +22,7 @@ from service.http import (
     routes_classify,
     routes_health,
     routes_jobs,
+    routes_recalibrate,
     routes_thresholds,
 )
 from service.http.access import Access
@@ -70,7 +71,7 @@ def create_app(context: Context) -> FastAPI:
     app.include_router(routes_classify.router, form_limits=limits, dependencies=checked)
     limits = _form_limits(max_files=settings.max_clips, max_labels=settings.max_clips)
     app.include_router(routes_adapt.router, form_limits=limits, dependencies=checked)
-    for module in (routes_jobs, routes_adapters, routes_thresholds):
+    for module in (routes_jobs, routes_adapters, routes_recalibrate, routes_thresholds):
         app.include_router(module.router, dependencies=checked)
     for module in (routes_health, docs, page):
         app.include_router(module.router)
@@ -96,6 +97,7 @@ def _body_limits(app: FastAPI, settings: ServiceSettings) -> BodyLimits:
         max_bytes_by_path={
             "/classify": ("max_request_bytes", settings.max_request_bytes),
             "/adapt": ("max_upload_bytes", settings.max_upload_bytes),
+            "/adapters/*/recalibrate": ("max_upload_bytes", settings.max_upload_bytes),
             "/adapters/*/file": ("max_adapter_bytes", settings.max_adapter_bytes),
             "*": ("max_json_bytes", MAX_JSON_BYTES),
         },

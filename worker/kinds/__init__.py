@@ -2,5 +2,6 @@
 
 from worker.kinds.adapt import ADAPT
 from worker.kinds.kind import Kind
+from worker.kinds.recalibrate import RECALIBRATE
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (ADAPT,)}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (ADAPT, RECALIBRATE)}

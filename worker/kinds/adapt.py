@@ -5,6 +5,7 @@ from typing import Any
 from jobs import kinds
 from jobs.manifest import adapter_manifest
 from worker.kinds.kind import Kind, Task
+from worker.kinds.recalibrate import with_channel
 
 
 def adapt(task: Task) -> dict[str, Any]:
@@ -18,6 +19,7 @@ def adapt(task: Task) -> dict[str, Any]:
         checkpoint=task.uploads.checkpoint(job["upload_id"]),
         findings=job["findings"],
     )
+    data, header = with_channel(task, data, header)
     manifest = adapter_manifest(header, job_id=job["id"], description=training.get("description") or "")
     return task.publish(data, manifest, wish=training.get("promote") or "auto")
 

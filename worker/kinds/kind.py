@@ -1,6 +1,6 @@
 """What a kind of job is, and what it is given to work with."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,6 +24,15 @@ class Trainer(Protocol):
         checkpoint: Path,
         findings: dict[str, Any],
     ) -> tuple[bytes, dict[str, Any]]: ...
+
+    def recalibrate(
+        self,
+        data: bytes,
+        clips: Sequence[Path],
+        *,
+        heard: Sequence[float] | None,
+        should_cancel: Callable[[], bool],
+    ) -> tuple[bytes, dict[str, Any], dict[str, Any]]: ...
 
 
 @dataclass(frozen=True)
