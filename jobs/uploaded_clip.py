@@ -30,15 +30,6 @@ class UploadedClip:
 
 
 @dataclass(frozen=True)
-class TrainingClips:
-    """What of an upload a training is given: paths with labels, the clients' names of these, and the background."""
-
-    clips: list[tuple[Path, str]]
-    files: list[str]
-    background: list[Path]
-
-
-@dataclass(frozen=True)
 class EvaluationClips:
     """What an adapter is evaluated on: paths with labels, and what is none of the labels."""
 

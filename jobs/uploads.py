@@ -28,7 +28,7 @@ from jobs.errors import MemberDamaged, StagingUnavailable, UploadInvalid, Upload
 from jobs.findings import Findings, LeftOut, fault, shown_name
 from jobs.folders import named
 from jobs.limits import UploadLimits
-from jobs.uploaded_clip import EvaluationClips, Tally, TrainingClips, UploadedClip, reasons
+from jobs.uploaded_clip import EvaluationClips, Tally, UploadedClip, reasons
 
 FILE_LIST = "manifest.json"
 MIN_LABELS = 2
@@ -127,16 +127,6 @@ class Uploads:
             latest[clip.number] = clip
         return [latest[number] for number in sorted(latest)]
 
-    def training_clips(self, upload_id: str) -> TrainingClips:
-        """Every clip that can be used, in order."""
-        usable = [clip for clip in self.clips(upload_id) if clip.error is None]
-        taught = [clip for clip in usable if not clip.is_background]
-        return TrainingClips(
-            [(self._clip_path(upload_id, clip.number), clip.label) for clip in taught],
-            [clip.shown_name for clip in taught],
-            [self._clip_path(upload_id, clip.number) for clip in usable if clip.is_background],
-        )
-
     def usable(self, upload_id: str) -> list[tuple[UploadedClip, Path]]:
         """Every clip that can be used and its file, in order."""
         usable = [clip for clip in self.clips(upload_id) if clip.error is None and clip.label is not None]
@@ -144,8 +134,9 @@ class Uploads:
 
     def evaluation_clips(self, upload_id: str) -> EvaluationClips:
         """Every clip that can be used, of an upload that is evaluated on."""
-        clips = self.training_clips(upload_id)
-        return EvaluationClips(clips.clips, clips.background)
+        usable = self.usable(upload_id)
+        taught = [(path, clip.label or "") for clip, path in usable if not clip.is_background]
+        return EvaluationClips(taught, [path for clip, path in usable if clip.is_background])
 
     def digest(self, upload_id: str) -> str:
         """SHA-256 over labels and clips, equal for equal uploads."""

@@ -15,6 +15,9 @@ from transformers.utils.logging import disable_progress_bar
 from adapters_store import TaughtClip
 from aspl import Adapter, FrozenClap, Progress, TrainingConfig, fit
 from aspl.background import BackgroundLibrary, shipped_library
+from aspl.channel import find_channel, report_of
+from aspl.channel_drift import CHECK, recalibrate_from
+from aspl.channel_shift import Differences
 from aspl.errors import AsplError, TrainingCancelled
 from aspl.fitting.heard_clip import CHUNK_CLIPS, HeardClip, hear_clips
 from aspl.fitting.progress import FitProgress
@@ -120,6 +123,34 @@ class ClapTrainer:
             check = _stopping(should_cancel)
             return evaluate(self.clap, loaded, clips, max_clip_s=self.max_clip_s, on_progress=on_progress, check=check)
 
+    def recalibrate(
+        self,
+        data: bytes,
+        clips: Sequence[Path],
+        *,
+        heard: Sequence[float] | None,
+        should_cancel: Callable[[], bool],
+    ) -> tuple[bytes, dict[str, Any], dict[str, Any]]:
+        """Put the channel of an adapter's file right; return the file, its header, and a report of what came of it.
+
+        Args:
+            clips: unlabelled ones, 5 or more.
+            heard: in place of clips, `Differences.vector` of what the adapter has heard.
+
+        Raises TrainingFailed, and TrainingStopped where `should_cancel` said so.
+        """
+        with _translated():
+            adapter = Adapter.from_bytes(data, self.clap)
+            if heard is not None:
+                differences = Differences.from_vector(np.array(heard, float), len(adapter.labels))
+                report = report_of(found := recalibrate_from(differences, adapter, self.clap), check=CHECK)
+            else:
+                with ThreadPoolExecutor(DECODE_THREADS) as threads:
+                    waveforms = list(threads.map(self._decoded, clips))
+                report = report_of(found := find_channel(self.clap, adapter, waveforms, tick=_stopping(should_cancel)))
+            kept = found.adapter.to_bytes()
+            return kept, Adapter.read_header(kept), report
+
     def _waveforms(self, clips: Sequence[LessonClip]) -> Iterator[np.ndarray]:
         """Decode clips, a few at a time."""
         with ThreadPoolExecutor(DECODE_THREADS) as threads:
@@ -132,6 +163,9 @@ class ClapTrainer:
 
     def _waveform(self, clip: LessonClip) -> np.ndarray:
         return decode(clip.read(), max_duration_s=self.max_clip_s).waveform
+
+    def _decoded(self, path: Path) -> np.ndarray:
+        return decode(path.read_bytes(), max_duration_s=self.max_clip_s).waveform
 
 
 def _stopping(should_cancel: Callable[[], bool]) -> Callable[[], None]:

@@ -1,6 +1,7 @@
 """The clips of a fit as the model hears them, and what of that may be kept: log-mels, embeddings, stage 1's tokens."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -50,8 +51,11 @@ class ClipFeatures:
 
     def taught_curves(self, classes: np.ndarray) -> TaughtCurves | None:
         """Return the curves of all clips by their class `[n]`, for the adapter that is taught with them."""
-        curves = [clip_curve(self.log_mels[self._starts[clip] : self._starts[clip + 1]]) for clip in range(len(self))]
-        return TaughtCurves.of(curves, classes)
+        return TaughtCurves.of(self.curves(), classes)
+
+    def curves(self) -> list[np.ndarray | None]:
+        """Return each clip's curve `[M]` in dB, None for a silent one; see `clip_curve`."""
+        return [clip_curve(self.log_mels[start:end]) for start, end in pairwise(self._starts)]
 
     def statistics(self, rows: Sequence[int], prompts: AudioPrompts) -> AudioFeatures:
         """Return the features of windows under `prompts`, the statistics of the stages among them."""

@@ -24,6 +24,7 @@ from service.http import (
     routes_evaluate,
     routes_health,
     routes_jobs,
+    routes_recalibrate,
     routes_thresholds,
 )
 from service.http.access import Access
@@ -73,7 +74,7 @@ def create_app(context: Context) -> FastAPI:
     limits = _form_limits(max_files=settings.max_clips, max_labels=settings.max_clips)
     for module in (routes_adapt, routes_evaluate):
         app.include_router(module.router, form_limits=limits, dependencies=checked)
-    for module in (routes_jobs, routes_adapters, routes_clips, routes_thresholds):
+    for module in (routes_jobs, routes_adapters, routes_clips, routes_recalibrate, routes_thresholds):
         app.include_router(module.router, dependencies=checked)
     for module in (routes_health, docs, page):
         app.include_router(module.router)
@@ -100,6 +101,7 @@ def _body_limits(app: FastAPI, settings: ServiceSettings) -> BodyLimits:
             "/classify": ("max_request_bytes", settings.max_request_bytes),
             "/adapt": ("max_upload_bytes", settings.max_upload_bytes),
             "/adapters/*/evaluate": ("max_upload_bytes", settings.max_upload_bytes),
+            "/adapters/*/recalibrate": ("max_upload_bytes", settings.max_upload_bytes),
             "/adapters/*/file": ("max_adapter_bytes", settings.max_adapter_bytes),
             "*": ("max_json_bytes", MAX_JSON_BYTES),
         },

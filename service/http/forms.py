@@ -58,6 +58,11 @@ class LabelledUpload(BaseModel):
     background_labels: list[str] = Field(
         [], description="Labels whose clips are background, as `noise`; repeated, or one JSON array."
     )
+    unlabelled: list[UploadFile] = Field(
+        [],
+        description="Audio files of the place where it is to listen, without labels, 5 or more: they tell its channel "
+        "from the one of the clips.",
+    )
     description: str = Field("", max_length=1000, description="Kept with the adapter.")
     base: str | None = Field(
         None,

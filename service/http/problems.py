@@ -51,6 +51,9 @@ KINDS: Mapping[str, Kind] = {
     "thresholds_unsupported": Kind(
         409, "The adapter knows no background, so has no sensitivities: teach it again with the same clips."
     ),
+    "recalibration_invalid": Kind(
+        409, "The adapter's file does not say what its clips sounded like: teach it again, and then recalibrate."
+    ),
     "thresholds_invalid": Kind(422, "thresholds: the adapter knows no label 'snow'; it knows 'dog', 'rain'."),
     "adapter_name_invalid": Kind(422, "An adapter's name is [a-z0-9][a-z0-9_-]{0,63}."),
     "adapter_invalid": Kind(422, "The bytes are not an adapter file of format 1."),
@@ -81,7 +84,11 @@ GENERIC = ("internal_error", "keys_unreadable", "not_found", "method_not_allowed
 UPLOAD_NOT_KEPT = "staging_unavailable"
 # No client is left to read it; the number is nginx's, for the log and the metrics.
 CLIENT_LEFT_STATUS = 499
-LASTING = ("adapter_model_mismatch", "thresholds_unsupported")  # to try again would change nothing
+LASTING = (
+    "adapter_model_mismatch",
+    "thresholds_unsupported",
+    "recalibration_invalid",
+)  # to try again would change nothing
 RETRY_AFTER_S = {409: 1, 429: 1, 503: 1}
 # What Starlette raises by itself: by status, and in its form parser by the start of the sentence.
 _BY_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}

@@ -18,6 +18,7 @@ from jobs.background import BACKGROUND, check_named, named_background
 from jobs.base import Base, Correction, plan_base
 from jobs.errors import JobUnconfirmed
 from jobs.findings import Findings
+from jobs.live_clips import add_live_clips, beside
 from jobs.queue import Idempotency
 from jobs.records import JobRecord
 from jobs.uploaded_clip import UploadedClip
@@ -76,7 +77,8 @@ class Submission:
         try:
             upload_id = self._uploads.new_upload()
             self._stage(upload_id)
-            digest = self._digest(upload_id)
+            request = self._stage_unlabelled(upload_id)
+            digest = self._digest(upload_id, request)
             if is_replay:
                 first = self._jobs.claim(self._tenant, self._key, digest)
                 return self._first_answer(first)
@@ -88,6 +90,7 @@ class Submission:
                 upload_id,
                 self._training,
                 findings=findings,
+                request=request,
                 idempotency=idempotency,
             )
             return record
@@ -149,6 +152,13 @@ class Submission:
         for clip in form.background:
             self._uploads.add_clip(upload_id, BACKGROUND, clip.file, filename=clip.filename or "", is_background=True)
 
+    def _stage_unlabelled(self, upload_id: str) -> dict[str, str]:
+        """What the job is told of live clips, which lie beside the others."""
+        if not self._form.unlabelled:
+            return {}
+        files = [(clip.filename or "", clip.file) for clip in self._form.unlabelled]
+        return {"unlabelled": add_live_clips(beside(self._uploads, upload_id), files)[0]}
+
     def _stage_clips(self, upload_id: str, labels: list[str], background_labels: list[str]) -> None:
         form = self._form
         if len(labels) != len(form.clips):
@@ -169,11 +179,13 @@ class Submission:
         ]
         check_named(named, files)
 
-    def _digest(self, upload_id: str) -> str:
+    def _digest(self, upload_id: str, request: dict[str, str]) -> str:
         form = self._form
         meant = [form.name, self._training, self._uploads.digest(upload_id)]
         if form.base is not None:
             meant += [form.base, sorted(split_ids(form.remove)), parsed_relabel(form.relabel)]
+        if request:
+            meant.append(beside(self._uploads, upload_id).digest(request["unlabelled"]))
         return hashlib.sha256(json.dumps(meant, sort_keys=True).encode()).hexdigest()
 
     def _first_answer(self, record: JobRecord) -> JobRecord:

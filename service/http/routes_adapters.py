@@ -23,6 +23,7 @@ from service.http.clip_export import export_with_clips
 from service.http.dependencies import ServiceContext, Tenant
 from service.http.multipart import read_form
 from service.http.problems import ServiceError, describe, responses
+from service.http.routes_recalibrate import channel_of
 from service.http.schemas import AdapterList, AdapterSummary, AdapterVersion, CurrentVersion, VersionList
 
 FILE_MEDIA_TYPE = "application/octet-stream"
@@ -61,7 +62,8 @@ def list_adapters(
 @router.get("/adapters/{name}", response_model=AdapterSummary, responses=READ)
 def get_adapter(name: str, tenant: Tenant, context: ServiceContext) -> JSONResponse:
     """One adapter; `name@3` shows that version instead of the current one."""
-    return JSONResponse(summary(context.store, context.store.resolve(tenant, name)))
+    ref = context.store.resolve(tenant, name)
+    return JSONResponse({**summary(context.store, ref), "channel": channel_of(context, ref)})
 
 
 @router.get("/adapters/{name}/versions", response_model=VersionList, responses=READ)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictFloat, Stric
 from aspl import progress
 from jobs.kinds import KINDS, PHASES
 from service.http.change_schemas import Changes, Comparison
+from service.http.channel_schema import ChannelDrift
 
 
 class Limit(BaseModel):
@@ -231,6 +232,7 @@ class AdapterSummary(BaseModel):
     versions: list[int]
     standing_by: list[StandingBy] = Field([], description="Newer versions that did not take over; the last 10.")
     adapter: AdapterVersion
+    channel: ChannelDrift | None = Field(None, description="Of one adapter: what it hears of its channel, if anything.")
 
 
 class AdapterFailed(BaseModel):

@@ -33,7 +33,7 @@ def test_curves_are_kept_by_label_and_in_all():
     assert TaughtCurves.of([None, curves[0]], np.array([0, 1])) is None
 
 
-def test_every_fit_keeps_its_curves(adapter, clap, clips):
+def test_every_fit_keeps_its_curves(adapter, clap):
     curves = adapter.taught_curves
     assert curves.mean.shape == curves.deviation.shape == (len(adapter.labels) + 1, clap.mel_bins)
     assert np.allclose(curves.mean[-1], curves.mean[:-1].mean(0), atol=1e-4)  # as many clips of each

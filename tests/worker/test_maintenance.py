@@ -54,7 +54,7 @@ def test_a_job_that_rq_never_got_is_queued(submit, queue, leases, uploads, redis
     assert waiting(redis) == []
     reconcile(queue, leases, uploads, upload_ttl_s=1000)
     assert waiting(redis) == [record.id]
-    assert len(uploads.training_clips(record.upload_id).clips) == 4
+    assert len(uploads.evaluation_clips(record.upload_id).clips) == 4
 
 
 def test_a_job_that_rq_failed_is_queued_again(submit, queue, leases, uploads, redis):

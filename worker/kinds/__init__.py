@@ -3,5 +3,6 @@
 from worker.kinds.adapt import ADAPT
 from worker.kinds.evaluate import EVALUATE
 from worker.kinds.kind import Kind
+from worker.kinds.recalibrate import RECALIBRATE
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (ADAPT, EVALUATE)}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (ADAPT, EVALUATE, RECALIBRATE)}

@@ -40,6 +40,15 @@ class Trainer(Protocol):
         should_cancel: Callable[[], bool],
     ) -> dict[str, Any]: ...
 
+    def recalibrate(
+        self,
+        data: bytes,
+        clips: Sequence[Path],
+        *,
+        heard: Sequence[float] | None,
+        should_cancel: Callable[[], bool],
+    ) -> tuple[bytes, dict[str, Any], dict[str, Any]]: ...
+
 
 @dataclass(frozen=True)
 class Task:
