@@ -90,14 +90,19 @@ def fit(
     own = list(hear_clips(clap, background, tick=progress.tick))
     heard = list(heard_clips(clips, waveforms, tick=progress.tick))
     given = Given(clap, heard, own, library, waveforms=background, log_mels=clips)
-    text = learning.method.untrained(clap, plan.labels, template=plan.config.template, seed=plan.config.seed)
     saved = checkpoint and TrainingCheckpoint(checkpoint, fit_key(clap, waveforms, labels, learning))
-    records = saved.load() if saved else {}
-    spent = sum(_known_cost(learning, trial, record) for trial, record in records.items())
-    progress.expect(_planned_cost(learning) - spent)
-    runner = TrialRunner(learning, clips, text, CANDIDATES, progress, records, saved)
+    runner = _runner(given, learning, progress, saved)
     fitted = _fit_prompted if plan.method.is_closed_form else _fit_words
     return order.as_given(fitted(given, plan, runner))
+
+
+def _runner(given: Given, plan: Plan, progress: FitProgress, saved: TrainingCheckpoint | None) -> TrialRunner:
+    """Return what runs the trials of a plan, with those that an earlier process has run."""
+    text = plan.method.untrained(given.clap, plan.labels, template=plan.config.template, seed=plan.config.seed)
+    records = saved.load() if saved else {}
+    spent = sum(_known_cost(plan, trial, record) for trial, record in records.items())
+    progress.expect(_planned_cost(plan) - spent)
+    return TrialRunner(plan, given.log_mels, text, CANDIDATES, progress, records, saved)
 
 
 def _learning_plan(plan: Plan, labels: Sequence[str], order: ClipOrder, clap: FrozenClap) -> Plan | None:
