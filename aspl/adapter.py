@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from sys import getsizeof
 from typing import Any, Self
 
 import torch
@@ -15,6 +16,7 @@ from aspl.errors import AdapterInvalid, AdapterMismatch, AsplError
 from aspl.features import AudioFeatures
 from aspl.heads.head import Head
 from aspl.known import KnownRule
+from aspl.labels import MAX_LABELS
 from aspl.methods import METHODS
 from aspl.model.clap import FrozenClap
 from aspl.prompts.audio import Affine, AudioPrompts
@@ -25,7 +27,11 @@ from aspl.templates import SENTENCE
 FORMAT = "earshot-adapter"
 FORMAT_VERSION = 2
 READABLE_VERSIONS = (1, 2)  # the first knows of no `known`
-MAX_HEADER_BYTES = 16 * 2**20
+MAX_HEADER_BYTES = 8 * 2**20  # 1,000 labels of 200 characters in a script of 4 bytes, and their report, take half of it
+MAX_REPORT_BYTES = 4 * 2**20
+MAX_LABEL_CHARS = 1000  # whatever a service allows
+MAX_TEXT_CHARS = 1000  # of every other text
+NUMBER_BYTES = 32  # of a float and its place in a tuple
 MAX_MAGNITUDE = 1e6  # of any number that is trained; the largest seen are hundreds, and products of more overflow
 
 
@@ -92,8 +98,15 @@ class Adapter(AdapterInfo):
 
     @property
     def size_bytes(self) -> int:
-        """The bytes that the adapter's tensors hold in memory."""
-        return sum(tensor.numel() * tensor.element_size() for tensor in self.tensors().values())
+        """The bytes that the adapter holds in memory: its tensors, its texts and its numbers, the report left out."""
+        tensors = sum(tensor.numel() * tensor.element_size() for tensor in self.tensors().values())
+        texts = sum(map(getsizeof, self.labels)) + sum(map(getsizeof, self.shots))
+        rows = 0 if self.known is None else 1 + len(self.known.sensitivities) + 2 * (self.known.mean is not None)
+        return tensors + texts + NUMBER_BYTES * len(self.labels) * (rows + 1)
+
+    def for_inference(self) -> Self:
+        """Return the adapter without what inference does not read: the report."""
+        return replace(self, report=Report())
 
     @property
     def scale(self) -> float:
@@ -197,7 +210,11 @@ def _known_rule(facts: dict[str, Any]) -> KnownRule | None:
 
 def _report(facts: dict[str, Any]) -> Report:
     try:
-        return Report.from_json(facts["report"])
+        report = Report.from_json(facts["report"])
+        size = len(json.dumps(report.to_json(), ensure_ascii=False).encode())
+        if size > MAX_REPORT_BYTES:
+            raise ValueError(f"it takes {size} bytes; {MAX_REPORT_BYTES} are the most")
+        return report
     except ValueError as error:
         raise AdapterInvalid(f"report in the adapter's header cannot be right: {error}") from error
 
@@ -206,22 +223,27 @@ def _check_facts(facts: dict[str, Any]) -> None:
     def number(value: Any, lowest: float, highest: float) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool) and lowest <= value <= highest
 
-    shots, threshold = facts["shots"], facts["threshold"]
+    def text(value: Any, most: int = MAX_TEXT_CHARS) -> bool:
+        return isinstance(value, str) and len(value) <= most
+
+    labels, shots, threshold = facts["labels"], facts["shots"], facts["threshold"]
     checks = {
         "method": isinstance(facts["method"], str) and facts["method"] in METHODS,
-        "audio_prompt": isinstance(facts["audio_prompt"], str),
-        "labels": isinstance(facts["labels"], list) and all(isinstance(label, str) for label in facts["labels"]),
-        "template": facts["template"] is None or isinstance(facts["template"], str),
-        "base_model": isinstance(facts["base_model"], str),
+        "audio_prompt": text(facts["audio_prompt"]),
+        "labels": isinstance(labels, list) and all(text(label, MAX_LABEL_CHARS) for label in labels),
+        "template": facts["template"] is None or text(facts["template"]),
+        "base_model": text(facts["base_model"]),
         "fingerprint": isinstance(facts["fingerprint"], str) and len(facts["fingerprint"]) == 64,
         "logit_scale": number(facts["logit_scale"], 0, 1000) and facts["logit_scale"] > 0,
         "temperature": number(facts["temperature"], 0.001, 1000),
         "threshold": threshold is None or number(threshold, 0, 1),
-        "shots": isinstance(shots, dict) and all(isinstance(count, int) and count > 0 for count in shots.values()),
-        "seed": isinstance(facts["seed"], int),
-        "preset": facts["preset"] is None or isinstance(facts["preset"], str),
-        "num_parameters": isinstance(facts["num_parameters"], int) and facts["num_parameters"] >= 0,
-        "created_at": isinstance(facts["created_at"], str),
+        "shots": isinstance(shots, dict)
+        and len(shots) <= MAX_LABELS
+        and all(text(label, MAX_LABEL_CHARS) and type(count) is int and count > 0 for label, count in shots.items()),
+        "seed": isinstance(facts["seed"], int) and abs(facts["seed"]) < 2**64,
+        "preset": facts["preset"] is None or text(facts["preset"]),
+        "num_parameters": isinstance(facts["num_parameters"], int) and 0 <= facts["num_parameters"] < 2**53,
+        "created_at": text(facts["created_at"]),
     }
     if wrong := [name for name, holds in checks.items() if not holds]:
         raise AdapterInvalid(f"{wrong[0]} in the adapter's header cannot be {str(facts[wrong[0]])[:80]!r}")

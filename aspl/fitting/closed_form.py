@@ -15,6 +15,7 @@ from aspl.fitting.clip_features import ClipFeatures
 from aspl.fitting.plan import Plan
 from aspl.fitting.progress import FitProgress
 from aspl.fitting.report import closed_form_report
+from aspl.fitting.suspects import ClipFaults
 from aspl.heads.linear import LinearHead
 from aspl.heads.ridge_head import Bank, HeadFit, Teaching, fit_ridge_head
 from aspl.heads.unknown import fit_known_scale, raw_known, raw_threshold
@@ -59,16 +60,17 @@ def fit_closed_form(
     progress.report("train_closed_form", 0, 1)
     scale = bank.scale
     texts = clap.encode_text(fill_template(plan.template, plan.labels)).double().cpu().numpy()
+    order = digest_order(waveforms)
     teaching = Teaching(
         scaled=scale.scaled(clips.stages, clips.joint),
         classes=plan.truth,
-        order=digest_order(waveforms),
+        order=order,
         own=scale.scaled(own.stages, own.joint),
         joint=clips.joint,
         texts=texts,
     )
     fit = fit_ridge_head(teaching, bank, text_weights=WORDS[plan.method.name])
-    rule = _known_rule(fit, plan)
+    rule, faults = _known_rule(fit, plan), ClipFaults.of(waveforms, plan.truth, order.tolist())
     progress.report("train_closed_form", 1, 1)
     return Adapter(
         head=LinearHead.fitted(fit.head.matrix, fit.head.bias, clap),
@@ -87,7 +89,7 @@ def fit_closed_form(
         preset=None,
         num_parameters=fit.head.matrix.size + fit.head.bias.size,
         known=rule,
-        report=closed_form_report(fit, rule, plan, num_own=len(background)),
+        report=closed_form_report(fit, rule, plan, faults=faults, num_own=len(background)),
     )
 
 

@@ -22,6 +22,7 @@ from aspl.fitting.plan import Plan, check_clips, make_plan
 from aspl.fitting.progress import FitProgress
 from aspl.fitting.records import LearnerState, Trial, TrialResult
 from aspl.fitting.report import Validation, validate
+from aspl.fitting.suspects import ClipFaults
 from aspl.fitting.trial import TrialRunner
 from aspl.heads.head import Head
 from aspl.methods import method_named
@@ -83,7 +84,8 @@ def fit(
     result = runner.result(last)
     head = CANDIDATES[choice.candidate].head(result, runner)
     held_out = runner.held_out_logits(choice.candidate)
-    validation = validate(plan, held_out, choice, kept=result.prompts.kind)
+    faults = ClipFaults.of(waveforms, plan.truth, order.digests)
+    validation = validate(plan, held_out, choice, faults, kept=result.prompts.kind)
     return order.as_given(_adapter(clap, plan, result, head, validation))
 
 
