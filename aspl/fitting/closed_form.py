@@ -17,6 +17,7 @@ from aspl.fitting.plan import Plan
 from aspl.fitting.precision import kept_head
 from aspl.fitting.progress import FitProgress
 from aspl.fitting.report import closed_form_report
+from aspl.fitting.suspects import ClipFaults
 from aspl.heads.linear import LinearHead
 from aspl.heads.ridge_head import Bank, HeadFit, Teaching, fit_ridge_head
 from aspl.heads.unknown import fit_known_scale, raw_known, raw_threshold
@@ -67,16 +68,18 @@ def fit_closed_form(given: Given, prompts: AudioPrompts, plan: Plan, progress: F
     progress.report("train_closed_form", 0, 1)
     scale, weights = bank.scale, words_of(plan)
     texts = texts_of(clap, plan) if any(weights) else None
+    order = digest_order(given.waveforms)
     teaching = Teaching(
         scaled=scale.scaled(clips.stages, clips.joint),
         classes=plan.truth,
-        order=digest_order(given.waveforms),
+        order=order,
         own=scale.scaled(own.stages, own.joint),
         joint=clips.joint,
         texts=texts,
     )
     fit = fit_ridge_head(teaching, bank, text_weights=weights)
     head, rule = LinearHead.fitted(fit.head.matrix, fit.head.bias, clap), known_rule(fit, plan)
+    faults = ClipFaults.of(given.waveforms, plan.truth, order.tolist())
     progress.report("train_closed_form", 1, 1)
     return Adapter(
         head=kept_head(head, len(plan.labels), clips.features(clap.device), rule),
@@ -96,7 +99,7 @@ def fit_closed_form(given: Given, prompts: AudioPrompts, plan: Plan, progress: F
         num_parameters=fit.head.matrix.size + fit.head.bias.size + prompts.num_parameters,
         known=rule,
         taught_curves=given.clips.taught_curves(plan.truth),
-        report=closed_form_report(fit, rule, plan, num_own=len(given.background)),
+        report=closed_form_report(fit, rule, plan, faults=faults, num_own=len(given.background)),
     )
 
 

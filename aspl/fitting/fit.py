@@ -16,17 +16,20 @@ from aspl.background import BackgroundLibrary, shipped_library
 from aspl.fitting.candidates import CANDIDATES
 from aspl.fitting.checkpoint import TrainingCheckpoint, fit_key
 from aspl.fitting.clip_features import ClipFeatures
-from aspl.fitting.closed_form import Given, fit_closed_form
+from aspl.fitting.closed_form import Given, digest_order, fit_closed_form
 from aspl.fitting.config import TrainingConfig
 from aspl.fitting.guard import Guard, fit_guard
+from aspl.fitting.order import ClipOrder, clip_digest
 from aspl.fitting.plan import Plan, check_clips, make_plan
 from aspl.fitting.progress import FitProgress
 from aspl.fitting.prompted import choose_prompts, gate_text
 from aspl.fitting.records import LearnerState, Trial, TrialResult
 from aspl.fitting.report import Validation, guarded_report, prompted_report, validate
+from aspl.fitting.suspects import ClipFaults
 from aspl.fitting.trial import TrialRunner
 from aspl.heads.guarded import GuardedHead
 from aspl.heads.head import Head
+from aspl.methods import method_named
 from aspl.model.clap import FrozenClap
 from aspl.progress import Progress
 from aspl.prompts.audio import AudioPrompts
@@ -48,7 +51,7 @@ def fit(
 
     Args:
         waveforms: n clips, 1-D float32 at 48 kHz, of any length from 10 ms.
-        labels: n labels; the adapter's order is that of their first appearance.
+        labels: n labels; the adapter's order is that of their first appearance, and nothing else depends on the order.
         background: clips of what is to be heard as unknown; they count beside the bank's.
         on_progress: called after every epoch.
         should_cancel: asked before every micro-batch.
@@ -61,15 +64,19 @@ def fit(
         TrainingCancelled: `should_cancel` said so.
         TrainingDiverged, OutOfMemory: what they say.
     """
-    plan = make_plan(labels, config or TrainingConfig(), logit_scale=clap.logit_scale)
-    check_clips(waveforms, labels, min_labels=plan.method.min_labels)
+    config = config or TrainingConfig()
+    check_clips(waveforms, labels, min_labels=method_named(config.chosen_method).min_labels)
+    order = ClipOrder.of(waveforms, labels)
+    waveforms, labels = [waveforms[clip] for clip in order.clips], [labels[clip] for clip in order.clips]
+    background = sorted(background, key=clip_digest)
+    plan = make_plan(labels, config, logit_scale=clap.logit_scale, digests=order.digests)
     plan.method.check_labels(plan.labels)
     progress = FitProgress(on_progress, should_cancel)
-    learning = _learning_plan(plan, labels, clap)
+    learning = _learning_plan(plan, labels, clap, order.digests)
     clips = _listen(clap, waveforms, learning or plan, progress)
     given = Given(clips, waveforms, background, library or shipped_library())
     if learning is None:
-        return fit_closed_form(given, AudioPrompts(), plan, progress)
+        return order.as_given(fit_closed_form(given, AudioPrompts(), plan, progress))
     text = learning.method.untrained(clap, plan.labels, template=plan.config.template, seed=plan.config.seed)
     saved = checkpoint and TrainingCheckpoint(checkpoint, fit_key(clap, waveforms, labels, learning))
     records = saved.load() if saved else {}
@@ -77,10 +84,10 @@ def fit(
     progress.expect(_planned_cost(learning) - spent)
     runner = TrialRunner(learning, clips, text, CANDIDATES, progress, records, saved)
     fitted = _fit_prompted if plan.method.is_closed_form else _fit_words
-    return fitted(given, plan, runner)
+    return order.as_given(fitted(given, plan, runner))
 
 
-def _learning_plan(plan: Plan, labels: Sequence[str], clap: FrozenClap) -> Plan | None:
+def _learning_plan(plan: Plan, labels: Sequence[str], clap: FrozenClap, digests: Sequence[bytes]) -> Plan | None:
     """Return the plan of what is learnt by gradients: of a closed-form head the audio prompts alone, by PALM's fit.
 
     None where nothing is: no prompt is asked for, or too few clips could show that one helps.
@@ -90,7 +97,7 @@ def _learning_plan(plan: Plan, labels: Sequence[str], clap: FrozenClap) -> Plan 
     if not plan.stages or not plan.folds or len(plan.labels) < 2:
         return None
     config = replace(plan.config, method="palm", preset="fast", template=None)
-    return make_plan(labels, config, logit_scale=clap.logit_scale)
+    return make_plan(labels, config, logit_scale=clap.logit_scale, digests=digests)
 
 
 def _fit_prompted(given: Given, plan: Plan, runner: TrialRunner) -> Adapter:
@@ -113,7 +120,8 @@ def _fit_words(given: Given, plan: Plan, runner: TrialRunner) -> Adapter:
     if gated is not None:
         held_out[plan.held_out_clips] = gated.logits
     guard = fit_guard(given, result.prompts.to(clap.device), plan, progress)
-    validation = validate(plan, held_out, choice, kept=result.prompts.kind)
+    faults = ClipFaults.of(given.waveforms, plan.truth, digest_order(given.waveforms).tolist())
+    validation = validate(plan, held_out, choice, faults, kept=result.prompts.kind)
     report = guarded_report(validation.report, plan, held_out, guard.fit, guard.rule)
     if gated is not None:
         report = replace(report, audio_prompt=replace(report.audio_prompt, gates=gated.gates))

@@ -4,7 +4,7 @@ In the space that audio and text share, what was never taught lies among what wa
 linear head is fitted to the same clips against the background, as one that answers by itself would be.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -31,6 +31,10 @@ class GuardedHead:
         stages were not heard, for the labels can do without."""
         lead = None if features.stages is None else self.hearing.scores(features)[1]
         return self.answering.scores(features)[0], lead
+
+    def reordered(self, places: Sequence[int]) -> "GuardedHead":
+        """Return the head with its labels in another order."""
+        return type(self)(self.answering.reordered(places), self.hearing.reordered(places))
 
     def tensors(self) -> dict[str, Tensor]:
         """Return those of both."""

@@ -24,6 +24,9 @@ class Head(Protocol):
         """Return `[B, K]`, before the adapter's scale and temperature, and `[B]`, how much more each row sounds like
         what was taught than like the background; None where the head hears no background."""
 
+    def reordered(self, places: Sequence[int]) -> Self:
+        """Return the head whose k-th label is this one's label `places[k]`."""
+
     def tensors(self) -> dict[str, Tensor]:
         """Return what the head is made of, by the names in the adapter's file."""
 

@@ -1,7 +1,7 @@
 """The head that a closed-form fit amounts to: one linear map of everything that is heard, the background's row last."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Self
 
@@ -55,6 +55,11 @@ class LinearHead:
         heard = torch.cat([logged, features.joint.float()], dim=1)  # [B, F]
         scores = heard @ self.matrix.float().T + self.bias  # [B, K + 1]
         return scores[:, :-1], scores[:, :-1].amax(1) - scores[:, -1]
+
+    def reordered(self, places: Sequence[int]) -> Self:
+        """Return the head with its labels' rows in another order, the background's last as ever."""
+        rows = [*places, len(self.bias) - 1]
+        return replace(self, matrix=self.matrix[rows], bias=self.bias[rows])
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the map."""

@@ -1,7 +1,7 @@
 """The head that a static text prompt amounts to once it is trained: cosines with one feature a class."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import torch
@@ -35,6 +35,10 @@ class TextHead:
     def halved(self) -> Self:
         """Return the same head with its class features in half precision, in which they are kept too."""
         return type(self)(self.class_features.half())
+
+    def reordered(self, places: Sequence[int]) -> Self:
+        """Return the head with its class features in another order."""
+        return replace(self, class_features=self.class_features[list(places)])
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the class features."""

@@ -10,16 +10,18 @@ from starlette.responses import JSONResponse, Response
 
 from adapters_store import AdapterCorrupt, AdapterNotFound, AdapterStore, Ref, check_name, parse_reference
 from aspl import Adapter
+from aspl.labels import fold_label
 from jobs.manifest import adapter_manifest
 from service.http.dependencies import ServiceContext, Tenant
 from service.http.multipart import read_form
 from service.http.problems import ServiceError, describe, responses
 from service.http.schemas import AdapterList, AdapterSummary, AdapterVersion, CurrentVersion, VersionList
+from service.http.schemas_report import shown_report
 
 FILE_MEDIA_TYPE = "application/octet-stream"
 BINARY = {"type": "string", "format": "binary"}
 SHOWN = ("size_bytes", "created_at", "description", "labels", "method", "audio_prompt", "template", "num_parameters")
-SHOWN += ("shots", "seed", "preset", "threshold", "temperature", "report", "promoted")
+SHOWN += ("shots", "seed", "preset", "threshold", "temperature", "promoted")
 NUM_STANDING_BY = 10
 STORE_ERRORS = ("invalid_request", "adapter_name_invalid", "adapter_corrupt", "store_unavailable")
 READ = responses("adapter_not_found", *STORE_ERRORS)
@@ -163,15 +165,17 @@ def _names(if_none_match: str, etag: str) -> bool:
 
 
 def _import(context: ServiceContext, tenant: str, name: str, data: bytes) -> dict[str, Any]:
-    Adapter.from_bytes(data, context.pipeline.clap)
+    adapter = Adapter.from_bytes(data, context.pipeline.clap)
+    for label in adapter.labels:
+        fold_label(label, max_chars=context.settings.max_label_chars)
     manifest = adapter_manifest(Adapter.read_header(data), description="imported")
     ref = context.store.publish(tenant, name, data, manifest)
-    return _version(context.store, ref, ref.version)
+    return _version(context.store, ref, ref.version, with_report=True)
 
 
 def _row(store: AdapterStore, tenant: str, name: str) -> dict[str, Any] | None:
     try:
-        return summary(store, store.resolve(tenant, name))
+        return summary(store, store.resolve(tenant, name), with_report=False)
     except AdapterNotFound:  # deleted since it was listed
         return None
     except AdapterCorrupt as error:  # the others are as good as ever
@@ -199,8 +203,8 @@ def _current(store: AdapterStore, tenant: str, name: str, numbers: list[int]) ->
         return None
 
 
-def summary(store: AdapterStore, ref: Ref) -> dict[str, Any]:
-    """An adapter as the version `ref` shows it."""
+def summary(store: AdapterStore, ref: Ref, *, with_report: bool = True) -> dict[str, Any]:
+    """An adapter as the version `ref` shows it; in lists its report is left out."""
     current = store.resolve(ref.tenant, ref.name).version
     numbers = store.versions(ref.tenant, ref.name)
     return {
@@ -208,7 +212,7 @@ def summary(store: AdapterStore, ref: Ref) -> dict[str, Any]:
         "current": current,
         "versions": numbers,
         "standing_by": _standing_by(store, ref, [number for number in numbers if number > current]),
-        "adapter": _version(store, ref, current),
+        "adapter": _version(store, ref, current, with_report=with_report),
     }
 
 
@@ -224,7 +228,7 @@ def _standing_by(store: AdapterStore, ref: Ref, newer: list[int]) -> list[dict[s
     return rows
 
 
-def _version(store: AdapterStore, ref: Ref, current: int | None) -> dict[str, Any]:
+def _version(store: AdapterStore, ref: Ref, current: int | None, *, with_report: bool = False) -> dict[str, Any]:
     manifest: Mapping[str, Any] = store.manifest(ref)
     model = {"name": manifest.get("base_model"), "fingerprint": manifest.get("fingerprint")}
     shown = {name: manifest.get(name) for name in SHOWN}
@@ -234,6 +238,7 @@ def _version(store: AdapterStore, ref: Ref, current: int | None) -> dict[str, An
         "is_current": ref.version == current,
         **shown,
         "thresholds": _thresholds(manifest),
+        "report": shown_report(manifest.get("report")) if with_report else None,
         "model": model,
     }
 

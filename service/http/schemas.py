@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictFloat, Stric
 
 from aspl import progress
 from jobs.kinds import KINDS, PHASES
+from service.http.schemas_report import ClipWarning, Fault, LeftOut, Report
 
 
 class Limit(BaseModel):
@@ -27,13 +28,6 @@ class Problem(BaseModel):
     detail: str = Field(description="For a person.")
     limit: Limit | None = None
     request_id: str | None = None
-
-
-class Fault(BaseModel):
-    """Why one file or one job failed."""
-
-    code: str
-    detail: str
 
 
 class AdapterRef(BaseModel):
@@ -139,27 +133,6 @@ class Promoted(BaseModel):
     reason: str
 
 
-class LeftOut(BaseModel):
-    """A file of the upload that is not trained on."""
-
-    file: str = Field(description="Its name; in an archive its path there.")
-    label: str | None = Field(description="Null where it has none: it is no audio, or lies in no folder.")
-    error: Fault
-
-
-class ClipWarning(BaseModel):
-    """A clip that is trained on although something about it is odd."""
-
-    code: str = Field(
-        description="Stable, but new ones may come: `audio_silent`, `audio_truncated`, `audio_damaged`, "
-        "`clip_repeated` (the same bytes under the same label), `clip_in_two_labels`, `label_like_background` (of the "
-        "label's first clip: `noise`, `other` and the like are taught as labels)."
-    )
-    file: str
-    label: str
-    detail: str
-
-
 class Job(BaseModel):
     """A job: an adaptation, or what else `kind` says."""
 
@@ -210,7 +183,7 @@ class AdapterVersion(BaseModel):
     thresholds: dict[str, float] | None = Field(None, description="Of the known score, by label.")
     temperature: float | None = None
     model: dict[str, Any] | None = None
-    report: dict[str, Any] | None = Field(default=None, description="How the adapter did in validation.")
+    report: Report | None = Field(None, description="How it did on clips that it had not heard. Lists leave it out.")
 
 
 class StandingBy(BaseModel):
