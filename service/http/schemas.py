@@ -74,8 +74,8 @@ class ClipScores(BaseModel):
         ge=0,
         le=1,
         description="How much more it sounds like what was taught than like the background; under the label's "
-        "threshold it is unknown. Null under adapters of the first release, and for labels alone as long as this model has not heard the "
-        "background: then the threshold is of the score.",
+        "threshold it is unknown. Null under adapters of the first release, and for labels alone as long as nobody has "
+        "heard the background with this model: then the threshold is of the score.",
     )
     silent: bool = Field(description="Digital silence.")
     truncated: bool = Field(description="The file ends before it should; what is there was used.")
