@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
+from sys import getsizeof
 from typing import Any, Self
 
 import numpy as np
@@ -30,6 +31,7 @@ from aspl.templates import SENTENCE
 
 HALVED = {"linear.matrix", "class_features"}  # may be in half precision
 CHANNEL, CURVES = "channel.beta", frozenset(CURVES_TENSORS)
+NUMBER_BYTES = 32  # of a float and its place in a tuple
 MAX_MAGNITUDE = 1e6  # of any number that is trained; the largest seen are hundreds, and products of more overflow
 
 
@@ -95,8 +97,15 @@ class Adapter(AdapterInfo):
 
     @property
     def size_bytes(self) -> int:
-        """The bytes that the adapter's tensors hold in memory."""
-        return sum(tensor.numel() * tensor.element_size() for tensor in self.tensors().values())
+        """The bytes that the adapter holds in memory: its tensors, its texts and its numbers, the report left out."""
+        tensors = sum(tensor.numel() * tensor.element_size() for tensor in self.tensors().values())
+        texts = sum(map(getsizeof, self.labels)) + sum(map(getsizeof, self.shots))
+        rows = 0 if self.known is None else 1 + len(self.known.sensitivities) + 2 * (self.known.mean is not None)
+        return tensors + texts + NUMBER_BYTES * len(self.labels) * (rows + 1)
+
+    def for_inference(self) -> Self:
+        """Return the adapter without what inference does not read: the report."""
+        return replace(self, report=Report())
 
     @property
     def scale(self) -> float:

@@ -8,6 +8,7 @@ from typing import Any
 
 from aspl.errors import AdapterInvalid, AsplError
 from aspl.known import KnownRule
+from aspl.labels import MAX_LABELS
 from aspl.methods import METHODS
 from aspl.prompts.kinds import parse_kind
 from aspl.report import Report
@@ -17,7 +18,10 @@ FORMAT_VERSION = 3
 # The first knows of no `known`, the first two of no curves, no channel and nothing in half precision.
 READABLE_VERSIONS = (1, 2, 3)
 OPTIONAL_FACTS = {"known"}  # what a header may lack, and what a further fact has to be put among
-MAX_HEADER_BYTES = 16 * 2**20
+MAX_HEADER_BYTES = 8 * 2**20  # 1,000 labels of 200 characters in a script of 4 bytes, and their report, take half of it
+MAX_REPORT_BYTES = 4 * 2**20
+MAX_LABEL_CHARS = 1000  # whatever a service allows
+MAX_TEXT_CHARS = 1000  # of every other text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +93,11 @@ def _known_rule(facts: dict[str, Any]) -> KnownRule | None:
 
 def _report(facts: dict[str, Any]) -> Report:
     try:
-        return Report.from_json(facts["report"])
+        report = Report.from_json(facts["report"])
+        size = len(json.dumps(report.to_json(), ensure_ascii=False).encode())
+        if size > MAX_REPORT_BYTES:
+            raise ValueError(f"it takes {size} bytes; {MAX_REPORT_BYTES} are the most")
+        return report
     except ValueError as error:
         raise AdapterInvalid(f"report in the adapter's header cannot be right: {error}") from error
 
@@ -98,22 +106,27 @@ def _check_facts(facts: dict[str, Any]) -> None:
     def number(value: Any, lowest: float, highest: float) -> bool:
         return isinstance(value, int | float) and not isinstance(value, bool) and lowest <= value <= highest
 
-    shots, threshold = facts["shots"], facts["threshold"]
+    def text(value: Any, most: int = MAX_TEXT_CHARS) -> bool:
+        return isinstance(value, str) and len(value) <= most
+
+    labels, shots, threshold = facts["labels"], facts["shots"], facts["threshold"]
     checks = {
         "method": isinstance(facts["method"], str) and facts["method"] in METHODS,
-        "audio_prompt": isinstance(facts["audio_prompt"], str),
-        "labels": isinstance(facts["labels"], list) and all(isinstance(label, str) for label in facts["labels"]),
-        "template": facts["template"] is None or isinstance(facts["template"], str),
-        "base_model": isinstance(facts["base_model"], str),
+        "audio_prompt": text(facts["audio_prompt"]),
+        "labels": isinstance(labels, list) and all(text(label, MAX_LABEL_CHARS) for label in labels),
+        "template": facts["template"] is None or text(facts["template"]),
+        "base_model": text(facts["base_model"]),
         "fingerprint": isinstance(facts["fingerprint"], str) and len(facts["fingerprint"]) == 64,
         "logit_scale": number(facts["logit_scale"], 0, 1000) and facts["logit_scale"] > 0,
         "temperature": number(facts["temperature"], 0.001, 1000),
         "threshold": threshold is None or number(threshold, 0, 1),
-        "shots": isinstance(shots, dict) and all(isinstance(count, int) and count > 0 for count in shots.values()),
-        "seed": isinstance(facts["seed"], int),
-        "preset": facts["preset"] is None or isinstance(facts["preset"], str),
-        "num_parameters": isinstance(facts["num_parameters"], int) and facts["num_parameters"] >= 0,
-        "created_at": isinstance(facts["created_at"], str),
+        "shots": isinstance(shots, dict)
+        and len(shots) <= MAX_LABELS
+        and all(text(label, MAX_LABEL_CHARS) and type(count) is int and count > 0 for label, count in shots.items()),
+        "seed": isinstance(facts["seed"], int) and abs(facts["seed"]) < 2**64,
+        "preset": facts["preset"] is None or text(facts["preset"]),
+        "num_parameters": isinstance(facts["num_parameters"], int) and 0 <= facts["num_parameters"] < 2**53,
+        "created_at": text(facts["created_at"]),
     }
     if wrong := [name for name, holds in checks.items() if not holds]:
         raise AdapterInvalid(f"{wrong[0]} in the adapter's header cannot be {str(facts[wrong[0]])[:80]!r}")

@@ -24,7 +24,7 @@ from aspl import FrozenClap, classify, decode, fit
 from aspl.background import MODELS, shipped_library
 from aspl.fitting.closed_form import bank_of, hear
 from aspl.fitting.heard_clip import digest_of
-from aspl.fitting.suspects import find_suspects
+from aspl.fitting.suspects import AgainstBackground, find_suspects
 from aspl.heads.ridge_head import Bank, HeadFit, Teaching, fit_ridge_head
 from aspl.heads.unknown import raw_known, raw_threshold
 from aspl.templates import SENTENCE, fill_template
@@ -211,7 +211,9 @@ def wrong_labels(world: World, name: str, shots: int, seed: int) -> Row:
 
 
 def _suspects(tenant: Tenant, classes: np.ndarray):
-    return find_suspects(tenant.fit.held_out, classes, tenant.fit.folds, tenant.fit.sharpness)
+    fit = tenant.fit
+    against = AgainstBackground.of(fit.held_out, fit.bank)
+    return find_suspects(fit.held_out[:, :-1], classes, fit.folds >= 0, fit.sharpness, against)
 
 
 def calibration(world: World, name: str, shots: int, seeds: Iterable[int]) -> tuple[np.ndarray, np.ndarray]:

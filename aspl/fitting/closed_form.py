@@ -18,6 +18,7 @@ from aspl.fitting.plan import Plan
 from aspl.fitting.precision import kept_head
 from aspl.fitting.progress import FitProgress
 from aspl.fitting.report import closed_form_report
+from aspl.fitting.suspects import ClipFaults
 from aspl.heads.linear import LinearHead
 from aspl.heads.ridge_head import Bank, HeadFit, Teaching, fit_ridge_head
 from aspl.heads.unknown import fit_known_scale, raw_known, raw_threshold
@@ -117,6 +118,7 @@ def fit_closed_form(given: Given, prompts: AudioPrompts, plan: Plan, progress: F
     )
     fit = fit_ridge_head(teaching, bank, text_weights=weights)
     head, rule = LinearHead.fitted(fit.head.matrix, fit.head.bias, clap), known_rule(fit, plan)
+    faults = ClipFaults.of(given.clips, plan.truth)
     progress.report("train_closed_form", 1, 1)
     return Adapter(
         head=kept_head(head, len(plan.labels), clips.features(clap.device), rule),
@@ -137,7 +139,7 @@ def fit_closed_form(given: Given, prompts: AudioPrompts, plan: Plan, progress: F
         known=rule,
         taught_curves=given.taught_curves(plan.truth),
         held_out=held_out_answers(plan.labels, fit.held_out_logits),
-        report=closed_form_report(fit, rule, plan, num_own=len(given.background)),
+        report=closed_form_report(fit, rule, plan, faults=faults, num_own=len(given.background)),
     )
 
 

@@ -27,6 +27,7 @@ from aspl.fitting.progress import FitProgress
 from aspl.fitting.prompted import choose_prompts, gate_text
 from aspl.fitting.records import LearnerState, Trial, TrialResult
 from aspl.fitting.report import Validation, guarded_report, prompted_report, validate
+from aspl.fitting.suspects import ClipFaults
 from aspl.fitting.trial import TrialRunner
 from aspl.heads.guarded import GuardedHead
 from aspl.heads.head import Head
@@ -138,7 +139,8 @@ def _fit_words(given: Given, plan: Plan, runner: TrialRunner) -> Adapter:
     if gated is not None:
         held_out[plan.held_out_clips] = gated.logits
     guard = fit_guard(given, result.prompts.to(clap.device), plan, progress)
-    validation = validate(plan, held_out, choice, kept=result.prompts.kind)
+    faults = ClipFaults.of(given.clips, plan.truth)
+    validation = validate(plan, held_out, choice, faults, kept=result.prompts.kind)
     report = guarded_report(validation.report, plan, held_out, guard.fit, guard.rule)
     if gated is not None:
         report = replace(report, audio_prompt=replace(report.audio_prompt, gates=gated.gates))

@@ -14,11 +14,12 @@ from aspl.errors import TrainingDataInvalid
 from aspl.fitting.clip_features import ClipFeatures
 from aspl.model.clap import FrozenClap
 from aspl.prompts.audio import AudioPrompts
+from aspl.sound.faults import is_clipped, is_silent
 
 # S stage statistics, D joint width, M mel bins
 
 CHUNK_CLIPS = 16  # log-mels of more are not held at once
-HEADER = struct.Struct("<4sIIIq")
+HEADER = struct.Struct("<4sIIIq??")
 MAGIC = b"heh1"
 
 
@@ -30,29 +31,34 @@ class HeardClip:
         stages: float32 `[S]`; `joint`: float32 `[D]`, of unit norm; both pooled over the clip's windows.
         curve: float32 `[M]` in dB, see `aspl.curves`; None where nothing of the clip sounds.
         order: by which clips sort, whatever order they came in; see `digest_of`.
+        is_silent, is_clipped: see `aspl.sound.faults`.
     """
 
     stages: np.ndarray
     joint: np.ndarray
     curve: np.ndarray | None
     order: int
+    is_silent: bool = False
+    is_clipped: bool = False
 
     def to_bytes(self) -> bytes:
         """The clip as it is kept."""
         curve = np.empty(0) if self.curve is None else self.curve
         parts = [np.ascontiguousarray(part, np.float32) for part in (self.stages, self.joint, curve)]
-        header = HEADER.pack(MAGIC, *map(len, parts), self.order)
+        header = HEADER.pack(MAGIC, *map(len, parts), self.order, self.is_silent, self.is_clipped)
         return header + b"".join(part.tobytes() for part in parts)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """The clip that `to_bytes` wrote; raises TrainingDataInvalid for anything else."""
-        magic, *lengths, order = HEADER.unpack(data[: HEADER.size]) if len(data) >= HEADER.size else (b"", 0)
+        if len(data) < HEADER.size:
+            raise TrainingDataInvalid("what was kept of a clip is cut short")
+        magic, *lengths, order, is_silent, is_clipped = HEADER.unpack_from(data)
         if magic != MAGIC or len(data) != HEADER.size + 4 * sum(lengths):
             raise TrainingDataInvalid("what was kept of a clip is not what a clip is heard as")
         values = np.frombuffer(data, np.float32, offset=HEADER.size)
         stages, joint, curve = np.split(values, np.cumsum(lengths)[:-1])
-        return cls(stages, joint, curve if len(curve) else None, order)
+        return cls(stages, joint, curve if len(curve) else None, order, is_silent, is_clipped)
 
 
 def hear_clips(
@@ -83,7 +89,8 @@ def heard_clips(
     for row, waveform in enumerate(waveforms):
         windows = clips.windows_of(row)
         curve = clip_curve(clips.log_mels[windows.start : windows.stop])
-        yield HeardClip(stages[row], joint[row], curve, digest_of(waveform))
+        faults = is_silent(waveform), is_clipped(waveform)
+        yield HeardClip(stages[row], joint[row], curve, digest_of(waveform), *faults)
 
 
 def digest_of(clip: np.ndarray | HeardClip) -> int:

@@ -8,12 +8,12 @@ from aspl.fitting.choice import Choice
 from aspl.fitting.evaluation import fit_temperature, fit_threshold, softmax
 from aspl.fitting.gates import BARE, KeptPrompts
 from aspl.fitting.plan import Plan
-from aspl.fitting.suspects import find_suspects
+from aspl.fitting.suspects import AgainstBackground, ClipFaults, find_suspects, list_suspects
 from aspl.heads.ridge_head import HeadFit
 from aspl.heads.unknown import raw_known
 from aspl.known import KnownRule
 from aspl.measure import Scores, measure
-from aspl.report import MAX_ROWS, AudioPromptReport, CandidateReport, Report, Suspect
+from aspl.report import AudioPromptReport, CandidateReport, Report
 
 # n clips, K classes
 
@@ -43,25 +43,28 @@ class Validation:
     threshold: float | None
 
 
-def validate(plan: Plan, logits: np.ndarray, choice: Choice, *, kept: str) -> Validation:
+def validate(plan: Plan, logits: np.ndarray, choice: Choice, faults: ClipFaults, *, kept: str) -> Validation:
     """Return what the chosen candidate is worth.
 
     Args:
         logits: `[n, K]` of the chosen candidate; rows of clips that were never held out are not read.
+        faults: of the clips.
         kept: the kind of the adapter's audio prompts.
     """
     clips = np.sort(plan.held_out_clips)
-    truth, logits = plan.truth[clips], logits[clips]
-    scores = Scores(logits.reshape(-1, len(plan.labels)))
-    report = measure(plan.labels, truth, scores, shots=plan.shots, num_folds=len(plan.folds))
+    truth, held_out = plan.truth[clips], logits[clips]
+    report = measure(plan.labels, truth, Scores(held_out), shots=plan.shots, num_folds=len(plan.folds))
     temperature = 1.0
     if len(clips):
-        temperature = fit_temperature(truth, logits)
-        report = replace(report, temperature=temperature, **fit_threshold(softmax(logits / temperature)))
+        temperature = fit_temperature(truth, held_out)
+        report = replace(report, temperature=temperature, **fit_threshold(softmax(held_out / temperature)))
+    is_held_out = np.isin(np.arange(plan.num_clips), clips)
+    found = find_suspects(np.nan_to_num(logits), plan.truth, is_held_out, 1 / temperature)
     report = replace(
         report,
         unvalidated_labels=_unvalidated(plan, clips),
         candidates=_candidates(plan, choice),
+        suspects=tuple(list_suspects(found, faults, plan.truth, plan.labels)),
         optimism=(SOURCES, *([CHOSEN_ON_THE_SAME] if len(choice.losses) > 1 else [])) if len(clips) else (),
         audio_prompt=AudioPromptReport(
             requested=plan.config.chosen_audio_prompt,
@@ -155,8 +158,11 @@ def prompted_report(report: Report, plan: Plan, kept: KeptPrompts) -> Report:
     return replace(report, audio_prompt=told, candidates=(*rows, *report.candidates))
 
 
-def closed_form_report(fit: HeadFit, rule: KnownRule, plan: Plan, *, num_own: int) -> Report:
+def closed_form_report(fit: HeadFit, rule: KnownRule, plan: Plan, *, faults: ClipFaults, num_own: int) -> Report:
     """Return what a closed-form fit's held-out scores are worth; `num_own` background clips are the tenant's."""
+    found = find_suspects(
+        fit.held_out[:, :-1], plan.truth, fit.folds >= 0, fit.sharpness, AgainstBackground.of(fit.held_out, fit.bank)
+    )
     rows = np.flatnonzero(fit.folds >= 0)
     known, bank = rule.on_scale(raw_known(fit.held_apart)[rows]), rule.on_scale(raw_known(fit.bank))
     report = measure(
@@ -175,7 +181,7 @@ def closed_form_report(fit: HeadFit, rule: KnownRule, plan: Plan, *, num_own: in
         text_weight=round(fit.head.text_weight, 4),
         num_background=num_own,
         candidates=_text_weights(fit),
-        suspects=_suspects(fit, plan),
+        suspects=tuple(list_suspects(found, faults, plan.truth, plan.labels)),
         optimism=(SOURCES, *chosen, THRESHOLDS_ON_THE_SAME, BANK) if len(rows) else (BANK,),
     )
 
@@ -192,20 +198,6 @@ def _text_weights(fit: HeadFit) -> tuple[CandidateReport, ...]:
         return CandidateReport(name, _rounded(loss), _rounded(accuracy), is_kept, reason)
 
     return tuple(row(weight, *trial) for weight, trial in fit.text_trials.items())
-
-
-def _suspects(fit: HeadFit, plan: Plan) -> tuple[Suspect, ...]:
-    """Clips by their number whose held-out answer is another label by far, worst first."""
-    found = find_suspects(fit.held_out, plan.truth, fit.folds, fit.sharpness)
-    return tuple(
-        Suspect(
-            clip=int(clip),
-            label=plan.labels[plan.truth[clip]],
-            sounds_like=plan.labels[int(found.sounds_like[clip])],
-            margin=round(float(found.margin[clip]), 2),
-        )
-        for clip in found.ranked[found.is_listed[found.ranked]][:MAX_ROWS]
-    )
 
 
 def _unvalidated(plan: Plan, held_out: np.ndarray) -> tuple[str, ...]:

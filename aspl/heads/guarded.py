@@ -32,13 +32,13 @@ class GuardedHead:
         lead = None if features.stages is None else self.hearing.scores(features)[1]
         return self.answering.scores(features)[0], lead
 
+    def reordered(self, places: Sequence[int]) -> "GuardedHead":
+        """Return the head with its labels in another order."""
+        return type(self)(self.answering.reordered(places), self.hearing.reordered(places))
+
     def tensors(self) -> dict[str, Tensor]:
         """Return those of both."""
         return {**self.answering.tensors(), **self.hearing.tensors()}
-
-    def reordered(self, places: Sequence[int]) -> "GuardedHead":
-        """Return the head whose labels are those at `places` of this one's."""
-        return GuardedHead(self.answering.reordered(places), self.hearing.reordered(places))
 
     @staticmethod
     def shapes(answering: type[Head], num_labels: int, clap: FrozenClap) -> dict[str, tuple[int, ...]]:

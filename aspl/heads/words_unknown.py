@@ -3,9 +3,9 @@
 A label's cosine says little by itself: some texts lie near to every sound. What counts is how far the winning label's
 cosine stands out among those of the bank's clips with the same text, in their standard deviations. The bank holds clips
 that the labels may well name (a dog among "anything else" where a label is dog), so a share of it has to be let
-through, and a label's own sounds must not be lost: the default is lenient. `python -m benchmarks.ear` measures the
-rule. Words for other things ("noise", "something else", the names of the bank's families) as further columns, the
-margin over the next label and the nearest of the bank's clips were tried, and tell no more apart.
+through, and a label's own sounds must not be lost: the default is lenient. `benchmarks.ear_methods` measures the rule.
+Words for other things ("noise", "something else", the names of the bank's families) as further columns, the margin
+over the next label and the nearest of the bank's clips were tried, and tell no more apart.
 """
 
 import numpy as np

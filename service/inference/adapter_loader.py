@@ -53,7 +53,10 @@ class AdapterLoader:
 
     def stored(self, ref: Ref) -> AbstractAsyncContextManager[Adapter]:
         """A version of the store, in memory until the block ends; raises the store's errors and aspl's of adapters."""
-        return self._cache.use(StoredKey(ref), lambda: Adapter.from_bytes(self._store.read(ref), self._clap))
+        return self._cache.use(StoredKey(ref), lambda: self._load(ref))
+
+    def _load(self, ref: Ref) -> Adapter:
+        return Adapter.from_bytes(self._store.read(ref), self._clap).for_inference()
 
     def zero_shot(self, tenant: str, labels: tuple[str, ...], template: str) -> AbstractAsyncContextManager[Adapter]:
         """An adapter of these labels alone, in memory until the block ends."""

@@ -46,6 +46,12 @@ def test_a_trained_prompt_still_takes_two_labels(adapt):
     assert "2 different labels" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("method", ["palm", "coop", "cocoop", "zero_shot", "ridge"])
+def test_every_method_takes_a_background(adapt, method):
+    answer, labels, num_background = adapt([DOG, CAT, BACKGROUND], labels=["dog", "cat"], method=method)
+    assert (answer.status_code, labels, num_background) == (202, ["cat", "dog"], 1)
+
+
 def test_a_background_alone_is_refused(adapt):
     for files, data in (
         ([DOG], {"labels": ["dog"], "background_labels": ["dog"]}),
