@@ -92,12 +92,12 @@ def score(features: AudioFeatures, adapters: Sequence[Adapter]) -> list[Scored]:
 
 
 def _score_alike(adapter: Adapter, features: AudioFeatures) -> list[Scored]:
-    scores, background = adapter.scores(features)
+    scores, lead = adapter.scores(features)
     probabilities = (scores * adapter.scale).softmax(-1).float().cpu().numpy()
     known: Sequence[float | None] = [None] * len(features)
     if adapter.known is not None:
-        rest = None if background is None else background.double().cpu().numpy()
-        known = adapter.known.scores(scores.double().cpu().numpy(), rest).tolist()
+        over = None if lead is None else lead.double().cpu().numpy()
+        known = adapter.known.scores(scores.double().cpu().numpy(), over).tolist()
     return [Scored(*row) for row in zip(probabilities, known, strict=True)]
 
 
@@ -129,7 +129,7 @@ def classify(clap: FrozenClap, waveforms: Sequence[np.ndarray], adapters: Sequen
     if not waveforms:
         return []
     cut = [windows(waveform)[0] for waveform in waveforms]
-    prompts = [adapter.prompts for adapter, rows in zip(adapters, cut, strict=True) for _ in rows]
+    prompts = [adapter.heard_under for adapter, rows in zip(adapters, cut, strict=True) for _ in rows]
     stages = any(reads_stages(adapter) for adapter in adapters)
     features = hear_windows(clap, np.concatenate(cut), prompts, stages=stages)
     clips = AudioFeatures.cat([rows.pool() for rows in features.split([len(rows) for rows in cut])])

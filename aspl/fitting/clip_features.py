@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aspl.curves import TaughtCurves, clip_curve
 from aspl.features import AudioFeatures
 from aspl.model.clap import FrozenClap
 from aspl.prompts.audio import AudioPrompts
@@ -47,6 +48,11 @@ class ClipFeatures:
     def windows_of(self, clip: int) -> range:
         return range(self._starts[clip], self._starts[clip + 1])
 
+    def taught_curves(self, classes: np.ndarray) -> TaughtCurves | None:
+        """Return the curves of all clips by their class `[n]`, for the adapter that is taught with them."""
+        curves = [clip_curve(self.log_mels[self._starts[clip] : self._starts[clip + 1]]) for clip in range(len(self))]
+        return TaughtCurves.of(curves, classes)
+
     def statistics(self, rows: Sequence[int], prompts: AudioPrompts) -> AudioFeatures:
         """Return the features of windows under `prompts`, the statistics of the stages among them."""
         log_mels = self.log_mels[torch.as_tensor(rows)].to(self.clap.device)
@@ -82,7 +88,7 @@ class ClipFeatures:
 
     def keep_bare(self, *, tick: Callable[[], None]) -> None:
         """Hear all clips under no audio prompt, and keep that."""
-        self.bare = self.hear(range(len(self)), AudioPrompts(), tick=tick)
+        self.bare = self.hear(range(len(self)), AudioPrompts(), stages=True, tick=tick)
 
     @torch.no_grad()
     def keep_tokens(self, *, tick: Callable[[], None]) -> None:

@@ -6,13 +6,15 @@ from functools import lru_cache
 from hashlib import sha256
 
 import numpy as np
+import torch
 
 from aspl.adapter import Adapter
-from aspl.background import Background, BackgroundLibrary
+from aspl.background import Background, BackgroundLibrary, hear_background
 from aspl.background_features import BackgroundFeatures
 from aspl.features import AudioFeatures
 from aspl.fitting.clip_features import ClipFeatures
 from aspl.fitting.plan import Plan
+from aspl.fitting.precision import kept_head
 from aspl.fitting.progress import FitProgress
 from aspl.fitting.report import closed_form_report
 from aspl.fitting.suspects import ClipFaults
@@ -41,26 +43,32 @@ class Heard:
         assert features.stages is not None
         return cls(*(part.double().cpu().numpy() for part in (features.stages, features.joint)))
 
+    def features(self, device: torch.device) -> AudioFeatures:
+        """Return them as a head reads them."""
+        joint, stages = (torch.from_numpy(part).float().to(device) for part in (self.joint, self.stages))
+        return AudioFeatures(joint, stages)
 
-def fit_closed_form(
-    clap: FrozenClap,
-    waveforms: Sequence[np.ndarray],
-    plan: Plan,
-    progress: FitProgress,
-    *,
-    background: Sequence[np.ndarray],
-    library: BackgroundLibrary,
-) -> Adapter:
-    """Fit a linear head on clips `waveforms`, against the bank and the tenant's own `background`."""
-    progress.report("listen", 0, 1)
-    clips = hear(clap, waveforms, tick=progress.tick)
-    own = hear(clap, background, tick=progress.tick) if len(background) else Heard(clips.stages[:0], clips.joint[:0])
-    bank = _bank(clap, library, progress)
-    progress.report("listen", 1, 1)
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What a fit is given: the clips `[n]` of `waveforms`, and the background, the tenant's own `[o]` and the bank."""
+
+    clips: ClipFeatures
+    waveforms: Sequence[np.ndarray]
+    background: Sequence[np.ndarray]
+    library: BackgroundLibrary
+
+
+def fit_closed_form(given: Given, prompts: AudioPrompts, plan: Plan, progress: FitProgress) -> Adapter:
+    """Fit a linear head to clips and background, all of them heard under `prompts`."""
+    clap = given.clips.clap
+    clips = heard_under(given.clips, prompts, progress.tick)
+    own = hear(clap, given.background, prompts, tick=progress.tick)
+    bank = bank_for(clap, given.library, progress, prompts)
     progress.report("train_closed_form", 0, 1)
-    scale = bank.scale
-    texts = clap.encode_text(fill_template(plan.template, plan.labels)).double().cpu().numpy()
-    order = digest_order(waveforms)
+    scale, weights = bank.scale, words_of(plan)
+    texts = texts_of(clap, plan) if any(weights) else None
+    order = digest_order(given.waveforms)
     teaching = Teaching(
         scaled=scale.scaled(clips.stages, clips.joint),
         classes=plan.truth,
@@ -69,14 +77,15 @@ def fit_closed_form(
         joint=clips.joint,
         texts=texts,
     )
-    fit = fit_ridge_head(teaching, bank, text_weights=WORDS[plan.method.name])
-    rule, faults = _known_rule(fit, plan), ClipFaults.of(waveforms, plan.truth, order.tolist())
+    fit = fit_ridge_head(teaching, bank, text_weights=weights)
+    head, rule = LinearHead.fitted(fit.head.matrix, fit.head.bias, clap), known_rule(fit, plan)
+    faults = ClipFaults.of(given.waveforms, plan.truth, order.tolist())
     progress.report("train_closed_form", 1, 1)
     return Adapter(
-        head=LinearHead.fitted(fit.head.matrix, fit.head.bias, clap),
-        prompts=None,
+        head=kept_head(head, len(plan.labels), clips.features(clap.device), rule),
+        prompts=prompts if prompts.stages() else None,
         method="ridge",
-        audio_prompt="none",
+        audio_prompt=prompts.kind,
         labels=plan.labels,
         template=plan.template,
         base_model=clap.name,
@@ -87,16 +96,41 @@ def fit_closed_form(
         shots=plan.shots,
         seed=plan.config.seed,
         preset=None,
-        num_parameters=fit.head.matrix.size + fit.head.bias.size,
+        num_parameters=fit.head.matrix.size + fit.head.bias.size + prompts.num_parameters,
         known=rule,
-        report=closed_form_report(fit, rule, plan, faults=faults, num_own=len(background)),
+        taught_curves=given.clips.taught_curves(plan.truth),
+        report=closed_form_report(fit, rule, plan, faults=faults, num_own=len(given.background)),
     )
 
 
-def hear(clap: FrozenClap, waveforms: Sequence[np.ndarray], *, tick: Callable[[], None] = lambda: None) -> Heard:
-    """Return the features of clips as a fit hears them; `tick` is called now and then, and may raise."""
-    clips = ClipFeatures(clap, waveforms, tick=tick)
-    return Heard.of(clips.hear(range(len(clips)), AudioPrompts(), stages=True, tick=tick))
+def hear(
+    clap: FrozenClap,
+    waveforms: Sequence[np.ndarray],
+    prompts: AudioPrompts | None = None,
+    *,
+    tick: Callable[[], None] = lambda: None,
+) -> Heard:
+    """Return the features of clips as a fit hears them, n from 0; `tick` is called now and then, and may raise."""
+    if not len(waveforms):
+        return Heard(np.empty((0, clap.statistics_width)), np.empty((0, clap.joint_width)))
+    return heard_under(ClipFeatures(clap, waveforms, tick=tick), prompts or AudioPrompts(), tick)
+
+
+def heard_under(clips: ClipFeatures, prompts: AudioPrompts, tick: Callable[[], None]) -> Heard:
+    """Return the features of a fit's clips under `prompts`; heard once where there are none and that is kept."""
+    if not prompts.stages() and clips.bare is not None:
+        return Heard.of(clips.bare)
+    return Heard.of(clips.hear(range(len(clips)), prompts, stages=True, tick=tick))
+
+
+def words_of(plan: Plan) -> tuple[float, ...]:
+    """Return the weights of the labels' words that compete."""
+    return WORDS[plan.method.name]
+
+
+def texts_of(clap: FrozenClap, plan: Plan) -> np.ndarray:
+    """Return the labels' text embeddings `[K, D]`."""
+    return clap.encode_text(fill_template(plan.template, plan.labels)).double().cpu().numpy()
 
 
 @lru_cache(maxsize=4)  # it is the same for every fit on one model, and its whitening takes as long as a fit
@@ -105,13 +139,22 @@ def bank_of(features: BackgroundFeatures, background: Background, widths: tuple[
     return Bank.of_features(features.stages, features.joint, background.families, widths)
 
 
-def _bank(clap: FrozenClap, library: BackgroundLibrary, progress: FitProgress) -> Bank:
-    """What this model hears of the bank; heard once, which on a model that is new here takes its time."""
+def bank_for(
+    clap: FrozenClap, library: BackgroundLibrary, progress: FitProgress, prompts: AudioPrompts | None = None
+) -> Bank:
+    """Return the bank as this model hears it, which is heard once: on a model that is new here that takes its time.
+
+    Args:
+        prompts: of the adapter; what is heard under them is heard for it alone.
+    """
 
     def tell(heard: int, num_clips: int) -> None:
         progress.tick()
         progress.report("listen_background", heard, num_clips)
 
+    if prompts is not None and prompts.stages():
+        features = hear_background(clap, library.background, prompts, progress=tell)
+        return Bank.of_features(features.stages, features.joint, library.background.families, clap.swin_widths)
     features = library.features(clap, progress=tell)
     return bank_of(features, library.background, clap.swin_widths)
 
@@ -122,7 +165,8 @@ def digest_order(waveforms: Sequence[np.ndarray]) -> np.ndarray:
     return np.array(digests, dtype=np.int64)
 
 
-def _known_rule(fit: HeadFit, plan: Plan) -> KnownRule:
+def known_rule(fit: HeadFit, plan: Plan) -> KnownRule:
+    """Return the rule that held-out clips and the background set."""
     rows = fit.folds >= 0
     taught, bank = raw_known(fit.held_apart)[rows], raw_known(fit.bank)
     scale = fit_known_scale(taught, bank)

@@ -106,8 +106,6 @@ class TrainingConfig:
                 raise TrainingConfigInvalid(f"{name} must be {option.range}")
         if self.audio_prompt != "auto":
             parse_kind(self.audio_prompt)
-        if METHODS[self.chosen_method].is_closed_form and self.audio_prompt not in ("auto", "none"):
-            raise TrainingConfigInvalid(f"method={self.method} takes no audio prompt: leave audio_prompt out")
         if self.template is not None:
             check_template(self.template)
 
@@ -116,9 +114,7 @@ class TrainingConfig:
         """The method that `auto` stands for: PALM where something is asked for that only a trained prompt has."""
         trained = (self.epochs, self.learning_rate, self.batch_size)
         is_for_training = self.preset == "paper" or any(value is not None for value in trained)
-        if self.method == "auto" and (is_for_training or self.audio_prompt not in ("auto", "none")):
-            return "palm"
-        return self.method
+        return "palm" if self.method == "auto" and is_for_training else self.method
 
     @property
     def chosen_audio_prompt(self) -> str:

@@ -6,6 +6,7 @@ trained on all clips.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,19 +16,23 @@ from aspl.background import BackgroundLibrary, shipped_library
 from aspl.fitting.candidates import CANDIDATES
 from aspl.fitting.checkpoint import TrainingCheckpoint, fit_key
 from aspl.fitting.clip_features import ClipFeatures
-from aspl.fitting.closed_form import fit_closed_form
+from aspl.fitting.closed_form import Given, digest_order, fit_closed_form
 from aspl.fitting.config import TrainingConfig
+from aspl.fitting.guard import Guard, fit_guard
 from aspl.fitting.order import ClipOrder, clip_digest
 from aspl.fitting.plan import Plan, check_clips, make_plan
 from aspl.fitting.progress import FitProgress
+from aspl.fitting.prompted import choose_prompts, gate_text
 from aspl.fitting.records import LearnerState, Trial, TrialResult
-from aspl.fitting.report import Validation, validate
+from aspl.fitting.report import Validation, guarded_report, prompted_report, validate
 from aspl.fitting.suspects import ClipFaults
 from aspl.fitting.trial import TrialRunner
+from aspl.heads.guarded import GuardedHead
 from aspl.heads.head import Head
 from aspl.methods import method_named
 from aspl.model.clap import FrozenClap
 from aspl.progress import Progress
+from aspl.prompts.audio import AudioPrompts
 
 
 def fit(
@@ -65,28 +70,64 @@ def fit(
     waveforms, labels = [waveforms[clip] for clip in order.clips], [labels[clip] for clip in order.clips]
     background = sorted(background, key=clip_digest)
     plan = make_plan(labels, config, logit_scale=clap.logit_scale, digests=order.digests)
-    if plan.method.is_closed_form:
-        library = library or shipped_library()
-        plan.method.check_labels(plan.labels)
-        progress = FitProgress(on_progress, should_cancel)
-        return order.as_given(fit_closed_form(clap, waveforms, plan, progress, background=background, library=library))
-    text = plan.method.untrained(clap, plan.labels, template=plan.config.template, seed=plan.config.seed)
-    saved = checkpoint and TrainingCheckpoint(checkpoint, fit_key(clap, waveforms, labels, plan))
-    records = saved.load() if saved else {}
+    plan.method.check_labels(plan.labels)
     progress = FitProgress(on_progress, should_cancel)
-    progress.expect(_planned_cost(plan) - sum(_known_cost(plan, trial, record) for trial, record in records.items()))
-    clips = _listen(clap, waveforms, plan, progress)
-    runner = TrialRunner(plan, clips, text, CANDIDATES, progress, records, saved)
+    learning = _learning_plan(plan, labels, clap, order.digests)
+    clips = _listen(clap, waveforms, learning or plan, progress)
+    given = Given(clips, waveforms, background, library or shipped_library())
+    if learning is None:
+        return order.as_given(fit_closed_form(given, AudioPrompts(), plan, progress))
+    text = learning.method.untrained(clap, plan.labels, template=plan.config.template, seed=plan.config.seed)
+    saved = checkpoint and TrainingCheckpoint(checkpoint, fit_key(clap, waveforms, labels, learning))
+    records = saved.load() if saved else {}
+    spent = sum(_known_cost(learning, trial, record) for trial, record in records.items())
+    progress.expect(_planned_cost(learning) - spent)
+    runner = TrialRunner(learning, clips, text, CANDIDATES, progress, records, saved)
+    fitted = _fit_prompted if plan.method.is_closed_form else _fit_words
+    return order.as_given(fitted(given, plan, runner))
+
+
+def _learning_plan(plan: Plan, labels: Sequence[str], clap: FrozenClap, digests: Sequence[bytes]) -> Plan | None:
+    """Return the plan of what is learnt by gradients: of a closed-form head the audio prompts alone, by PALM's fit.
+
+    None where nothing is: no prompt is asked for, or too few clips could show that one helps.
+    """
+    if not plan.method.is_closed_form:
+        return plan
+    if not plan.stages or not plan.folds or len(plan.labels) < 2:
+        return None
+    config = replace(plan.config, method="palm", preset="fast", template=None)
+    return make_plan(labels, config, logit_scale=clap.logit_scale, digests=digests)
+
+
+def _fit_prompted(given: Given, plan: Plan, runner: TrialRunner) -> Adapter:
+    """Fit a closed-form head under the audio prompts that do it good."""
+    kept = choose_prompts(given, plan, runner)
+    adapter = fit_closed_form(given, kept.prompts, plan, runner.progress)
+    return replace(adapter, report=prompted_report(adapter.report, plan, kept))
+
+
+def _fit_words(given: Given, plan: Plan, runner: TrialRunner) -> Adapter:
+    """Fit what is learnt by gradients, or words alone, and the linear head that knows what was never taught."""
+    clap, progress = given.clips.clap, runner.progress
     choice = runner.choose(plan.candidates)
     last = Trial(choice.candidate, None)
-    known = _known_cost(plan, last, records[last]) if last in records else 0.0
+    known = _known_cost(plan, last, runner.records[last]) if last in runner.records else 0.0
     progress.expect(CANDIDATES[choice.candidate].cost(plan) - known)
-    result = runner.result(last)
+    result, gated = gate_text(runner, choice.candidate, runner.result(last))
     head = CANDIDATES[choice.candidate].head(result, runner)
     held_out = runner.held_out_logits(choice.candidate)
-    faults = ClipFaults.of(waveforms, plan.truth, order.digests)
+    if gated is not None:
+        held_out[plan.held_out_clips] = gated.logits
+    guard = fit_guard(given, result.prompts.to(clap.device), plan, progress)
+    faults = ClipFaults.of(given.waveforms, plan.truth, digest_order(given.waveforms).tolist())
     validation = validate(plan, held_out, choice, faults, kept=result.prompts.kind)
-    return order.as_given(_adapter(clap, plan, result, head, validation))
+    report = guarded_report(validation.report, plan, held_out, guard.fit, guard.rule)
+    if gated is not None:
+        report = replace(report, audio_prompt=replace(report.audio_prompt, gates=gated.gates))
+    validation = replace(validation, report=replace(report, num_background=len(given.background)))
+    adapter = _adapter(clap, plan, result, head, validation, guard)
+    return replace(adapter, taught_curves=given.clips.taught_curves(plan.truth))
 
 
 def _listen(clap: FrozenClap, waveforms: Sequence[np.ndarray], plan: Plan, progress: FitProgress) -> ClipFeatures:
@@ -115,9 +156,11 @@ def _known_cost(plan: Plan, trial: Trial, record: TrialResult | LearnerState) ->
     return candidate.cost(plan) * record.next_epoch / max(1, candidate.num_epochs(plan))
 
 
-def _adapter(clap: FrozenClap, plan: Plan, result: TrialResult, head: Head, validation: Validation) -> Adapter:
+def _adapter(
+    clap: FrozenClap, plan: Plan, result: TrialResult, head: Head, validation: Validation, guard: Guard
+) -> Adapter:
     return Adapter(
-        head=head,
+        head=GuardedHead(head, guard.head),
         prompts=result.prompts.to(clap.device) if result.prompts.stages() else None,
         method=plan.method.name,
         audio_prompt=result.prompts.kind,
@@ -127,7 +170,8 @@ def _adapter(clap: FrozenClap, plan: Plan, result: TrialResult, head: Head, vali
         fingerprint=clap.fingerprint,
         logit_scale=plan.logit_scale,
         temperature=validation.temperature,
-        threshold=validation.threshold,
+        threshold=None,
+        known=guard.rule,
         shots=plan.shots,
         seed=plan.config.seed,
         preset=plan.config.preset,

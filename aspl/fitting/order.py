@@ -46,6 +46,7 @@ class ClipOrder:
             labels=self.labels,
             shots={label: adapter.shots[label] for label in self.labels},
             known=adapter.known and _rule(adapter.known, places),
+            taught_curves=adapter.taught_curves and adapter.taught_curves.reordered(places),
             report=_report(adapter.report, self.labels, places, self.clips),
         )
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from aspl.fitting.choice import Choice
 from aspl.fitting.evaluation import fit_temperature, fit_threshold, softmax
+from aspl.fitting.gates import BARE, KeptPrompts
 from aspl.fitting.plan import Plan
 from aspl.fitting.suspects import AgainstBackground, ClipFaults, find_suspects, list_suspects
 from aspl.heads.ridge_head import HeadFit
@@ -18,6 +19,7 @@ from aspl.report import AudioPromptReport, CandidateReport, Report
 
 NOT_BETTER = "it did not do better than the text prompt alone on held-out clips"
 BETTER = "it lowered the loss on held-out clips"
+NO_BETTER_THAN_BARE = "under none did it do better on held-out clips than without"
 TOO_FEW = "too few clips to show that an audio prompt helps"
 NOT_ASKED = "no other was asked for"
 LIKELIEST = "its held-out answers are the likeliest, with few clips those near the weight that so few want"
@@ -99,6 +101,61 @@ def _candidates(plan: Plan, choice: Choice) -> tuple[CandidateReport, ...]:
         )
         for name in plan.candidates
     )
+
+
+def guarded_report(report: Report, plan: Plan, held_out: np.ndarray, fit: HeadFit, rule: KnownRule) -> Report:
+    """Return the report of a head of words with how the one beside it hears the background.
+
+    Args:
+        held_out: logits `[n, K]` of the head of words; of clips that were not held out they are not read.
+        fit: of the head beside it, and `rule`: its own.
+    """
+    rows = np.flatnonzero((fit.folds >= 0) & np.isin(np.arange(plan.num_clips), plan.held_out_clips))
+    against = measure(
+        plan.labels,
+        plan.truth[rows],
+        Scores(held_out[rows].reshape(-1, len(plan.labels)), rule.on_scale(raw_known(fit.held_apart)[rows])),
+        background=Scores(fit.bank[:, :-1], rule.on_scale(raw_known(fit.bank))),
+        thresholds=rule.thresholds,
+        shots=plan.shots,
+        num_folds=len(plan.folds),
+    )
+    thresholds = {label: row.threshold for label, row in against.per_label.items()}
+    rows_of = {label: replace(row, threshold=thresholds[label]) for label, row in report.per_label.items()}
+    return replace(
+        report,
+        per_label=rows_of,
+        background=against.background,
+        threshold_curve=against.threshold_curve,
+        optimism=(*report.optimism, *([THRESHOLDS_ON_THE_SAME] if len(rows) else []), BANK),
+        threshold=None,
+        set_for_rejection_rate=None,
+        rejection_rate=None,
+    )
+
+
+def prompted_report(report: Report, plan: Plan, kept: KeptPrompts) -> Report:
+    """Return the report of a closed-form head with what became of the audio prompts."""
+    choice = kept.choice
+    reason = BETTER if kept.prompts.stages() else NO_BETTER_THAN_BARE
+    rows = tuple(
+        CandidateReport(
+            name=name if name == BARE else f"{BARE} under {name}",
+            loss=_rounded(choice.losses[name]),
+            accuracy=_rounded(choice.accuracies[name]),
+            kept=name == choice.candidate,
+            reason=reason if name == choice.candidate else LESS_LIKELY,
+        )
+        for name in choice.losses
+    )
+    told = AudioPromptReport(
+        requested=plan.config.chosen_audio_prompt,
+        kept=kept.prompts.kind,
+        reason=reason,
+        held_out_loss={name: round(loss, 4) for name, loss in choice.losses.items()},
+        gates=kept.gates,
+    )
+    return replace(report, audio_prompt=told, candidates=(*rows, *report.candidates))
 
 
 def closed_form_report(fit: HeadFit, rule: KnownRule, plan: Plan, *, faults: ClipFaults, num_own: int) -> Report:

@@ -29,7 +29,7 @@ class CoCoOpHead:
         return cls(prompt.requires_grad_(False))
 
     def scores(self, features: AudioFeatures) -> tuple[Tensor, None]:
-        """Return cosines `[B, K]`, at the cost of B x K text passes; it has no score for the background."""
+        """Return cosines `[B, K]`, at the cost of B x K text passes; it hears no background."""
         return self.prompt.cosines(features.joint), None
 
     def reordered(self, places: Sequence[int]) -> Self:

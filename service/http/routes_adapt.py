@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse
 from adapters_store import check_name
 from aspl import TrainingConfig
 from aspl.labels import fold
-from aspl.methods import METHODS, Method
+from aspl.methods import METHODS
 from aspl.templates import check_template
 from jobs.background import BACKGROUND, check_named, named_background
 from jobs.errors import JobUnconfirmed
@@ -75,7 +75,6 @@ class Submission:
                 first = self._jobs.claim(self._tenant, self._key, digest)
                 return self._first_answer(first)
             method = METHODS[TrainingConfig.from_options(self._training).chosen_method]
-            self._check_background(upload_id, method)
             findings = self._uploads.check_audio(upload_id, min_labels=method.min_labels)
             idempotency = Idempotency(self._key, digest) if self._key else None
             record = self._jobs.submit(
@@ -97,11 +96,6 @@ class Submission:
                     self._uploads.remove(upload_id)
                 if self._key and not is_replay:
                     self._jobs.release(self._tenant, self._key)
-
-    def _check_background(self, upload_id: str, method: Method) -> None:
-        if not method.is_closed_form and any(clip.is_background for clip in self._uploads.clips(upload_id)):
-            detail = f"method={method.name} hears no background clips: leave method out, or the clips."
-            raise ServiceError("upload_invalid", detail)
 
     def _stage(self, upload_id: str) -> None:
         form = self._form

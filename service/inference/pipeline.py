@@ -6,6 +6,7 @@ from typing import Self
 
 from adapters_store import AdapterStore
 from aspl import FrozenClap
+from aspl.background import shipped_library
 from service.inference.adapter_cache import AdapterCache
 from service.inference.adapter_loader import AdapterLoader
 from service.inference.classification import Classifier
@@ -51,7 +52,13 @@ class Pipeline:
         batch_windows = settings.batch_windows or measure_batch_windows(clap, sizes)
         engine = Engine(clap, queue, batch_windows=batch_windows, metrics=metrics)
         classifier = Classifier(
-            AdapterLoader(clap, store, cache, resolvers=resolvers),
+            AdapterLoader(
+                clap,
+                store,
+                cache,
+                resolvers=resolvers,
+                library=shipped_library(settings.data_dir / "background"),
+            ),
             decoder,
             engine,
             budget=WindowBudget(

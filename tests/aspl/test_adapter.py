@@ -9,11 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from aspl import Adapter, AudioPrompts, FrozenClap, TrainingConfig, classify, fit
+from aspl import Adapter, AudioPrompts, FrozenClap, TrainingConfig, classify
 from aspl.adapter import MAX_MAGNITUDE
 from aspl.errors import AdapterInvalid, AdapterMismatch
 from aspl.heads.text import TextHead
 from aspl.prompts.audio import Affine
+from tests.aspl.few_sounds import fit
 from tests.small_clap import write_small_clap
 
 PARTS = ("gamma", "beta")
@@ -133,7 +134,7 @@ def spectral(gamma: float) -> dict[str, torch.Tensor]:
         {"facts": {"labels": ["dog", "rain", "\ud800"]}},
         {"facts": {"labels": ["dog", "rain", "\x00\n"]}},
         {"facts": {"shots": {"dog": -1}}},
-        {"facts": {"format_version": 3}},
+        {"facts": {"format_version": 4}},
         {"facts": {"surprise": 1}},
         {"tensors": {"class_features": torch.full((3, 48), float("nan"))}},
         {"tensors": {"class_features": torch.ones(3, 48)}},

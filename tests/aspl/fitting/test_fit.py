@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from aspl import Adapter, FrozenClap, TrainingConfig, classify, fit
+from aspl import Adapter, FrozenClap, TrainingConfig, classify
 from aspl.errors import (
     AudioPromptInvalid,
     LabelsInvalid,
@@ -26,6 +26,7 @@ from aspl.prompts.audio_parameters import AudioParameters
 from aspl.prompts.text import CoCoOp
 from aspl.sound.clip import windows
 from aspl.templates import SENTENCE
+from tests.aspl.few_sounds import fit
 from tests.small_clap import write_small_clap
 
 QUICK = TrainingConfig(method="palm", audio_prompt="aspl_star", preset="paper", epochs=1, seed=3)
