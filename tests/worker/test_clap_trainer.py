@@ -119,7 +119,7 @@ def test_the_background_goes_into_the_training_and_one_label_is_enough(small_cla
     assert list((tmp_path / "kept").iterdir())
 
 
-def test_suspects_are_named_by_their_files():
+def test_suspects_are_named_by_their_files_and_digests():
     report = Report(suspects=(Suspect(1, "low"),), accuracy=1.0)
     clips = [TaughtClip(f"{number:064x}", "low", file=f"{number}.wav") for number in range(2)]
     named = _with_findings(report, clips, {"num_left_out": 3})
