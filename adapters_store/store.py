@@ -167,7 +167,7 @@ class AdapterStore:
         return list(pointers), following
 
     def page(self, tenant: str, *, limit: int = 100, after: str | None = None) -> tuple[list[AdapterEntry], str | None]:
-        """As `names`, with what `entry` tells of each, in four rounds of reads however many they are."""
+        """As `names`, with what `entry` tells of each; in four rounds of reads."""
         pointers, following = read_pointers(self._files, tenant, limit=limit, after=after)
         return read_entries(self._files, tenant, pointers), following
 

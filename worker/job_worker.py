@@ -22,7 +22,7 @@ from jobs.queue import QUEUE_NAME, SERIALIZER, JobQueue
 from jobs.records import PREFIX, translated
 from jobs.uploads import Uploads
 from worker.context import CONTEXT, WorkerContext
-from worker.maintenance import reconcile
+from worker.maintenance import reconcile, sweep_store
 from worker.runner_process import RunnerProcess
 from worker.settings import WorkerSettings
 
@@ -151,6 +151,7 @@ class JobWorker(SimpleWorker):
                 worker_registration.clean_worker_registry(queue)
                 queue.intermediate_queue.cleanup(self, queue)
             reconcile(self.job_queue, self.uploads, upload_ttl_s=self.settings.upload_ttl_s)
+            sweep_store(self.connection, self.settings.store_url_or_local)
             self.connection.delete(MAINTENANCE_KEY)
         self.last_cleaned_at = now()
 

@@ -13,14 +13,13 @@ import numpy as np
 
 from aspl.adapter import Adapter
 from aspl.background import BackgroundLibrary, shipped_library
-from aspl.errors import TrainingDataInvalid
 from aspl.fitting.candidates import CANDIDATES
 from aspl.fitting.checkpoint import TrainingCheckpoint, fit_key
 from aspl.fitting.clip_features import ClipFeatures
 from aspl.fitting.closed_form import fit_closed_form
 from aspl.fitting.config import TrainingConfig
 from aspl.fitting.heard_clip import HeardClip
-from aspl.fitting.plan import Plan, check_clips, make_plan
+from aspl.fitting.plan import Plan, check_clips, make_plan, require_audio
 from aspl.fitting.progress import FitProgress
 from aspl.fitting.records import LearnerState, Trial, TrialResult
 from aspl.fitting.report import Validation, validate
@@ -68,10 +67,7 @@ def fit(
         plan.method.check_labels(plan.labels)
         progress = FitProgress(on_progress, should_cancel)
         return fit_closed_form(clap, waveforms, plan, progress, background=background, library=library)
-    if heard := sum(isinstance(clip, HeardClip) for clip in (*waveforms, *background)):
-        raise TrainingDataInvalid(
-            f"{plan.method.name} is trained on audio, and of {heard} clips there are features alone"
-        )
+    require_audio(plan, (*waveforms, *background))
     text = plan.method.untrained(clap, plan.labels, template=plan.config.template, seed=plan.config.seed)
     saved = checkpoint and TrainingCheckpoint(checkpoint, fit_key(clap, waveforms, labels, plan))
     records = saved.load() if saved else {}
