@@ -153,11 +153,7 @@ class AdapterStore:
         return KeptClips(self._files, ref.tenant, ref.name)
 
     def erase_clips(self, tenant: str, name: str, ids: Iterable[str]) -> None:
-        """Erase clips with all that was heard of them; the versions that name them go on serving.
-
-        Raises:
-            AdapterNotFound: there is no such adapter.
-        """
+        """Erase clips with all that was heard of them; the versions that name them go on serving."""
         with self._existing_adapter(tenant, name):
             KeptClips(self._files, tenant, name).erase(ids)
 
