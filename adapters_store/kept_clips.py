@@ -11,6 +11,8 @@ from adapters_store.feature_packs import Pack
 from adapters_store.files import Files
 from adapters_store.names import DIGEST, LIST, Ref, adapter_directory, version_path
 
+CLIPS, FEATURES = "versions-clips", "versions-features"
+"""Names that come after `versions`: a copy in the order of names has no version whose clips it was too early for."""
 AUDIO, ERASED, PACK = ".audio", ".erased", ".pack"
 BATCH_BYTES = 16 * 2**20
 """So much of new clips is read and handed to the place at once."""
@@ -32,7 +34,7 @@ class KeptClips:
         self._files = files
         self._tenant, self._name = tenant, name
         self.directory = adapter_directory(tenant, name)
-        self.clips, self.packs = f"{self.directory}/clips", f"{self.directory}/features"
+        self.clips, self.packs = f"{self.directory}/{CLIPS}", f"{self.directory}/{FEATURES}"
 
     def put(self, taught: Taught) -> ClipList:
         """Write what is new of the clips, and return the list that the version is to have."""

@@ -1,9 +1,9 @@
 """Tenants' adapters as immutable, numbered versions, and the pointer to the one that a bare name means.
 
 TENANT/NAME/current                          {"version": 3, "digest": "…"}
-TENANT/NAME/clips/DIGEST.audio               a clip that versions were taught with, once however many name it
-TENANT/NAME/clips/DIGEST.erased              its audio was erased; `done` once its features are gone as well
-TENANT/NAME/features/MODEL-ID.pack           what one base model hears of several clips; see feature_packs.py
+TENANT/NAME/versions-clips/DIGEST.audio      a clip that versions were taught with, once however many name it
+TENANT/NAME/versions-clips/DIGEST.erased     its audio was erased; `done` once its features are gone as well
+TENANT/NAME/versions-features/MODEL-ID.pack  what one base model hears of several clips; see feature_packs.py
 TENANT/NAME/versions/000003.claim            taken once, never removed: no number comes twice; empty until the version
                                              has failed or is deleted
 TENANT/NAME/versions/000003.clips            the list of the version's clips, and the packs of their features

@@ -41,10 +41,10 @@ RATE_HZ = 16_000
 ADD_BAR_S = 1.0
 
 
-def kills(num_kills: int) -> list[Figure]:
+def kills(num_kills: int, url: str) -> list[Figure]:
     """Kill so many publishing processes on each kind of place."""
     figures = []
-    with tempfile.TemporaryDirectory(prefix="earshot-kills-") as directory, s3_server() as url:
+    with tempfile.TemporaryDirectory(prefix="earshot-kills-") as directory:
         for place, where, share in (("directory", f"{directory}/store", 1.0), ("S3", url, 0.25)):
             crashes = Crashes(where, random.Random(0))
             with patch.object(sweep, "GRACE_S", -1.0):
@@ -74,10 +74,10 @@ def costs(stack_client: httpx2.Client, adapter: str, store_directory: Path) -> l
     ]
 
 
-def requests_of_a_version() -> list[Figure]:
+def requests_of_a_version(url: str) -> list[Figure]:
     """Requests to S3 of a publication: the first, one that goes on from it with one clip, and a page of adapters."""
     figures = []
-    with s3_server() as url, _counted() as calls:
+    with _counted() as calls:
         store = open_store(url)
 
         def counted(name: str) -> None:
@@ -170,7 +170,10 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=1000)
     arguments = parser.parse_args()
     machine = describe_machine()
-    figures = [*(kills(arguments.kills) if arguments.kills else []), *requests_of_a_version(), *loop(arguments.clips)]
+    with s3_server() as url:
+        figures = kills(arguments.kills, url) if arguments.kills else []
+        figures += requests_of_a_version(f"{url}/requests")
+    figures += loop(arguments.clips)
     report(figures, "kept_clips", machine=machine, kills=arguments.kills, clips=arguments.clips)
 
 

@@ -61,8 +61,16 @@ def strays(store: AdapterStore, tenant: str, name: str) -> list[str]:
     packs = {pack for listed in lists for pack in listed.pack_names}
     tree = store._files.tree(directory)
     versions = {version_path(tenant, name, n).removeprefix(f"{directory}/") for n in store.versions(tenant, name)}
-    found = [path for path in tree if path.startswith("clips/") and path.removeprefix("clips/") not in named]
-    found += [path for path in tree if path.startswith("features/") and path.removeprefix("features/") not in packs]
+    found = [
+        path
+        for path in tree
+        if path.startswith("versions-clips/") and path.removeprefix("versions-clips/") not in named
+    ]
+    found += [
+        path
+        for path in tree
+        if path.startswith("versions-features/") and path.removeprefix("versions-features/") not in packs
+    ]
     kept = KeptClips(store._files, tenant, name)
     erased = kept.presence().erased
     found += [pack for pack, read in kept._read_packs(packs).items() if erased & read.rows.keys()]

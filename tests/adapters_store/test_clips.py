@@ -26,7 +26,7 @@ def publish(store, clips, name="birds", **how):
 
 
 def files_of(store, kind):
-    return sorted(store._files.children(f"acme/birds/{kind}"))
+    return sorted(store._files.children(f"acme/birds/versions-{kind}"))
 
 
 def test_clips_are_kept_once_and_read_back(place):
@@ -144,7 +144,7 @@ def test_a_deletion_leaves_clips_that_a_publication_under_way_may_need(store, mo
 def test_a_sweep_finishes_an_erasure_that_was_cut_off(store):
     ref = publish(store, taught(1, 2))
     clip = digest(sound(1))
-    store._files.write(f"acme/birds/clips/{clip}.erased", b"")
+    store._files.write(f"acme/birds/versions-clips/{clip}.erased", b"")
     store.sweep()
     assert store.kept(ref).presence().erased == {clip}
     assert clip not in store.kept(ref).features(store.clips(ref), MODEL)
@@ -153,7 +153,7 @@ def test_a_sweep_finishes_an_erasure_that_was_cut_off(store):
 def test_a_sweep_knows_tenants_with_capitals(store, monkeypatch):
     monkeypatch.setattr(sweep, "GRACE_S", -1.0)
     store.publish("ACme", "birds", b"adapter", {}, taught=taught(1))
-    store._files.write(f"=a=cme/birds/clips/{'0' * 64}.audio", b"stray")
+    store._files.write(f"=a=cme/birds/versions-clips/{'0' * 64}.audio", b"stray")
     assert store.sweep() == 1
     check_sound(store, "ACme", "birds")
 
@@ -183,7 +183,7 @@ def test_a_version_without_clips_goes_on_as_before(store):
 def test_a_damaged_list_or_pack_is_named_as_such(store, data):
     ref = publish(store, taught(1))
     listed = store.clips(ref)
-    store._files.write(f"acme/birds/features/{listed.packs[MODEL][0]}", data)
+    store._files.write(f"acme/birds/versions-features/{listed.packs[MODEL][0]}", data)
     with pytest.raises(AdapterCorrupt, match="birds"):
         store.kept(ref).features(listed, MODEL)
     store._files.write("acme/birds/versions/000001.clips", data)

@@ -117,7 +117,7 @@ def test_a_release_of_rq_without_what_the_worker_needs_is_named(redis, settings,
 def test_the_store_is_swept_by_one_worker_now_and_then(redis, settings, store, monkeypatch):
     monkeypatch.setattr("adapters_store.sweep.GRACE_S", -1.0)
     store.publish("t", "pets", b"adapter", {})
-    store._files.write(f"t/pets/clips/{'0' * 64}.audio", b"stray")
+    store._files.write(f"t/pets/versions-clips/{'0' * 64}.audio", b"stray")
     sweep_store(redis, settings.store_url_or_local).join()
-    assert store._files.children("t/pets/clips") == []
+    assert store._files.children("t/pets/versions-clips") == []
     assert sweep_store(redis, settings.store_url_or_local) is None

@@ -123,7 +123,7 @@ def test_a_version_goes_on_from_another_with_only_what_is_new_encoded(client, co
     assert third["changes"]["removed"] == [digest(LOW[0])] and third["changes"]["relabelled"] == {wrong: "shrill"}
     assert third["shots"] == {"low": 2, "high": 2, "shrill": 2}
     assert {row["id"]: row["label"] for row in clips_of(client, "pets@3")}[wrong] == "shrill"
-    assert len(context.store._files.children("local/pets/clips")) == 8
+    assert len(context.store._files.children("local/pets/versions-clips")) == 8
 
 
 def test_a_clip_that_comes_again_is_taught_once(teach):
