@@ -41,30 +41,18 @@ class TaughtClip:
 
 
 @dataclass(frozen=True)
-class Packs:
-    """Where the features of a version's clips lie for one base model.
-
-    Attributes:
-        names: of the packs' files, in the order in which they came to be.
-        lacking: the ids of clips that are in none of them.
-    """
-
-    names: tuple[str, ...] = ()
-    lacking: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
 class ClipList:
     """What a version was taught with.
 
     Attributes:
         keep: one of `KEEPS`.
-        packs: by the base model's fingerprint.
+        packs: by the base model's fingerprint the names of the packs of its clips' features, oldest first. A clip may
+            be in none of them: it was taught by a method that wants audio alone, or was erased.
     """
 
     keep: str
     clips: tuple[TaughtClip, ...]
-    packs: Mapping[str, Packs] = field(default_factory=dict)
+    packs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def ids(self) -> frozenset[str]:
@@ -79,12 +67,12 @@ class ClipList:
     @property
     def pack_names(self) -> frozenset[str]:
         """The packs of all base models."""
-        return frozenset(name for packs in self.packs.values() for name in packs.names)
+        return frozenset(name for names in self.packs.values() for name in names)
 
     def to_bytes(self) -> bytes:
         """The list as its file holds it: JSON, compressed, since every version has one."""
-        packs = {fp: {"names": packs.names, "lacking": sorted(packs.lacking)} for fp, packs in self.packs.items()}
-        value = {"format": LIST_FORMAT, "keep": self.keep, "clips": [asdict(c) for c in self.clips], "packs": packs}
+        clips = [asdict(clip) for clip in self.clips]
+        value = {"format": LIST_FORMAT, "keep": self.keep, "clips": clips, "packs": dict(self.packs)}
         return gzip.compress(json.dumps(value, ensure_ascii=False, allow_nan=False).encode(), 6, mtime=0)
 
     @classmethod
@@ -94,7 +82,7 @@ class ClipList:
             value = json.loads(gzip.decompress(data))
             known = {f.name for f in fields(TaughtClip)}
             clips = tuple(TaughtClip(**{k: v for k, v in row.items() if k in known}) for row in value["clips"])
-            packs = {fp: Packs(tuple(p["names"]), frozenset(p["lacking"])) for fp, p in value["packs"].items()}
+            packs = {fingerprint: tuple(names) for fingerprint, names in value["packs"].items()}
             if value["keep"] not in KEEPS or not all(DIGEST.fullmatch(clip.id) for clip in clips):
                 raise ValueError("it holds what no list can")
         except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:

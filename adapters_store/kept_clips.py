@@ -5,12 +5,14 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from adapters_store.clips import ClipList, Packs, Taught
+from adapters_store.clips import ClipList, Taught
 from adapters_store.errors import AdapterCorrupt, ClipNotFound, ClipsGone
 from adapters_store.feature_packs import Pack
 from adapters_store.files import Files
 from adapters_store.names import DIGEST, LIST, Ref, adapter_directory, version_path
 
+CLIPS, FEATURES = "versions-clips", "versions-features"
+"""Names that come after `versions`: a copy in the order of names has no version whose clips it was too early for."""
 AUDIO, ERASED, PACK = ".audio", ".erased", ".pack"
 BATCH_BYTES = 16 * 2**20
 """So much of new clips is read and handed to the place at once."""
@@ -32,15 +34,16 @@ class KeptClips:
         self._files = files
         self._tenant, self._name = tenant, name
         self.directory = adapter_directory(tenant, name)
-        self.clips, self.packs = f"{self.directory}/clips", f"{self.directory}/features"
+        self.clips, self.packs = f"{self.directory}/{CLIPS}", f"{self.directory}/{FEATURES}"
 
     def put(self, taught: Taught) -> ClipList:
         """Write what is new of the clips, and return the list that the version is to have."""
         if taught.keep == "audio":
             for batch in self._batches(taught.audio):
                 self._files.write_many({f"{self.clips}/{clip}{AUDIO}": data for clip, data in batch.items()})
-            if returned := self.presence().erased & taught.audio.keys():
-                self._files.remove_many([f"{self.clips}/{clip}{ERASED}" for clip in returned])
+        returned = (taught.audio.keys() | taught.features.keys()) if taught.keep != "nothing" else set()
+        if marked := returned & self._marked():
+            self._files.remove_many([f"{self.clips}/{clip}{ERASED}" for clip in marked])
         clips = taught.listed(audio=[*taught.audio, *(taught.base.kept_ids if taught.base else ())])
         return ClipList(taught.keep, clips, self._put_features(taught) if taught.keep != "nothing" else {})
 
@@ -62,8 +65,8 @@ class KeptClips:
     def presence(self) -> Presence:
         """Which clips are there."""
         children = self._files.children(self.clips)
-        audio = frozenset(stem for child in children if (stem := _stem(child, AUDIO)))
-        return Presence(audio, frozenset(stem for child in children if (stem := _stem(child, ERASED))) - audio)
+        audio = _stems(children, AUDIO)
+        return Presence(audio, _stems(children, ERASED) - audio)
 
     def audio(self, clip: str) -> bytes:
         """The bytes of a clip.
@@ -81,9 +84,9 @@ class KeptClips:
 
     def features(self, listed: ClipList, fingerprint: str) -> dict[str, bytes]:
         """What a base model hears of a version's clips, by id, as far as it is kept."""
-        names = listed.packs.get(fingerprint, Packs()).names
+        names = listed.packs.get(fingerprint, ())
         rows = {clip: data for pack in self._read_packs(names).values() for clip, data in pack.rows.items()}
-        return {clip: rows[clip] for clip in listed.ids & rows.keys()}
+        return {clip: rows[clip] for clip in (listed.ids & rows.keys()) - (self.presence().erased if rows else set())}
 
     def erase(self, ids: Iterable[str]) -> None:
         """Erase the bytes and the features of clips; the lists go on naming them."""
@@ -137,25 +140,26 @@ class KeptClips:
             if ids & pack.rows.keys():
                 self._files.write(f"{self.packs}/{name}", pack.without(ids).to_bytes())
 
-    def _put_features(self, taught: Taught) -> Mapping[str, Packs]:
+    def _put_features(self, taught: Taught) -> Mapping[str, tuple[str, ...]]:
+        packs = dict(taught.base.packs) if taught.base else {}
         ids = frozenset(clip.id for clip in taught.clips)
-        before = dict(taught.base.packs) if taught.base else {}
-        packs = {fp: Packs(old.names, _lacking(taught, old, ids)) for fp, old in before.items()}
         rows = {clip: data for clip, data in taught.features.items() if clip in ids}
         if rows:
-            old = before.get(taught.fingerprint, Packs())
-            names = list(old.names)
+            names = list(packs.get(taught.fingerprint, ()))
             while names:
-                taken_in = next(iter(self._read_packs(names[-1:]).values()), Pack(taught.fingerprint, {}))
-                if len(taken_in.rows) > len(rows):
+                last = next(iter(self._read_packs(names[-1:]).values()), Pack(taught.fingerprint, {}))
+                if len(last.rows) > len(rows):
                     break
-                rows = {clip: data for clip, data in taken_in.rows.items() if clip in ids} | rows
+                rows = {clip: data for clip, data in last.rows.items() if clip in ids} | rows
                 names.pop()
             name = f"{taught.fingerprint[:32]}-{uuid.uuid4().hex}{PACK}"
             self._files.write(f"{self.packs}/{name}", Pack(taught.fingerprint, rows).to_bytes())
-            lacking = _lacking(taught, old, ids) - taught.features.keys()
-            packs[taught.fingerprint] = Packs((*names, name), frozenset(lacking))
+            packs[taught.fingerprint] = (*names, name)
         return packs
+
+    def _marked(self) -> frozenset[str]:
+        """The clips with a mark that they were erased, or were to be."""
+        return _stems(self._files.children(self.clips), ERASED)
 
     def _read_packs(self, names: Iterable[str]) -> dict[str, Pack]:
         paths = {f"{self.packs}/{name}": name for name in names}
@@ -177,10 +181,8 @@ class KeptClips:
             yield batch
 
 
-def _lacking(taught: Taught, old: Packs, ids: frozenset[str]) -> frozenset[str]:
-    """The clips of a version that the packs of the one before do not have."""
-    before = taught.base.ids if taught.base else frozenset()
-    return frozenset((ids - before) | (ids & old.lacking))
+def _stems(children: Iterable[str], suffix: str) -> frozenset[str]:
+    return frozenset(stem for child in children if (stem := _stem(child, suffix)))
 
 
 def _stem(child: str, suffix: str) -> str | None:

@@ -11,11 +11,11 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import fsspec
 from fsspec.core import url_to_fs
@@ -29,7 +29,9 @@ TAKEN_CODES = {"PreconditionFailed", "ConditionalRequestConflict", "412", "409"}
 
 S3_OPTIONS = {"config_kwargs": {"connect_timeout": 3, "read_timeout": 10, "retries": {"max_attempts": 2}}}
 """A store that does not answer must fail a request before its client gives up."""
-LISTINGS_AT_ONCE = 16
+ASKED_AT_ONCE = 16
+
+Answer = TypeVar("Answer")
 
 _claiming = threading.Lock()
 """For file systems whose exclusive creation is a look and then a write, as memory's."""
@@ -67,13 +69,8 @@ class ObjectFiles:
             self._fs.mv(incoming, self._full(path))
 
     def read_many(self, paths: Iterable[str]) -> dict[str, bytes]:
-        with self._faults():
-            by_full_path = {self._full(path): path for path in paths}
-            # One call: an object store answers them side by side.
-            found = self._fs.cat(list(by_full_path), on_error="omit") if by_full_path else {}
-            # Some file systems answer with a leading slash, some without.
-            by_found_path = {full.lstrip("/"): path for full, path in by_full_path.items()}
-            return {by_found_path[full.lstrip("/")]: data for full, data in found.items()}
+        # Not fsspec's call for several paths, which asks twice for each.
+        return {path: data for path, data in self._side_by_side(self.read, paths).items() if data is not None}
 
     def write_many(self, files: Mapping[str, bytes]) -> None:
         if not self._is_object_store:
@@ -122,11 +119,7 @@ class ObjectFiles:
             return [path.rstrip("/").rpartition("/")[2] for path in paths]
 
     def children_many(self, paths: Iterable[str]) -> dict[str, list[str]]:
-        paths = list(paths)
-        if len(paths) < 2:
-            return {path: self.children(path) for path in paths}
-        with ThreadPoolExecutor(min(len(paths), LISTINGS_AT_ONCE)) as threads:
-            return dict(zip(paths, threads.map(self.children, paths), strict=True))
+        return self._side_by_side(self.children, paths)
 
     def tree(self, path: str) -> dict[str, Entry]:
         with self._faults():
@@ -157,6 +150,14 @@ class ObjectFiles:
         if self._pid != os.getpid():
             self._connect()
         return self._filesystem
+
+    @staticmethod
+    def _side_by_side(ask: Callable[[str], Answer], paths: Iterable[str]) -> dict[str, Answer]:
+        paths = list(paths)
+        if len(paths) < 2:
+            return {path: ask(path) for path in paths}
+        with ThreadPoolExecutor(min(len(paths), ASKED_AT_ONCE)) as threads:
+            return dict(zip(paths, threads.map(ask, paths), strict=True))
 
     def _connect(self) -> None:
         with self._faults():

@@ -1,9 +1,9 @@
 """Tenants' adapters as immutable, numbered versions, and the pointer to the one that a bare name means.
 
 TENANT/NAME/current                          {"version": 3, "digest": "…"}
-TENANT/NAME/clips/DIGEST.audio               a clip that versions were taught with, once however many name it
-TENANT/NAME/clips/DIGEST.erased              its audio was erased; `done` once its features are gone as well
-TENANT/NAME/features/MODEL-ID.pack           what one base model hears of several clips; see feature_packs.py
+TENANT/NAME/versions-clips/DIGEST.audio      a clip that versions were taught with, once however many name it
+TENANT/NAME/versions-clips/DIGEST.erased     its audio was erased; `done` once its features are gone as well
+TENANT/NAME/versions-features/MODEL-ID.pack  what one base model hears of several clips; see feature_packs.py
 TENANT/NAME/versions/000003.claim            taken once, never removed: no number comes twice; empty until the version
                                              has failed or is deleted
 TENANT/NAME/versions/000003.clips            the list of the version's clips, and the packs of their features
@@ -153,11 +153,7 @@ class AdapterStore:
         return KeptClips(self._files, ref.tenant, ref.name)
 
     def erase_clips(self, tenant: str, name: str, ids: Iterable[str]) -> None:
-        """Erase clips with all that was heard of them; the versions that name them go on serving.
-
-        Raises:
-            AdapterNotFound: there is no such adapter.
-        """
+        """Erase clips with all that was heard of them; the versions that name them go on serving."""
         with self._existing_adapter(tenant, name):
             KeptClips(self._files, tenant, name).erase(ids)
 
@@ -167,7 +163,7 @@ class AdapterStore:
         return list(pointers), following
 
     def page(self, tenant: str, *, limit: int = 100, after: str | None = None) -> tuple[list[AdapterEntry], str | None]:
-        """As `names`, with what `entry` tells of each, in four rounds of reads however many they are."""
+        """As `names`, with what `entry` tells of each; in four rounds of reads."""
         pointers, following = read_pointers(self._files, tenant, limit=limit, after=after)
         return read_entries(self._files, tenant, pointers), following
 

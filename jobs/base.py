@@ -124,10 +124,8 @@ def plan_base(store: AdapterStore, ref: Ref, correction: Correction, *, fingerpr
 
 def _usable(store: AdapterStore, ref: Ref, listed: ClipList, fingerprint: str) -> dict[str, frozenset[str]]:
     """What of each clip can be used: its `audio`, its `features` under the model, both or neither."""
-    there = store.kept(ref).presence()
-    packs = listed.packs.get(fingerprint)
-    heard = listed.ids - packs.lacking - there.erased if packs else frozenset()
-    parts = {"audio": there.audio, "features": heard}
+    kept = store.kept(ref)
+    parts = {"audio": kept.presence().audio, "features": kept.features(listed, fingerprint).keys()}
     return {clip: frozenset(part for part, ids in parts.items() if clip in ids) for clip in listed.ids}
 
 

@@ -7,7 +7,7 @@ from adapters_store import AdapterStore, Usage
 from jobs.errors import QuotaExceeded
 from jobs.limits import StorageLimits
 
-MAX_AGE_S = 60.0
+MAX_AGE_S = 15.0
 """So long a count is good for, plus what this process has added since."""
 SURE_SHARE = 0.9
 """Nearer to a limit than this, and before any refusal, it is counted anew."""

@@ -13,7 +13,6 @@ import numpy as np
 
 from aspl.adapter import Adapter
 from aspl.background import BackgroundLibrary, shipped_library
-from aspl.errors import TrainingDataInvalid
 from aspl.fitting.candidates import CANDIDATES
 from aspl.fitting.checkpoint import TrainingCheckpoint, fit_key
 from aspl.fitting.clip_features import ClipFeatures
@@ -22,7 +21,7 @@ from aspl.fitting.config import TrainingConfig
 from aspl.fitting.guard import Guard, fit_guard
 from aspl.fitting.heard_clip import HeardClip, digest_of, hear_clips, heard_clips
 from aspl.fitting.order import ClipOrder
-from aspl.fitting.plan import Plan, check_clips, make_plan
+from aspl.fitting.plan import Plan, check_clips, make_plan, require_audio
 from aspl.fitting.progress import FitProgress
 from aspl.fitting.prompted import choose_prompts, gate_text
 from aspl.fitting.records import LearnerState, Trial, TrialResult
@@ -84,9 +83,7 @@ def fit(
         progress.report("listen", 1, 1)
         given = Given(clap, *heard, library)
         return order.as_given(fit_closed_form(given, AudioPrompts(), plan, progress))
-    if heard_before := sum(isinstance(clip, HeardClip) for clip in (*waveforms, *background)):
-        what = f"an audio prompt of {plan.method.name}" if plan.method.is_closed_form else plan.method.name
-        raise TrainingDataInvalid(f"{what} is trained on audio, and of {heard_before} clips there are features alone")
+    require_audio(plan, (*waveforms, *background))
     clips = _listen(clap, waveforms, learning, progress)
     own = list(hear_clips(clap, background, tick=progress.tick))
     heard = list(heard_clips(clips, waveforms, tick=progress.tick))

@@ -115,3 +115,9 @@ def check_clips(waveforms: Sequence[np.ndarray | HeardClip], labels: Sequence[st
             continue
         if waveform.ndim != 1 or len(waveform) < MIN_DURATION_S * SAMPLE_RATE_HZ or not np.isfinite(waveform).all():
             raise TrainingDataInvalid(f"clip {index} is not a finite 1-D waveform of 10 ms or more")
+
+
+def require_audio(plan: Plan, clips: Sequence[np.ndarray | HeardClip]) -> None:
+    """Raise TrainingDataInvalid where features alone are given of a clip."""
+    if heard := sum(isinstance(clip, HeardClip) for clip in clips):
+        raise TrainingDataInvalid(f"{plan.method.name} is trained on audio; of {heard} clips there are features alone")

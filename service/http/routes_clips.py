@@ -32,11 +32,10 @@ def list_clips(
 ) -> JSONResponse:
     """What an adapter, or with `name@3` that version, was taught with."""
     ref, listed = _listed(context, tenant, name)
-    there = context.store.kept(ref).presence()
-    packs = listed.packs.get(context.pipeline.clap.fingerprint)
-    heard = listed.ids - packs.lacking - there.erased if packs else frozenset()
+    kept = context.store.kept(ref)
+    audio, heard = kept.presence().audio, kept.features(listed, context.pipeline.clap.fingerprint)
     rows = [
-        {**asdict(clip), "has_audio": clip.id in there.audio, "has_features": clip.id in heard}
+        {**asdict(clip), "has_audio": clip.id in audio, "has_features": clip.id in heard}
         for clip in listed.clips[after : after + limit]
     ]
     following = after + limit if after + limit < len(listed.clips) else None

@@ -3,7 +3,7 @@
 import hashlib
 
 from adapters_store import AdapterStore, ClipList, Taught, TaughtClip
-from adapters_store.kept_clips import ERASED
+from adapters_store.kept_clips import ERASED, KeptClips
 from adapters_store.names import LIST, version_path
 
 MODEL = "f" * 64
@@ -42,16 +42,16 @@ def check_sound(store: AdapterStore, tenant: str, name: str) -> None:
         kept, listed = store.kept(ref), store.clips(ref)
         if listed is None:
             continue
-        erased = kept.presence().erased
-        for clip in listed.kept_ids - erased:
+        there = kept.presence()
+        for clip in listed.kept_ids - there.erased:
             kept.audio(clip)
-        if listed.keep != "nothing":
-            lacking = listed.packs[MODEL].lacking if MODEL in listed.packs else listed.ids
-            assert listed.ids - lacking - erased <= kept.features(listed, MODEL).keys()
+        heard = kept.features(listed, MODEL).keys()
+        assert listed.keep == "nothing" or listed.ids <= there.audio | there.erased | heard
+        assert len(kept._read_packs(listed.pack_names)) == len(listed.pack_names)
 
 
 def strays(store: AdapterStore, tenant: str, name: str) -> list[str]:
-    """Files of clips and versions that no version names."""
+    """Files of clips and versions that no version names, and packs with features of clips that were erased."""
     directory = f"{tenant}/{name}"
     lists = [
         listed for n in store.versions(tenant, name) if (listed := store.clips(store.resolve(tenant, f"{name}@{n}")))
@@ -61,8 +61,19 @@ def strays(store: AdapterStore, tenant: str, name: str) -> list[str]:
     packs = {pack for listed in lists for pack in listed.pack_names}
     tree = store._files.tree(directory)
     versions = {version_path(tenant, name, n).removeprefix(f"{directory}/") for n in store.versions(tenant, name)}
-    found = [path for path in tree if path.startswith("clips/") and path.removeprefix("clips/") not in named]
-    found += [path for path in tree if path.startswith("features/") and path.removeprefix("features/") not in packs]
+    found = [
+        path
+        for path in tree
+        if path.startswith("versions-clips/") and path.removeprefix("versions-clips/") not in named
+    ]
+    found += [
+        path
+        for path in tree
+        if path.startswith("versions-features/") and path.removeprefix("versions-features/") not in packs
+    ]
+    kept = KeptClips(store._files, tenant, name)
+    erased = kept.presence().erased
+    found += [pack for pack, read in kept._read_packs(packs).items() if erased & read.rows.keys()]
     for suffix in (LIST, ".safetensors"):
         found += [path for path in tree if path.endswith(suffix) and path.removesuffix(suffix) not in versions]
     return found

@@ -1,6 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
+from adapters_store import Taught, TaughtClip
 from adapters_store.errors import StoreFull, StoreUnavailable
+from jobs.errors import QuotaExceeded
+from jobs.limits import StorageLimits
+from jobs.quota import Quota
 from worker.publication import Version, find_published, open_writable, promoted, publish
 
 LONG_AGO, FUTURE = "2020-01-01T00:00:00.000000Z", "2100-01-01T00:00:00.000000Z"
@@ -95,3 +101,24 @@ def test_a_store_that_cannot_be_written_is_noticed_early(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreUnavailable):
         open_writable(str(tmp_path / "file"), timeout_s=0)
+
+
+def test_what_is_more_than_the_tenant_may_keep_is_not_published(store):
+    quota = Quota(StorageLimits(max_versions=2, max_stored_bytes=10_000))
+    for job in "ab":
+        publish(store, Version("t", "pets", b"data", {"job": job}), timeout_s=0, quota=quota)
+    with pytest.raises(QuotaExceeded) as refused:
+        publish(store, Version("t", "pets", b"data", {"job": "c"}), timeout_s=0, quota=quota)
+    assert refused.value.limit == ("max_versions", 2)
+    with pytest.raises(QuotaExceeded, match="max_stored_bytes"):
+        publish(store, Version("t", "cars", b"x" * 10_000, {"job": "d"}), timeout_s=0, quota=quota)
+    store.delete("t", "pets", 1)
+    publish(store, Version("t", "pets", b"data", {"job": "e"}), timeout_s=0, quota=quota)
+
+
+def test_the_new_bytes_of_a_version_leave_out_what_is_there():
+    clips = (TaughtClip("a" * 64, "x", size_bytes=100), TaughtClip("b" * 64, "x", size_bytes=1000))
+    taught = Taught("audio", clips, audio={"b" * 64: lambda: b""}, features={"b" * 64: b"12345"})
+    assert Version("t", "pets", b"data", {}, taught=taught).new_bytes == 4 + 1000 + 5
+    assert Version("t", "pets", b"data", {}, taught=replace(taught, keep="features")).new_bytes == 4 + 5
+    assert Version("t", "pets", b"data", {}, taught=replace(taught, keep="nothing")).new_bytes == 4

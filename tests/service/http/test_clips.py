@@ -123,7 +123,7 @@ def test_a_version_goes_on_from_another_with_only_what_is_new_encoded(client, co
     assert third["changes"]["removed"] == [digest(LOW[0])] and third["changes"]["relabelled"] == {wrong: "shrill"}
     assert third["shots"] == {"low": 2, "high": 2, "shrill": 2}
     assert {row["id"]: row["label"] for row in clips_of(client, "pets@3")}[wrong] == "shrill"
-    assert len(context.store._files.children("local/pets/clips")) == 8
+    assert len(context.store._files.children("local/pets/versions-clips")) == 8
 
 
 def test_a_clip_that_comes_again_is_taught_once(teach):
@@ -148,7 +148,7 @@ def test_another_adapter_may_be_the_base(client, teach):
         ({"remove": [digest(LOW[0])], "relabel": json.dumps({digest(LOW[0]): "x"})}, "say one of the two"),
         ({"relabel": "{"}, "no JSON"),
         ({"base": "nowhere"}, "no adapter"),
-        ({"base": ""}, "name"),
+        ({"base": "Pets"}, "name"),
         ({"method": "palm", "base": "features"}, "features alone"),
         ({"base": "nothing"}, "is kept"),
         ({"method": "palm", "remove": [digest(data) for data in LOW]}, "2 different labels"),
@@ -228,7 +228,8 @@ def test_an_export_has_clips_where_they_are_asked_for_and_can_be_taught(client, 
     assert again.json()["num_left_out"] == 2  # the adapter and the list
 
 
-def test_the_quota_is_told_and_held(client, context, quota, teach):
+def test_the_quota_is_told_and_held(client, context, teach, monkeypatch):
+    monkeypatch.setattr("jobs.quota.MAX_AGE_S", 0.0)
     limits = client.get("/info").json()["limits"]
     assert {"max_adapters", "max_versions", "max_stored_bytes"} <= limits.keys()
     teach(TWO)
