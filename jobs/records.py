@@ -99,6 +99,15 @@ class JobRecords:
             states = pipeline.execute()
         return {state: states.count(json.dumps(state).encode()) for state in LIVE_STATES}
 
+    def states(self, job_ids: Iterable[str]) -> dict[str, str]:
+        """The state of each of these jobs whose record is there."""
+        job_ids = list(job_ids)
+        with translated(), self.redis.pipeline(transaction=False) as pipeline:
+            for job_id in job_ids:
+                pipeline.hgetall(self.record_key(job_id))
+            found = pipeline.execute()
+        return {job: self._parsed(job, stored).state for job, stored in zip(job_ids, found, strict=True) if stored}
+
     def forget(self, job_id: str) -> None:
         """Drop the id of a job whose record is gone or damaged from the live ones, and from its tenant's.
 

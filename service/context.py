@@ -20,6 +20,7 @@ from jobs.connection import connect
 from jobs.queue import JobQueue
 from jobs.quota import Quota
 from jobs.records import JobRecords
+from jobs.results import Results
 from jobs.uploads import Uploads
 from service.inference.futures import cancel_all
 from service.inference.pipeline import Pipeline
@@ -44,6 +45,7 @@ class Jobs:
     uploads: Uploads
     records: JobRecords
     queue: JobQueue
+    results: Results
     uploaders: ThreadPoolExecutor
     quota: Quota
 
@@ -55,6 +57,7 @@ class Jobs:
             uploads=Uploads(settings.data_dir, settings.upload_limits),
             records=JobRecords(redis, ttl_s=settings.job_ttl_s),
             queue=JobQueue(redis, settings),
+            results=Results(settings.data_dir),
             uploaders=ThreadPoolExecutor(settings.upload_threads, thread_name_prefix="upload"),
             quota=Quota(settings.storage_limits),
         )

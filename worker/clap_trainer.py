@@ -26,6 +26,7 @@ from aspl.sound.clip import decode
 from jobs.errors import TrainingFailed, TrainingStopped
 from jobs.settings import Settings
 from jobs.uploaded_clip import EvaluationClips
+from worker.clap_classification import classify
 from worker.clap_evaluation import evaluate
 from worker.lesson import Lesson, LessonClip, Trained
 
@@ -150,6 +151,31 @@ class ClapTrainer:
                 report = report_of(found := find_channel(self.clap, adapter, waveforms, tick=_stopping(should_cancel)))
             kept = found.adapter.to_bytes()
             return kept, Adapter.read_header(kept), report
+
+    def classify(
+        self,
+        adapter: bytes | None,
+        paths: Sequence[Path],
+        request: Mapping[str, Any],
+        *,
+        should_cancel: Callable[[], bool],
+    ) -> Iterator[dict[str, Any]]:
+        """A row for each file, by an adapter's file or else by the request's `labels` and `template`."""
+        with _translated():
+            if adapter is None:
+                bank = (self.library or shipped_library()).features(self.clap).joint
+                loaded = Adapter.zero_shot(self.clap, request["labels"], template=request["template"], bank=bank)
+            else:
+                loaded = Adapter.from_bytes(adapter, self.clap)
+            yield from classify(
+                self.clap,
+                loaded,
+                paths,
+                max_clip_s=self.max_clip_s,
+                top_k=request["top_k"],
+                thresholds=request["thresholds"],
+                check=_stopping(should_cancel),
+            )
 
     def _waveforms(self, clips: Sequence[LessonClip]) -> Iterator[np.ndarray]:
         """Decode clips, a few at a time."""

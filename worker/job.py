@@ -21,6 +21,7 @@ from worker.runner_process import RunnerDied
 from worker.runner_watch import RunnerWatch
 
 AGAIN = Retry(max=1_000_000, enqueue_at_front=True)
+AT_THE_END = Retry(max=1_000_000)
 LEFT_ALONE = "left alone"
 """What the function returns of a job that another attempt has: RQ is to be told nothing of it."""
 
@@ -103,7 +104,9 @@ class JobAttempt:
         if watch.progress is not None:
             self.attempt.update_surely(progress=watch.progress)
         event, reason = outcome["event"], watch.stop_reason
-        if event == "done":
+        if event == "done" and outcome.get("again") and reason is None:
+            return self._give_back(AT_THE_END, attempts=lambda stored: stored.attempts - 1)
+        if event == "done" and not outcome.get("again"):
             return self._succeed(record, outcome)
         if watch.has_leave and reason != "shutdown" and (published := self._find_published(record)):
             return self._succeed(record, published)
@@ -118,9 +121,9 @@ class JobAttempt:
             return self._fail(record, "worker_lost", _lost_sentence(record, self.attempt.number))
         return self._give_back()
 
-    def _give_back(self, **changes: Any) -> Retry | None:
+    def _give_back(self, again: Retry = AGAIN, **changes: Any) -> Retry | None:
         """Let the job be taken up again; None where it has ended meanwhile or is another attempt's."""
-        return AGAIN if self.attempt.update_surely(state="queued", **changes) is not None else None
+        return again if self.attempt.update_surely(state="queued", **changes) is not None else None
 
     def _succeed(self, record: JobRecord, result: dict[str, Any]) -> None:
         version, promotion = result.get("version"), result.get("promoted")

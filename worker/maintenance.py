@@ -11,7 +11,9 @@ from rq.job import Job, JobStatus
 from adapters_store import StoreError, open_store
 from jobs.leases import Leases
 from jobs.queue import SERIALIZER, JobQueue
+from jobs.record import LIVE_STATES
 from jobs.records import PREFIX, JobRecord, translated, utc_now
+from jobs.results import Results
 from jobs.uploads import Uploads
 
 # A job is written into its record first and into RQ right after; younger ones may be in between.
@@ -24,7 +26,7 @@ log = structlog.get_logger()
 
 
 def reconcile(queue: JobQueue, leases: Leases, uploads: Uploads, *, upload_ttl_s: float) -> None:
-    """Hand live jobs that RQ does not have to it again, and remove uploads that no job will use."""
+    """Hand live jobs that RQ does not have to it again, and remove uploads and results that no job will use."""
     in_use = set()
     for job_id in queue.records.live_ids():
         record = queue.records.find(job_id)
@@ -35,6 +37,7 @@ def reconcile(queue: JobQueue, leases: Leases, uploads: Uploads, *, upload_ttl_s
         if _is_settled(record) and not leases.is_held(record.id) and not _is_under_way(queue, record):
             log.warning("a job that rq lost is queued again", job=record.id, tenant=record.tenant)
             queue.enqueue(record)
+    Results(queue.settings.data_dir).sweep(queue.records.states, live_states=LIVE_STATES)
     removed = uploads.sweep(in_use, older_than_s=upload_ttl_s)
     if removed:
         log.info("uploads without a job removed", uploads=len(removed))

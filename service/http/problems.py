@@ -32,6 +32,8 @@ KINDS: Mapping[str, Kind] = {
     "adapter_not_found": Kind(404, "There is no adapter 'doors'."),
     "clip_not_found": Kind(404, "Version 3 of 'doors' was not taught with that clip."),
     "job_not_found": Kind(404, "There is no job 'j1'."),
+    "results_not_found": Kind(404, "This job has no results."),
+    "results_not_ready": Kind(409, "The job is still running; its results can be fetched when it has succeeded."),
     "method_not_allowed": Kind(405, "This address does not answer to this method; see /docs."),
     "body_timeout": Kind(408, "Nothing of the body came for body_idle_s = 30 s."),
     "adapter_model_mismatch": Kind(409, "The adapter was trained on another base model."),

@@ -3,10 +3,10 @@
 import asyncio
 import hashlib
 import json
-from typing import Annotated, Any
+from typing import Any
 
 import structlog
-from fastapi import APIRouter, Header
+from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
 from adapters_store import KEEPS, check_name, parse_reference
@@ -28,6 +28,7 @@ from service.http.forms import SEVERAL_LABELS, AdaptBody, AdaptForm, parsed_rela
 from service.http.multipart import FormRoute
 from service.http.problems import ServiceError, responses
 from service.http.schemas import Job
+from service.http.submission import ACCEPTED, IdempotencyKey
 
 ERRORS = responses(
     "bad_request", "idempotency_in_flight", "body_too_large", "too_many_files", "upload_too_large", "body_unsupported",
@@ -36,10 +37,8 @@ ERRORS = responses(
     "redis_unavailable", "staging_unavailable", "adapter_not_found", "adapter_corrupt", "store_unavailable",
     "quota_exceeded",
 )  # fmt: skip
-ACCEPTED = {202: {"headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}}}}
 
 router = APIRouter(tags=["adapt"], route_class=FormRoute)
-IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{1,128}$")]
 
 
 @router.post("/adapt", status_code=202, response_model=Job, responses=ACCEPTED | ERRORS)

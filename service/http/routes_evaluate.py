@@ -15,9 +15,8 @@ from service.http.dependencies import ServiceContext, Tenant
 from service.http.labelled_files import stage_labelled
 from service.http.multipart import FormRoute
 from service.http.problems import ServiceError, responses
-from service.http.routes_adapt import ACCEPTED, IdempotencyKey
 from service.http.schemas import Job
-from service.http.submission import Submission
+from service.http.submission import ACCEPTED, IdempotencyKey, Submission
 
 ERRORS = responses(
     "bad_request", "adapter_not_found", "adapter_model_mismatch", "idempotency_in_flight", "body_too_large",

@@ -4,9 +4,10 @@ import asyncio
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Annotated, Any
 
 import structlog
+from fastapi import Header
 from starlette.responses import JSONResponse
 
 from jobs.errors import JobUnconfirmed
@@ -15,6 +16,7 @@ from jobs.queue import Idempotency
 from jobs.records import JobRecord
 from service.context import Context
 
+IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{1,128}$")]
 ACCEPTED = {202: {"headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}}}}
 
 

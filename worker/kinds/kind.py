@@ -1,6 +1,6 @@
 """What a kind of job is, and what it is given to work with."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -49,6 +49,15 @@ class Trainer(Protocol):
         should_cancel: Callable[[], bool],
     ) -> tuple[bytes, dict[str, Any], dict[str, Any]]: ...
 
+    def classify(
+        self,
+        adapter: bytes | None,
+        paths: Sequence[Path],
+        request: Mapping[str, Any],
+        *,
+        should_cancel: Callable[[], bool],
+    ) -> Iterator[dict[str, Any]]: ...
+
 
 @dataclass(frozen=True)
 class Task:
@@ -82,7 +91,8 @@ class Kind:
     Attributes:
         name: as in the job's record; one of jobs.kinds.KINDS.
         run: does the job and returns what its record is to say: `version` and `promoted` of what it published (as
-            `Task.publish` returns them), `report` in JSON's terms; whichever it has. Raises what has a stable code.
+            `Task.publish` returns them), `report` in JSON's terms; whichever it has. `again` instead lets others have
+            their turn: the job goes to the queue's end, and the attempt does not count. Raises what has a stable code.
         publishes: whether a version comes of it.
         advice: what a tenant can do where it takes too long.
     """

@@ -97,7 +97,7 @@ def test_an_outage_in_which_the_job_was_made_leaves_it_its_clips(client, context
         outage.setattr(Pipeline, "_execute_transaction", unconfirmed)
         assert adapt(client, key="once").json()["code"] == "redis_unavailable"
     job = adapt(client, key="once").json()
-    assert client.get("/jobs").json()["jobs"] == [job]
+    assert client.get("/jobs").json()["jobs"] == [{name: job[name] for name in job if name != "report"}]
     record = context.jobs.records.get("local", job["id"])
     assert [label for _, label in context.jobs.uploads.evaluation_clips(record.upload_id).clips] == ["dog", "cat"]
     assert len(staged(context)) == 1
