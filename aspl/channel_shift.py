@@ -24,6 +24,7 @@ MOST_DB = 20.0  # no more is put right in any mel bin
 KNOWN_POWER = 3  # a clip counts by its known score to this power: what was not taught says nothing of the channel
 
 SCALARS = 3
+LEAST_WEIGHT = 1e-6  # in place of none, so that what nothing was heard of is as good as unknown
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,17 +86,17 @@ class Differences:
     @property
     def num_labels(self) -> float:
         """How many labels share the weight, one that is hardly heard counting hardly."""
-        return float(self.by_label.sum() ** 2 / max((self.by_label**2).sum(), np.finfo(float).tiny))
+        return float(self.by_label.sum() ** 2 / max((self.by_label**2).sum(), LEAST_WEIGHT))
 
     @property
     def mean(self) -> np.ndarray:
         """`[M]` in dB."""
-        return self.total / max(self.weight, np.finfo(float).tiny)
+        return self.total / max(self.weight, LEAST_WEIGHT)
 
     @property
     def deviation(self) -> np.ndarray:
         """`[M]` in dB."""
-        return np.sqrt(np.maximum(self.squares / max(self.weight, np.finfo(float).tiny) - self.mean**2, 0))
+        return np.sqrt(np.maximum(self.squares / max(self.weight, LEAST_WEIGHT) - self.mean**2, 0))
 
     @property
     def num_effective(self) -> float:
@@ -169,6 +170,6 @@ def _error_share(differences: Differences, shots: np.ndarray) -> float:
     Of the live clips there are so many; each label's curve is itself a mean of few; and what clips of one label have in
     common that day does not go away with more of them, only with more labels.
     """
-    shares = differences.by_label / max(differences.weight, np.finfo(float).tiny)
-    live = 1 / max(differences.num_effective, np.finfo(float).tiny)
+    shares = differences.by_label / max(differences.weight, LEAST_WEIGHT)
+    live = 1 / max(differences.num_effective, LEAST_WEIGHT)
     return float(live + (shares**2 / shots).sum() + LABEL_SHARE * (shares**2).sum())

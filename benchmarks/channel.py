@@ -22,7 +22,7 @@ from rich.progress import track
 
 from aspl import Adapter, AudioFeatures, AudioPrompts, FrozenClap, TrainingConfig, classify, fit
 from aspl.background import MODELS
-from aspl.channel import find_channel
+from aspl.channel import LEAST_GAIN, MIN_KNOWN, MIN_KNOWN_SHARE, SHARES, find_channel
 from aspl.channel_shift import KNOWN_POWER, LABEL_SHARE, LEVEL_DB, OWN_BINS, SMOOTH_DB, SMOOTH_OCTAVES
 from aspl.prompts.audio import Affine
 from aspl.prompts.audio_parameters import sounding_frames
@@ -186,6 +186,7 @@ def main() -> None:
     arguments = parser.parse_args()
     clap = FrozenClap.load(arguments.model)
     constants = [LEVEL_DB, SMOOTH_DB, SMOOTH_OCTAVES, OWN_BINS, LABEL_SHARE, KNOWN_POWER]
+    constants += [LEAST_GAIN, MIN_KNOWN, MIN_KNOWN_SHARE, *SHARES]
     setting = {"model": clap.fingerprint, "constants": constants}
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     rows = read_rows(arguments.results, setting)

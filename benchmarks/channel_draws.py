@@ -22,7 +22,7 @@ LOW_CUT_HZ, LOW_CUT_DB = 120.0, -12.0
 HIGH_CUT_HZ, HIGH_CUT_DB = 8000.0, -15.0
 FILTER_TAPS = 1025
 MICROPHONES = 10  # among so many seeds in a row just half have each cut
-MOST_TESTED, ONE_LABEL_CLIPS, LIVE_CLIPS, LIVE_FOREIGN = 12, 8, 15, 12
+MOST_TESTED, MOST_FOREIGN, ONE_LABEL_CLIPS, LIVE_CLIPS, LIVE_FOREIGN = 8, 20, 8, 15, 12
 
 
 @dataclass(frozen=True)
@@ -109,5 +109,5 @@ def live_draw(sets: Mapping[str, RecordingSet], name: str, seed: int) -> LiveDra
         "12 of 15 foreign": foreign[:LIVE_FOREIGN] + clips(mixed[: LIVE_CLIPS - LIVE_FOREIGN]),
     }
     labelled = [int(drawn.test_classes[row]) for row in mixed[:LIVE_CLIPS]]
-    rest = foreign[LIVE_CLIPS:]
+    rest = foreign[LIVE_CLIPS:][:MOST_FOREIGN]
     return LiveDraw(drawn, live, drawn.taught[one], labelled, clips(test), drawn.test_classes[test], rest)

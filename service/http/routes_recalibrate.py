@@ -1,4 +1,4 @@
-"""`POST /adapters/{name}/recalibrate`: the channel put right, from live clips or from what was heard."""
+"""`POST /adapters/{name}/recalibrate`: the channel put right, from live clips or what was heard; and that shown."""
 
 import asyncio
 from datetime import UTC, datetime
