@@ -286,5 +286,6 @@ class Info(BaseModel):
     """What runs here."""
 
     version: str
+    needs_key: bool = Field(True, description="Whether a tenant's own calls need an API key.")
     model: ModelInfo
     limits: dict[str, float]
