@@ -1,6 +1,6 @@
 /** What is mixed up: a picture, the worst of it in sentences, and a table for who cannot see the picture. */
 
-import { h, svg } from "./dom.js";
+import { h, scrolling, svg } from "./dom.js";
 import { t } from "./language.js";
 
 const CELL = 44;
@@ -19,7 +19,7 @@ export function confusion(report, labels) {
     "div",
     {},
     pairs.length ? h("ul", {}, pairs.map((pair) => h("li", {}, t.confusion.pair(...pair)))) : h("p", {}, t.confusion.none),
-    isDrawn && h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": t.confusion.picture }, picture(counts, names, columns)),
+    isDrawn && scrolling(t.confusion.picture, picture(counts, names, columns)),
     isDrawn && table(counts, names, columns),
   );
 }

@@ -53,6 +53,17 @@ export function select(options, chosen, onChange, attributes = {}) {
   return h("select", { ...attributes, on: { change: (event) => onChange(event.target.value) } }, rows);
 }
 
+/** What may be wider than the screen: it scrolls by itself, by keys too. */
+export function scrolling(name, ...children) {
+  return h("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": name }, children);
+}
+
+/** A table of heads and rows, where "" is the head of a column that needs none. */
+export function tableOf(name, heads, rows) {
+  const columns = heads.map((text) => (text ? h("th", { scope: "col" }, text) : h("td")));
+  return scrolling(name, h("table", {}, h("thead", {}, h("tr", {}, columns)), h("tbody", {}, rows)));
+}
+
 let numIds = 0;
 
 /** A name that no other element has. */

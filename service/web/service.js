@@ -1,7 +1,7 @@
 /** Adapters, jobs and limits: what is there, and what may be. */
 
 import { download } from "./exports.js";
-import { button, h, newId, show } from "./dom.js";
+import { button, h, newId, show, tableOf } from "./dom.js";
 import { phaseOf } from "./job-progress.js";
 import { t } from "./language.js";
 import { announce, problem, working } from "./problem.js";
@@ -36,10 +36,8 @@ function adaptersCard(again) {
       h("td", {}, h("span", { class: "row" }, save, removal(row.name, row, place, again, row.name))),
     );
   });
-  const head = [t.service.name, t.service.labels, t.versions.version, t.service.size].map((text) => h("th", { scope: "col" }, text));
-  const table = h("table", {}, h("thead", {}, h("tr", {}, head, h("td"))), h("tbody", {}, rows));
-  const scroll = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t.service.adapters }, table);
-  return h("section", { class: "card", "aria-label": t.service.adapters }, h("h2", {}, t.service.adapters), rows.length ? scroll : h("p", {}, t.noAdapter), importer(place, again), place);
+  const table = tableOf(t.service.adapters, [t.service.name, t.service.labels, t.versions.version, t.service.size, ""], rows);
+  return h("section", { class: "card", "aria-label": t.service.adapters }, h("h2", {}, t.service.adapters), rows.length ? table : h("p", {}, t.noAdapter), importer(place, again), place);
 }
 
 function importer(place, again) {
@@ -77,10 +75,8 @@ function jobsCard(section, jobs, again) {
       h("td", {}, isLive && cancel),
     );
   });
-  const head = [t.service.started, t.service.kind, t.service.adapter, t.service.state].map((text) => h("th", { scope: "col" }, text));
-  const table = h("table", {}, h("thead", {}, h("tr", {}, head, h("td"))), h("tbody", {}, rows));
-  const scroll = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t.service.jobs }, table);
-  show(section, h("h2", {}, t.service.jobs), rows.length ? scroll : h("p", {}, t.service.noJobs), button(t.service.refresh, again), place);
+  const table = tableOf(t.service.jobs, [t.service.started, t.service.kind, t.service.adapter, t.service.state, ""], rows);
+  show(section, h("h2", {}, t.service.jobs), rows.length ? table : h("p", {}, t.service.noJobs), button(t.service.refresh, again), place);
 }
 
 function limitsCard() {

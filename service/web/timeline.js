@@ -10,11 +10,13 @@ import { correction } from "./tray.js";
 import { waveform } from "./waveform.js";
 
 const NUM_COLOURS = 6;
+const LANE_REM = 2.5;
 
 export function timeline(clip, result, labels) {
   const canvas = waveform(clip, { height: 72, className: "is-tall" });
   const place = h("div", { class: "window", "aria-live": "polite" });
-  const buttons = result.windows.map((window) => {
+  const lanes = lanesOf(result.windows);
+  const buttons = result.windows.map((window, i) => {
     const control = h(
       "button",
       { type: "button", class: `span ${colourOf(window, labels)}`, "aria-label": t.timeline.window(window, baseName(clip.name)), on: { click: () => hear(window) } },
@@ -22,9 +24,12 @@ export function timeline(clip, result, labels) {
     );
     control.style.left = `${(100 * window.start_s) / result.duration_s}%`;
     control.style.width = `${(100 * (window.end_s - window.start_s)) / result.duration_s}%`;
+    control.style.top = `${lanes[i] * LANE_REM}rem`;
     return control;
   });
-  return h("div", { class: "timeline" }, canvas, h("div", { class: "spans" }, buttons), h("p", { class: "small" }, t.timeline.hint), place);
+  const spans = h("div", { class: "spans" }, buttons);
+  spans.style.height = `${(Math.max(...lanes) + 1) * LANE_REM}rem`;
+  return h("div", { class: "timeline" }, canvas, spans, h("p", { class: "small" }, t.timeline.hint), place);
 
   async function hear(window) {
     const { start_s: startS, end_s: endS } = window;
@@ -47,6 +52,17 @@ export function timeline(clip, result, labels) {
       show(outcome, problem({ detail: t.clip.undrawable }));
     }
   }
+}
+
+/** Windows overlap; each lies in the first lane that is free where it begins. */
+function lanesOf(windows) {
+  const ends = [];
+  return windows.map(({ start_s: startS, end_s: endS }) => {
+    const free = ends.findIndex((end) => end <= startS);
+    const lane = free < 0 ? ends.length : free;
+    ends[lane] = endS;
+    return lane;
+  });
 }
 
 export function colourOf(answer, labels) {

@@ -1,7 +1,7 @@
 /** Understand: how good an adapter is, what it mixes up, which clips are doubtful, and its versions. */
 
 import { confusion } from "./confusion.js";
-import { h, show } from "./dom.js";
+import { h, show, tableOf } from "./dom.js";
 import { findings } from "./findings.js";
 import { t } from "./language.js";
 import { working } from "./problem.js";
@@ -59,9 +59,7 @@ function labelsTable(report, shots) {
     return h("tr", {}, h("th", { scope: "row" }, label), cells.map((cell) => h("td", { class: "num" }, cell)));
   });
   const head = [t.understand.label, t.understand.clips, t.understand.recall, t.understand.precision];
-  const columns = head.map((text, i) => h("th", { scope: "col", class: i ? "num" : "" }, text));
-  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t.understand.perLabel },
-    h("table", {}, h("thead", {}, h("tr", {}, columns)), h("tbody", {}, rows))); // prettier-ignore
+  return tableOf(t.understand.perLabel, head, rows);
 }
 
 function percentOf(value) {

@@ -1,6 +1,6 @@
 /** An adapter's versions side by side; which of them its name means is chosen here. */
 
-import { button, h, show } from "./dom.js";
+import { button, h, show, tableOf } from "./dom.js";
 import { t } from "./language.js";
 import { announce, working } from "./problem.js";
 import { state } from "./state.js";
@@ -8,11 +8,9 @@ import { state } from "./state.js";
 export function versions(name, rows, onChange) {
   const place = h("div");
   const columns = [t.versions.version, t.versions.made, t.versions.accuracy, t.versions.clips, t.versions.foreign, t.versions.method, ""];
-  const head = columns.map((text) => (text ? h("th", { scope: "col" }, text) : h("td")));
   const body = rows.toReversed().map((row) => versionRow(name, row, place, onChange));
-  const table = h("table", {}, h("thead", {}, h("tr", {}, head)), h("tbody", {}, body));
-  const scroll = h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t.versions.title }, table);
-  return h("section", { class: "card", "aria-label": t.versions.title }, h("h2", {}, t.versions.title), scroll, place);
+  const table = tableOf(t.versions.title, columns, body);
+  return h("section", { class: "card", "aria-label": t.versions.title }, h("h2", {}, t.versions.title), table, place);
 }
 
 function versionRow(name, row, place, onChange) {

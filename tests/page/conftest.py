@@ -1,6 +1,7 @@
 """The page in Debian's Chromium, before a real service, with a microphone that hears a real clip."""
 
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -19,6 +20,7 @@ MODEL = ROOT / "models" / "tiny-clap"
 TRAIN, HELD_OUT = ROOT / "examples" / "train", ROOT / "examples" / "held_out"
 HEARD = HELD_OUT / "rooster" / "1-44831-A.ogg"
 MICROPHONE_HZ = 48_000
+TAUGHT_TIMEOUT_MS = 90_000
 PREFIX = "/tools/earshot"
 
 
@@ -39,23 +41,55 @@ def directory():
 
 @pytest.fixture(scope="session")
 def stack(directory):
-    """A worker and three APIs: as `make run` starts it, with keys, and behind a path prefix."""
+    """A worker, and the APIs that the tests ask for."""
     stack = Stack(directory, MODEL, requests_per_s=0)
-    keys_path = directory / "their-keys.json"
-    stack.keys["acme"] = KeyFile(keys_path).add("acme")
     stack.start_worker()
-    stack.start_api()
-    stack.start_api(EARSHOT_KEYS_PATH=str(keys_path))
-    stack.start_api(EARSHOT_ROOT_PATH=PREFIX)
-    for api in stack.apis:
-        stack.wait_until_ready(api)
     yield stack
     stack.stop()
 
 
+def _ready(stack: Stack, **environment: str) -> str:
+    api = stack.start_api(**environment)
+    stack.wait_until_ready(api)
+    return api.address
+
+
 @pytest.fixture(scope="session")
 def address(stack):
-    return stack.apis[0].address
+    """The page as `make run` shows it."""
+    return _ready(stack)
+
+
+@pytest.fixture(scope="session")
+def address_with_keys(stack, directory):
+    """The same for a tenant, acme, whose key `stack.keys` has."""
+    keys_path = directory / "their-keys.json"
+    stack.keys["acme"] = KeyFile(keys_path).add("acme")
+    return _ready(stack, EARSHOT_KEYS_PATH=str(keys_path))
+
+
+@pytest.fixture(scope="session")
+def address_behind_prefix(stack):
+    """The same under a path of a proxy's."""
+    return _ready(stack, EARSHOT_ROOT_PATH=PREFIX) + PREFIX
+
+
+@pytest.fixture(scope="module")
+def farm(browser, address):
+    """An adapter that was taught on the page from a folder of folders; its name."""
+    from playwright.sync_api import expect
+
+    visit = Visit(browser, address)
+    page = visit.open()
+    page.locator("input[webkitdirectory]").first.set_input_files(TRAIN)
+    expect(page.locator(".box:not(.is-background) .box-name")).to_have_count(5)
+    page.get_by_label("Call it").fill("farm")
+    page.get_by_role("button", name="Teach", exact=True).click()
+    expect(page.locator(".outcome h2")).to_contain_text("farm is taught", timeout=TAUGHT_TIMEOUT_MS)
+    expect(page.locator(".outcome")).to_contain_text(re.compile(r"Right in \d+ of 40 clips"))
+    visit.context.close()
+    assert visit.faults == []
+    return "farm"
 
 
 @pytest.fixture(scope="session")

@@ -1,32 +1,23 @@
-"""Teach, try, understand, correct, listen: the whole loop on the page, in order, as one who does not program does it."""
+"""Teach, try, understand, correct, listen: the whole loop on the page, as one who does not program does it."""
 
 import re
+import time
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.page.conftest import HELD_OUT, TRAIN
+from tests.page.conftest import HELD_OUT, TAUGHT_TIMEOUT_MS, TRAIN
+
+
+def wait_for(condition, page, timeout_s=20):
+    """Playwright's own waiting evaluates text, which the page's policy forbids."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(100)
+
 
 pytestmark = pytest.mark.slow
-TAUGHT_TIMEOUT_MS = 90_000
-
-
-@pytest.fixture(scope="module")
-def farm(browser, address):
-    """An adapter that was taught on the page from a folder of folders; its name."""
-    from tests.page.conftest import Visit
-
-    visit = Visit(browser, address)
-    page = visit.open()
-    page.locator("input[webkitdirectory]").first.set_input_files(TRAIN)
-    expect(page.locator(".box:not(.is-background) .box-name")).to_have_count(5)
-    page.get_by_label("Call it").fill("farm")
-    page.get_by_role("button", name="Teach", exact=True).click()
-    expect(page.locator(".outcome h2")).to_have_text("farm is taught.", timeout=TAUGHT_TIMEOUT_MS)
-    expect(page.locator(".outcome")).to_contain_text(re.compile(r"Right in \d+ of 40 clips"))
-    visit.context.close()
-    assert visit.faults == []
-    return "farm"
 
 
 def test_boxes_take_files_recordings_and_trims(visit, address, farm):
@@ -38,14 +29,15 @@ def test_boxes_take_files_recordings_and_trims(visit, address, farm):
     expect(box.locator(".advice")).to_contain_text("3 more")
     box.get_by_role("button", name="Record").click()
     expect(box.locator("meter")).to_be_visible()
-    page.wait_for_function("document.querySelector('.box meter').value > 0.1")
+    meter = box.locator("meter")
+    wait_for(lambda: meter.evaluate("meter => meter.value") > 0.1, page)
     box.get_by_role("button", name=re.compile("Stop")).click()
     expect(box.locator(".clip")).to_have_count(3)
 
     first = box.locator(".clip").first
     first.get_by_role("button", name=re.compile("Trim")).click()
-    first.get_by_label("From").fill("1")
-    first.get_by_label("To").fill("3")
+    first.get_by_role("slider", name="From").fill("1")
+    first.get_by_role("slider", name="To").fill("3")
     expect(first.locator(".num").first).to_have_text("2.0 s")
     first.get_by_role("button", name=re.compile("Play")).click()
     expect(first.get_by_role("button", name=re.compile("Stop"))).to_be_visible()
@@ -59,7 +51,8 @@ def test_boxes_take_files_recordings_and_trims(visit, address, farm):
 
 def test_what_is_missing_is_said(visit, address):
     page = visit(address).open()
-    page.get_by_role("button", name="Teach", exact=True).click()
+    page.get_by_role("button", name="Teach", exact=True).click(force=True)  # it looks asleep, and answers all the same
+    expect(page.locator("[aria-live]")).to_have_text("Give it a name.")
     expect(page.locator(".bar .small")).to_have_text("Give it a name.")
     page.get_by_label("Call it").fill("farm")
     expect(page.locator(".bar .small")).to_contain_text("at least one sound")
@@ -102,8 +95,8 @@ def test_a_long_recording_is_a_timeline(visit, address, farm, long_clip):
     page.get_by_label("Adapter").select_option(farm)
     page.locator(".drop input[type=file]:not([webkitdirectory])").set_input_files(long_clip)
     spans = page.locator(".timeline .span")
-    expect(spans).to_have_count(3)
-    spans.nth(1).click()
+    expect(spans).to_have_count(5)  # windows of 10 s, each 5 s after the one before
+    spans.nth(2).click()
     expect(page.locator(".window")).to_contain_text("10 s to 20 s")
     page.locator(".window").get_by_label("Wrong?").select_option("=rain")
     expect(page.locator(".tray")).to_contain_text("1 correction waits")
@@ -127,9 +120,8 @@ def test_it_is_understood_and_rolled_back(visit, address, farm):
     expect(page.get_by_role("table", name="Rows: what a clip is")).to_be_attached()
     page.get_by_role("button", name="Few false alarms").click()
     versions = page.get_by_role("region", name="Versions").locator("tbody tr")
-    expect(versions.first).to_contain_text("in use", timeout=TAUGHT_TIMEOUT_MS)
-    count = versions.count()
-    assert count >= 2
+    expect(versions).to_have_count(2)
+    expect(versions.first).to_contain_text("in use")
     page.get_by_role("button", name="Use version 1", exact=True).click()
     expect(versions.last).to_contain_text("in use")
 
