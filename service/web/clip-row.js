@@ -22,12 +22,10 @@ export function clipRow(clip, { onRemove, onTrim, onMove, labels, note } = {}) {
     "li",
     { class: "clip" },
     playButton(clip, canvas),
-    canvas,
-    h("span", { class: "clip-name", title: clip.name }, baseName(clip.name)),
-    length,
+    h("span", { class: "clip-body" }, canvas, h("span", { class: "clip-name", title: clip.name }, baseName(clip.name))),
+    h("span", { class: "clip-facts" }, length, note && h("span", { class: "small" }, note)),
     onTrim && editButton(clip, place, () => edit()),
     onRemove && iconButton("×", t.clip.remove(clip.name), remove),
-    note && h("span", { class: "small clip-note" }, note),
     place,
   );
   clip.drawn().then(() => show(length, t.seconds(lengthOf(clip))));

@@ -13,6 +13,7 @@ export async function filesOfDrop(transfer) {
 /** The same of an `<input type="file">`, with folders where it takes those. */
 export function filesOfInput(input) {
   const files = [...input.files].map((file) => ({ file, folder: folderOf(file.webkitRelativePath) }));
+  files.sort((a, b) => a.file.webkitRelativePath.localeCompare(b.file.webkitRelativePath));
   return files.filter(({ file, folder }) => folder === null || isSound(file));
 }
 
