@@ -224,23 +224,24 @@ export class Earshot {
   async *events(id, { after = null, signal } = {}) {
     let numFailures = 0;
     while (true) {
+      let numEvents = 0;
       try {
         const headers = { Accept: "text/event-stream", ...(after && { "Last-Event-ID": after }) };
         const answer = await this.#send("GET", `jobs/${encodeURIComponent(id)}/events`, { headers, signal });
         for await (const event of parseEvents(answer.body)) {
-          numFailures = 0;
+          numEvents++;
           after = event.id ?? after;
           const job = JSON.parse(event.data);
           yield { id: after, job };
           if (ENDED.has(job.state)) return;
         }
+        // A stream without any event: the service goes away just now, or `after` was the last one of all.
+        if (numEvents === 0 && ENDED.has((await this.job(id, { signal })).state)) return;
       } catch (error) {
         if (error instanceof EarshotError || signal?.aborted || numFailures >= this.#retries) throw error;
       }
-      // The stream ended before the job: either the service is going away, or the job's last event was seen before.
-      const job = await this.job(id, { signal });
-      if (ENDED.has(job.state)) return yield { id: after, job };
-      await pause(waitMs(numFailures++), signal);
+      numFailures = numEvents ? 0 : numFailures + 1;
+      if (numFailures) await pause(waitMs(numFailures), signal);
     }
   }
 
@@ -248,6 +249,7 @@ export class Earshot {
   async wait(id, { onProgress = () => {}, signal } = {}) {
     let last = null;
     for await (const { job } of this.events(id, { signal })) onProgress((last = job));
+    if (!last) last = await this.job(id, { signal }); // its events have been forgotten
     if (last.state === "succeeded") return last;
     const fault = last.error ?? { code: `job_${last.state}`, detail: `The job was ${last.state}.` };
     throw new EarshotError(fault, { job: last });

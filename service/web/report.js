@@ -13,11 +13,18 @@ export function accuracyWords(report) {
   return interval ? `${words} ${t.report.interval(...interval)}` : words;
 }
 
-/** How it does against what it was not taught. */
-export function unknownWords(report) {
-  const unknown = report?.unknown;
-  if (!unknown) return null;
-  return t.report.unknown(unknown.taught_rejected, unknown.background_accepted);
+/** How it does against what it was not taught: shares of taught clips rejected, and of others accepted; or null. */
+export function background(report) {
+  if (report?.background?.false_acceptance != null) {
+    return { rejected: report.background.rejected, accepted: report.background.false_acceptance };
+  }
+  const unknown = report?.unknown; // as adapters of release 0.2.0 have it
+  return unknown ? { rejected: unknown.taught_rejected, accepted: unknown.background_accepted } : null;
+}
+
+export function backgroundWords(report) {
+  const found = background(report);
+  return found && t.report.unknown(found.rejected ?? 0, found.accepted);
 }
 
 export function perLabel(report) {

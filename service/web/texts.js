@@ -1,7 +1,7 @@
 /** Every text of the page, in English. Another language is a file like this one: see language.js. */
 
 const many = (count, one, more) => `${count} ${count === 1 ? one : more}`;
-const percent = (share) => `${(100 * share).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`;
+const percent = (share) => `${(100 * share).toFixed(share > 0 && share < 0.1 ? 1 : 0)}\u00a0%`;
 const seconds = (value) => (value === null || value === undefined ? "" : value < 60 ? `${value.toFixed(value < 10 ? 1 : 0)} s` : minutes(value));
 const minutes = (value) => `${Math.floor(value / 60)} min ${Math.round(value % 60)} s`;
 const bytes = (value) => (value < 1e6 ? `${Math.ceil(value / 1e3)} kB` : `${(value / 1e6).toFixed(value < 1e7 ? 1 : 0)} MB`);
@@ -144,6 +144,9 @@ export const texts = {
     clips: "Clips",
     recall: "Found",
     precision: "Right when named",
+    candidates: "What competed",
+    candidate: "Way",
+    kept: "kept",
     promoted: (isCurrent, reason) => (isCurrent ? `It took over: ${reason}.` : `It stands by: ${reason}.`),
   },
 

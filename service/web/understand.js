@@ -5,12 +5,12 @@ import { h, show, tableOf } from "./dom.js";
 import { findings } from "./findings.js";
 import { t } from "./language.js";
 import { working } from "./problem.js";
-import { accuracyWords, perLabel, unknownWords } from "./report.js";
+import { accuracyWords, backgroundWords, perLabel } from "./report.js";
 import { state } from "./state.js";
 import { suspects } from "./suspects.js";
 import { thresholds } from "./thresholds.js";
 import { tray } from "./tray.js";
-import { versions } from "./versions.js";
+import { versions, versionsWithReports } from "./versions.js";
 
 export function understand(section) {
   const place = h("div");
@@ -18,13 +18,14 @@ export function understand(section) {
   show(section, h("h1", {}, t.understand.title(state.name)), place, parts);
   working(null, place, async () => {
     const name = state.name;
-    const [row, rows] = await Promise.all([state.client.adapter(name), state.client.versions(name)]);
+    const [row, rows] = await Promise.all([state.client.adapter(name), versionsWithReports(name)]);
     if (name !== state.name) return;
     const { report, shots } = row.adapter;
     show(
       parts,
       summary(row.adapter),
-      report?.confusion && card(t.understand.confusion, confusion(report, row.adapter.labels)),
+      (report?.confusion || report?.most_confused) && card(t.understand.confusion, confusion(report, row.adapter.labels)),
+      report?.candidates?.length > 1 && card(t.understand.candidates, candidatesTable(report.candidates)),
       perLabel(report) && card(t.understand.perLabel, labelsTable(report, shots)),
       await suspects(name, row),
       thresholds(row, () => understand(section)),
@@ -46,7 +47,7 @@ function summary(adapter) {
     { class: "card", "aria-label": t.understand.summary },
     h("p", { class: "figure" }, report?.accuracy == null ? "–" : t.percent(report.accuracy)),
     h("p", {}, accuracyWords(report)),
-    unknownWords(report) && h("p", {}, unknownWords(report)),
+    backgroundWords(report) && h("p", {}, backgroundWords(report)),
     optimism.map((sentence) => h("p", { class: "small" }, sentence)),
     adapter.promoted && h("p", { class: "small" }, t.understand.promoted(adapter.promoted.current, adapter.promoted.reason)),
     report && findings(report),
@@ -60,6 +61,15 @@ function labelsTable(report, shots) {
   });
   const head = [t.understand.label, t.understand.clips, t.understand.recall, t.understand.precision];
   return tableOf(t.understand.perLabel, head, rows);
+}
+
+/** What competed to be this version. */
+function candidatesTable(candidates) {
+  const rows = candidates.map(({ name, accuracy, kept, reason }) => {
+    const mark = kept && h("span", { class: "tag" }, t.understand.kept);
+    return h("tr", {}, h("th", { scope: "row" }, name, " ", mark), h("td", { class: "num" }, percentOf(accuracy)), h("td", { class: "small" }, reason ?? ""));
+  });
+  return tableOf(t.understand.candidates, [t.understand.candidate, t.versions.accuracy, ""], rows);
 }
 
 function percentOf(value) {

@@ -3,7 +3,22 @@
 import { button, h, show, tableOf } from "./dom.js";
 import { t } from "./language.js";
 import { announce, working } from "./problem.js";
+import { background } from "./report.js";
 import { state } from "./state.js";
+
+const NUM_REPORTS = 10; // of the newest versions; a list has none, so each is asked for
+
+/** Every version, the newest of them with their reports. */
+export async function versionsWithReports(name) {
+  const rows = await state.client.versions(name);
+  const first = rows.length - NUM_REPORTS;
+  const whole = async (row, i) => {
+    if (row.error || row.report || i < first) return row;
+    const { adapter } = await state.client.adapter(`${name}@${row.version}`);
+    return { ...row, report: adapter.report };
+  };
+  return Promise.all(rows.map(whole));
+}
 
 export function versions(name, rows, onChange) {
   const place = h("div");
@@ -20,6 +35,7 @@ function versionRow(name, row, place, onChange) {
   const { report } = row;
   const clips = Object.values(row.shots ?? {}).reduce((sum, count) => sum + count, 0);
   const isCurrent = row.is_current;
+  const found = background(report);
   const use = button(t.versions.use, async () => {
     const done = await working(use, place, () => state.client.promote(name, row.version));
     if (!done) return;
@@ -35,7 +51,7 @@ function versionRow(name, row, place, onChange) {
     h("td", {}, row.created_at ? t.when(row.created_at) : "–"),
     h("td", { class: "num" }, accuracyCell(report)),
     h("td", { class: "num" }, clips ? String(clips) : "–"),
-    h("td", { class: "num" }, report?.unknown ? t.percent(report.unknown.background_accepted) : "–"),
+    h("td", { class: "num" }, found ? t.percent(found.accepted) : "–"),
     h("td", {}, row.method ?? "–", row.description ? h("span", { class: "small" }, ` ${row.description}`) : null),
     h("td", {}, h("span", { class: "row" }, !isCurrent && use, removal(name, row, place, onChange)), stands),
   );
