@@ -3,8 +3,8 @@
 /** A File, a Blob, bytes, a Blob under a name, or in Node the path of a file or of a folder. */
 export type Clip = Blob | ArrayBuffer | ArrayBufferView | { blob: Blob; name: string } | string | URL;
 export type Clips = Clip | Clip[];
-/** Clips by label. */
-export type Sounds = Record<string, Clips>;
+/** Clips by label; or in Node the path of a folder with one for each label, and perhaps one named `background`. */
+export type Sounds = Record<string, Clips> | string | URL;
 
 export interface Fault {
   code: string;

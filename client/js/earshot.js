@@ -11,6 +11,7 @@
 
 const TRIED_AGAIN = new Set([408, 425, 429, 502, 503, 504]);
 const TOO_MUCH = new Set(["body_too_large", "too_many_files", "too_many_windows"]);
+const BACKGROUND = new Set(["background", "_background"]);
 const ENDED = new Set(["succeeded", "failed", "cancelled"]);
 const FIRST_WAIT_MS = 500;
 const LONGEST_WAIT_MS = 30_000;
@@ -52,7 +53,7 @@ export class Earshot {
 
   // What it is taught with
 
-  /** Teach an adapter `{label: clips}`; resolves to the job when it has succeeded, or at once with `wait: false`. */
+  /** Teach an adapter `{label: clips}`, or in Node a folder with one for each label; resolves to the job when it has succeeded, or at once with `wait: false`. */
   async teach(name, sounds, options = {}) {
     const { background, base, remove, relabel, keep, promote, method, description, unlabelled } = options;
     const form = new FormData();
@@ -335,8 +336,13 @@ async function problemOf(answer) {
 }
 
 async function appendSounds(form, sounds, background) {
-  for (const [label, clips] of Object.entries(sounds ?? {})) {
+  const isFolder = typeof sounds === "string" || sounds instanceof URL;
+  for (const [label, clips] of Object.entries(isFolder ? await readFolders(sounds) : (sounds ?? {}))) {
     for (const clip of await clipsOf(clips)) {
+      if (isFolder && BACKGROUND.has(label.toLowerCase())) {
+        form.append("background", clip.blob, clip.name);
+        continue;
+      }
       form.append("clips", clip.blob, clip.name);
       form.append("labels", JSON.stringify([label])); // an array, for a label may look like one
     }
@@ -358,12 +364,21 @@ async function clipsOf(given) {
   return clips;
 }
 
-async function readPath(path) {
+/** The folders in a folder, by name. */
+async function readFolders(path) {
+  const { fs, join, start } = await opened(path);
+  const folders = fs.readdirSync(start, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+  return Object.fromEntries(folders.map(({ name }) => [name, join(start, name)]).sort());
+}
+
+async function opened(path) {
   if (!globalThis.process?.versions?.node) throw new TypeError("A browser opens no paths: give Files or Blobs.");
-  const fs = await import("node:fs");
-  const { join, relative } = await import("node:path");
-  const { fileURLToPath } = await import("node:url");
-  const start = path instanceof URL ? fileURLToPath(path) : path;
+  const [fs, { join, relative }, { fileURLToPath }] = await Promise.all(["fs", "path", "url"].map((name) => import(`node:${name}`)));
+  return { fs, join, relative, start: path instanceof URL ? fileURLToPath(path) : path };
+}
+
+async function readPath(path) {
+  const { fs, join, relative, start } = await opened(path);
   if (!fs.statSync(start).isDirectory()) return [{ blob: await fs.openAsBlob(start), name: start }];
   const entries = fs.readdirSync(start, { recursive: true, withFileTypes: true });
   const isShown = (entry) => entry.isFile() && !entry.name.startsWith(".");
