@@ -47,12 +47,13 @@ class State extends EventTarget {
 
 /** What is to be different in the next version of the chosen adapter. */
 class Corrections extends EventTarget {
-  added = []; // {label, clip}; a label of null is the background
+  added = []; // {label, clip, id}; a label of null is the background, and an id that of the kept clip that goes there
   removed = new Set(); // ids of clips that are kept
   relabelled = new Map(); // id: label
 
   get size() {
-    return this.added.length + this.removed.size + this.relabelled.size;
+    const moved = this.added.filter(({ id }) => id).length; // each is removed and added
+    return this.added.length + this.removed.size + this.relabelled.size - moved;
   }
 
   add(label, clip) {
@@ -62,18 +63,27 @@ class Corrections extends EventTarget {
   }
 
   remove(id) {
-    this.relabelled.delete(id);
+    this.undo(id);
     this.removed.add(id);
     this.changed();
   }
 
   relabel(id, label) {
-    this.removed.delete(id);
+    this.undo(id);
     this.relabelled.set(id, label);
     this.changed();
   }
 
+  /** No kept clip is relabelled to the background: it is taken out, and sent again as one of the background. */
+  toBackground(id, clip) {
+    this.undo(id);
+    this.removed.add(id);
+    this.added.push({ label: null, clip, id });
+    this.changed();
+  }
+
   undo(id) {
+    this.added = this.added.filter((row) => row.id !== id);
     this.removed.delete(id);
     this.relabelled.delete(id);
     this.changed();

@@ -37,7 +37,7 @@ function keptClip(ref, row) {
 }
 
 function item(ref, suspect, kept, labels) {
-  const row = kept.find(({ id, has_audio: hasAudio }) => id === suspect.id && hasAudio);
+  const row = kept.find(({ id }) => id === suspect.id);
   const alike = suspect.sounds_like ?? null;
   const beside = kept.filter((other) => other.label === alike && alike !== null && other.has_audio && other.id !== suspect.id);
   const reasons = (suspect.reasons ?? []).map((reason) => t.suspects.reasons[reason] ?? reason);
@@ -47,12 +47,12 @@ function item(ref, suspect, kept, labels) {
     "li",
     { class: "suspect" },
     h("p", {}, h("b", {}, suspect.file ?? t.suspects.clip(suspect.clip)), " ", said),
-    row && h("ul", { class: "clips" }, clipRow(keptClip(ref, row), { note: t.suspects.this(suspect.label) })),
-    row && beside.length > 0 && h("p", { class: "small" }, t.suspects.beside(alike)),
-    row && beside.length > 0 && h("ul", { class: "clips" }, beside.slice(0, NUM_BESIDE).map((other) => clipRow(keptClip(ref, other)))),
-    suspect.id && actions,
+    row?.has_audio && h("ul", { class: "clips" }, clipRow(keptClip(ref, row), { note: t.suspects.this(suspect.label) })),
+    beside.length > 0 && h("p", { class: "small" }, t.suspects.beside(alike)),
+    beside.length > 0 && h("ul", { class: "clips" }, beside.slice(0, NUM_BESIDE).map((other) => clipRow(keptClip(ref, other)))),
+    row && actions,
   );
-  if (suspect.id) offer();
+  if (row) offer();
   return element;
 
   function offer() {
@@ -61,7 +61,8 @@ function item(ref, suspect, kept, labels) {
       alike !== null && button(t.suspects.itIs(alike), () => fix((fixes) => fixes.relabel(suspect.id, alike), t.suspects.willBe(alike))),
       button(t.suspects.remove, () => fix((fixes) => fixes.remove(suspect.id), t.suspects.willGo)),
       correction(labels.filter((label) => label !== suspect.label && label !== alike), (label) =>
-        fix((fixes) => fixes.relabel(suspect.id, label), t.suspects.willBe(label ?? t.teach.background)),
+        fix((fixes) => (label === null ? fixes.toBackground(suspect.id, keptClip(ref, row)) : fixes.relabel(suspect.id, label)), t.suspects.willBe(label ?? t.teach.background)),
+        { takesBackground: row.has_audio },
       ),
     );
   }

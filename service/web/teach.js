@@ -90,10 +90,12 @@ async function whatToSend() {
     const clips = await Promise.all(box.clips.filter((clip) => !clip.kept).map((clip) => clip.upload()));
     if (clips.length) sounds[label] = [...(sounds[label] ?? []), ...clips];
   }
-  const background = await Promise.all(lesson.background.clips.filter((clip) => !clip.kept).map((clip) => clip.upload()));
+  // A kept clip that goes to the background is taken out and sent again as one of the background.
+  const isSent = (clip) => !clip.kept || base?.kept.get(clip.kept) !== null;
+  const background = await Promise.all(lesson.background.clips.filter(isSent).map((clip) => clip.upload()));
   if (!base) return [sounds, { background }];
   const labels = new Map(lesson.boxes.flatMap((box) => box.clips.map((clip) => [clip.kept, box.label.trim()])));
-  for (const clip of lesson.background.clips) labels.set(clip.kept, null);
+  for (const clip of lesson.background.clips.filter((clip) => !isSent(clip))) labels.set(clip.kept, null);
   const remove = [...base.kept.keys()].filter((id) => !labels.has(id));
   const moved = [...base.kept].filter(([id, label]) => labels.has(id) && labels.get(id) !== label);
   const relabel = Object.fromEntries(moved.map(([id]) => [id, labels.get(id)]));

@@ -46,13 +46,13 @@ export function tray() {
 }
 
 /** "Wrong? It was ...": a choice of labels, one that is new among them, and the background. */
-export function correction(labels, onLabel) {
+export function correction(labels, onLabel, { takesBackground = true } = {}) {
   const control = h(
     "select",
     { class: "wrong", "aria-label": t.tray.wrongLong, on: { change: choose } },
     h("option", { value: "" }, t.tray.wrong),
     labels.map((label) => h("option", { value: `=${label}` }, label)),
-    h("option", { value: "background" }, t.tray.background),
+    takesBackground && h("option", { value: "background" }, t.tray.background),
     h("option", { value: "new" }, t.tray.another),
   );
   const field = h("span");
