@@ -1,5 +1,6 @@
 /** Listen: the microphone, heard live, window by window. */
 
+import { bars } from "./bars.js";
 import { joined, toWav } from "./audio.js";
 import { Clip } from "./clip.js";
 import { playButton } from "./clip-row.js";
@@ -7,7 +8,7 @@ import { h, newId, show } from "./dom.js";
 import { t } from "./language.js";
 import { Microphone, levelOf } from "./microphone.js";
 import { announce, problem } from "./problem.js";
-import { bars, verdict } from "./result-card.js";
+import { verdict } from "./result-card.js";
 import { state } from "./state.js";
 import { correction, tray } from "./tray.js";
 

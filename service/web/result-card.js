@@ -1,5 +1,6 @@
 /** What was heard in one clip. */
 
+import { bars } from "./bars.js";
 import { baseName, playButton } from "./clip-row.js";
 import { h, show } from "./dom.js";
 import { t } from "./language.js";
@@ -8,8 +9,6 @@ import { state } from "./state.js";
 import { timeline } from "./timeline.js";
 import { correction } from "./tray.js";
 import { waveform } from "./waveform.js";
-
-const NUM_BARS = 5;
 
 export function resultCard(clip, result, labels) {
   const name = h("p", { class: "clip-name small" }, baseName(clip.name));
@@ -21,12 +20,12 @@ export function resultCard(clip, result, labels) {
   return h(
     "article",
     { class: "card result", "aria-label": baseName(clip.name) },
-    h("div", { class: "row" }, !isLong && playButton(clip, canvas), verdict(result), name),
+    h("div", { class: "row" }, !isLong && playButton(clip, canvas), isLong ? verdictOfWindows(result.windows) : verdict(result), name),
     flags.length > 0 && h("p", { class: "small notice" }, flags.join(" ")),
     canvas,
     isLong && timeline(clip, result, labels),
-    bars(result),
-    h("div", { class: "row between" }, correction(labels, correct), outcome),
+    !isLong && bars(result),
+    !isLong && h("div", { class: "row between" }, correction(labels, correct), outcome),
   );
 
   function correct(label) {
@@ -41,13 +40,8 @@ export function verdict(answer) {
   return h("h2", { class: "verdict" }, answer.label);
 }
 
-export function bars(answer) {
-  const rows = answer.scores.slice(0, NUM_BARS).map(({ label, score }, i) => {
-    const bar = h("span", { class: i === 0 && !answer.unknown ? "bar-fill is-best" : "bar-fill" });
-    bar.style.width = `${Math.max(0.5, 100 * score)}%`;
-    return h("li", {}, h("span", { class: "bar-label" }, label), h("span", { class: "bar-track", "aria-hidden": "true" }, bar), h("span", { class: "num small" }, t.percent(score)));
-  });
-  const known = answer.known_score ?? null;
-  const note = known !== null && h("p", { class: "small" }, t.result.known(known));
-  return h("div", {}, h("ul", { class: "bars" }, rows), note);
+/** What was heard anywhere in a long clip: one answer for all of it would be none of any part. */
+function verdictOfWindows(windows) {
+  const labels = [...new Set(windows.filter(({ unknown }) => !unknown).map(({ label }) => label))];
+  return h("h2", { class: labels.length ? "verdict" : "verdict is-unknown" }, labels.join(", ") || t.unknown);
 }

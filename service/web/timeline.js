@@ -1,5 +1,6 @@
 /** A long clip: its windows over its waveform, each to be heard and to be put right. */
 
+import { bars } from "./bars.js";
 import { baseName } from "./clip-row.js";
 import { h, show } from "./dom.js";
 import { t } from "./language.js";
@@ -34,7 +35,7 @@ export function timeline(clip, result, labels) {
   async function hear(window) {
     const { start_s: startS, end_s: endS } = window;
     const outcome = h("span", { class: "small", role: "status" });
-    show(place, h("p", {}, t.timeline.chosen(window)), h("p", { class: "row" }, correction(labels, (label) => correct(window, label, outcome)), outcome));
+    show(place, h("p", {}, t.timeline.chosen(window)), bars(window), h("p", { class: "row" }, correction(labels, (label) => correct(window, label, outcome)), outcome));
     canvas.draw({ startS, endS });
     try {
       const onTime = (atS) => canvas.draw({ startS, endS, atS });
