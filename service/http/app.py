@@ -66,6 +66,8 @@ def create_app(context: Context) -> FastAPI:
         telemetry={"tracing": False},
     )
     app.state.context = context
+    is_local = is_loopback(context.settings.host)
+    app.state.authentication = Authentication(context.keys, is_loopback=is_local)
     for error in (HTTPException, RequestValidationError, AsplError, StoreError, JobsError, InferenceError):
         app.add_exception_handler(error, problems.handle)
     app.add_exception_handler(405, methods.refuse)
@@ -92,7 +94,7 @@ def create_app(context: Context) -> FastAPI:
     app.add_middleware(
         Access,
         hosts=AllowedHosts(settings.allowed_hosts),
-        authentication=Authentication(context.keys, is_loopback=is_loopback(settings.host)),
+        authentication=app.state.authentication,
         rates=TenantRates(context.redis.rates, requests_per_s=settings.requests_per_s, burst=settings.request_burst),
         body_limits=_body_limits(app, settings),
         metrics=context.metrics,

@@ -270,6 +270,7 @@ class Info(BaseModel):
     """What runs here."""
 
     version: str
+    needs_key: bool = Field(True, description="Whether a tenant's own calls need an API key.")
     model: ModelInfo
     limits: dict[str, float]
     keep: Literal["audio", "features", "nothing"] = Field(description="The most that is kept of clips.")
