@@ -26,10 +26,10 @@ from rich.progress import track
 from rich.table import Table
 
 from aspl import Adapter, FrozenClap, TrainingConfig, classify, fit
-from aspl.prompts.audio import Affine
-from aspl.prompts.audio_parameters import recentred, sounding_frames
+from aspl.prompts.audio_parameters import sounding_frames
 from aspl.sound.clip import SAMPLE_RATE_HZ, decode, windows
 from aspl.sound.log_mel import LogMel
+from benchmarks.adabn import with_adapted_batch_norm
 
 RESULTS = Path(__file__).parent / "results" / "esc10.jsonl"
 METHODS = ["zero_shot", "coop", "cocoop", "palm"]
@@ -87,12 +87,7 @@ def log_mels_of(clap: FrozenClap, waveforms: list[np.ndarray]) -> torch.Tensor:
 
 def with_adabn(clap: FrozenClap, waveforms: list[np.ndarray]) -> FrozenClap:
     """Return the model with its batch-norm statistics re-estimated on these clips (arXiv 1603.04779)."""
-    adapted = copy.deepcopy(clap)
-    spectrum: Affine = recentred(clap, log_mels_of(clap, waveforms))
-    std = clap.batch_norm_std / spectrum.gamma
-    adapted.batch_norm.running_mean.copy_((clap.batch_norm_mean - spectrum.beta) / spectrum.gamma)
-    adapted.batch_norm.running_var.copy_(std.square() - clap.batch_norm.eps)
-    return adapted
+    return with_adapted_batch_norm(clap, log_mels_of(clap, waveforms))
 
 
 def with_undone(clap: FrozenClap, waveforms: list[np.ndarray]) -> FrozenClap:
