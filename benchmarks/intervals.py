@@ -1,15 +1,17 @@
 """Means with their uncertainty."""
 
+import math
+import statistics
 from collections.abc import Iterable
 
-import numpy as np
 import scipy.stats
 
 
 def mean_and_interval(values: Iterable[float]) -> tuple[float, float]:
     """Return mean and half-width of the 95 % t-interval of the values that are numbers; NaN for the width of one."""
-    known = np.array([value for value in values if not np.isnan(value)])
+    known = [float(value) for value in values if not math.isnan(value)]
+    mean = statistics.mean(known)
     if len(known) < 2:
-        return float(known.mean()), float("nan")
-    error = known.std(ddof=1) / len(known) ** 0.5
-    return float(known.mean()), float(scipy.stats.t.ppf(0.975, len(known) - 1) * error)
+        return mean, math.nan
+    error = statistics.stdev(known) / len(known) ** 0.5
+    return mean, float(scipy.stats.t.ppf(0.975, len(known) - 1) * error)

@@ -9,7 +9,8 @@ import argparse
 import json
 import sys
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -30,7 +31,7 @@ from benchmarks.protocol.listener import Listener
 from benchmarks.protocol.overlaps import SharedClips
 from benchmarks.protocol.rows import append_row, by_run, read_rows
 from benchmarks.protocol.runs import AUDIO_PROMPTS, PRESETS, Choice, Run, all_runs, asked_for_now, split_of
-from benchmarks.protocol.table import left_out, show_plan, show_results, show_sets
+from benchmarks.protocol.table import left_out, show_plan, show_remarks, show_results, show_sets
 
 RESULTS = Path("benchmarks/results/protocol.jsonl")
 CACHE = Path("data/protocol")
@@ -88,18 +89,23 @@ def make_fits(runs: list[Run], sets: Sets, listener: Listener, fitting: Fitting,
         clock.finish(f"{name}: {100 * row['accuracy']:.1f} % in {row['fit_s']} s")
 
 
-def show(console: Console, results: Path, everything: list[Run], about: str) -> None:
-    """Print the table of what is done, and keep it beside the rows."""
-    rows = {run: row for run, row in by_run(read_rows(results)).items() if run in set(everything)}
-    kept = Console(record=True, width=150, file=sys.stdout)
+def show(results: Path, everything: list[Run], sets: Sequence[AudioSet], about: str) -> None:
+    """Print the table of what is done, heard in either way, and keep it beside the rows."""
+    done = by_run(read_rows(results))
+    heard = [replace(run, crop=crop) for crop in CROPS for run in everything]
+    crops = {run.crop for run in heard if run in done}
+    wanted = [run for run in heard if run.crop in crops]
+    rows = {run: done[run] for run in wanted if run in done}
+    kept = Console(record=True, width=160)
     kept.print(about, highlight=False)
-    show_results(kept, everything, rows)
-    for sentence in left_out(everything, rows):
+    show_results(kept, wanted, rows)
+    show_remarks(kept, sets)
+    for sentence in left_out(wanted, rows):
         kept.print(sentence, highlight=False)
     results.with_suffix(".txt").write_text(kept.export_text(), encoding="utf-8")
 
 
-def parse() -> argparse.Namespace:
+def parse(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path, help="a folder with a folder for each set")
     parser.add_argument("--sets", nargs="+", help="names of sets; all that are there without")
@@ -119,11 +125,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--cache-gib", type=float, default=8.0, help="the most that it may hold")
     parser.add_argument("--dry-run", action="store_true", help="check the sets alone")
     parser.add_argument("--show", action="store_true", help="print the table of what is done, and fit nothing")
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
-def main() -> int:
-    arguments, console = parse(), Console(width=150)
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command of these words, those it was started with by default; return its exit status."""
+    arguments, console = parse(words), Console(width=160)
     try:
         sets = read_sets(console, arguments.root, arguments.sets)
     except LayoutInvalid as error:
@@ -139,7 +146,7 @@ def main() -> int:
         done = by_run(read_rows(arguments.results))
         runs = [run for run in asked_for_now(everything, sets.sets, choice) if run not in done]
         run_all(console, runs, sets, clap, arguments)
-    show(console, arguments.results, everything, f"{clap.name} on {clap.device}; {about}")
+    show(arguments.results, everything, sets.sets, f"{clap.name} on {clap.device}; {about}")
     return 0 if sets.is_complete else 1
 
 

@@ -9,6 +9,8 @@ import csv
 import os
 from pathlib import Path
 
+from benchmarks.protocol.layout import ABOUT
+
 NAME = "ESC50-Actions"
 
 
@@ -23,6 +25,7 @@ def lay_out(folder: Path, root: Path) -> Path:
         link = place / "audios" / clip["file"]
         link.unlink(missing_ok=True)
         os.symlink((folder / "audio" / clip["file"]).resolve(), link)
+    (place / ABOUT).write_text("these are ESC-10's clips, not the published set's\n", encoding="utf-8")
     for fold in sorted({clip["fold"] for clip in clips}):
         for part in ("train", "test"):
             with (place / "csv_files" / f"{part}_{fold}.csv").open("w", encoding="utf-8", newline="") as file:

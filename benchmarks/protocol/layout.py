@@ -17,6 +17,7 @@ from pathlib import Path
 from benchmarks.protocol.facts import FACTS
 
 FOLDS_FOLDER = "csv_files"
+ABOUT = "ABOUT.txt"  # not the releases': a sentence on what lies here, where it is not what is published
 
 
 class LayoutInvalid(Exception):
@@ -134,7 +135,7 @@ def _check_clips(name: str, folder: Path, splits: Sequence[Split]) -> None:
 
 
 def _remarks(name: str, folder: Path, splits: Sequence[Split]) -> list[str]:
-    remarks = []
+    remarks = [(folder / ABOUT).read_text(encoding="utf-8").strip()] if (folder / ABOUT).exists() else []
     if splits[0].fold is not None and (folder / "train.csv").exists():
         copied = [split.fold for split in splits if _is_copied(folder, split)]
         what = f"a copy of fold {copied[0]}'s" if copied else "of no fold"

@@ -65,7 +65,7 @@ def rows_of_kind(rows: Rows, kind: tuple) -> dict[Run, dict]:
 
 
 def _drawn(run: Run) -> Run:
-    return replace(run, method="", audio_prompt="", preset=None)
+    return replace(run, method="", audio_prompt="", preset=None, crop="")
 
 
 def _hits(row: dict) -> np.ndarray:

@@ -8,8 +8,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.protocol.cost import Cost
+from benchmarks.protocol.hearing import OURS
 from benchmarks.protocol.layout import AudioSet
 from benchmarks.protocol.measured import (
+    Difference,
     Rows,
     deviation_of_seeds,
     difference,
@@ -20,6 +22,20 @@ from benchmarks.protocol.overlaps import Overlap
 from benchmarks.protocol.published import PUBLISHED, PUBLISHED_SHOTS, SOURCE
 from benchmarks.protocol.runs import Run
 
+COLUMNS = (
+    "method",
+    "audio prompt",
+    "preset",
+    "runs",
+    "accuracy, %",
+    "of seeds",
+    "macro-F1, %",
+    "against none, points",
+    "not shared, %",
+    "published, %",
+    "s a fit",
+    "CPU s",
+)
 OTHER_BACKBONE = "Another backbone is another backbone: these figures are no bar for those beside them."
 
 
@@ -39,13 +55,19 @@ def show_sets(console: Console, sets: Sequence[AudioSet], overlaps: Mapping[str,
         labels = str(len(audio_set.splits[0].labels))
         table.add_row(audio_set.name, labels, str(len(audio_set.splits)), *counts)
     console.print(table)
+    show_remarks(console, sets)
     for audio_set in sets:
-        for remark in audio_set.remarks:
-            console.print(f"{audio_set.name}: {remark}", highlight=False)
         for split, overlap in zip(audio_set.splits, overlaps[audio_set.name], strict=True):
             fold = "" if split.fold is None else f" fold {split.fold}"
             for flag in overlap.flags(audio_set.name):
                 console.print(f"TRAP {audio_set.name}{fold}: {flag}", highlight=False)
+
+
+def show_remarks(console: Console, sets: Sequence[AudioSet]) -> None:
+    """Print how each set differs from what is published."""
+    for audio_set in sets:
+        for remark in audio_set.remarks:
+            console.print(f"{audio_set.name}: {remark}", highlight=False)
 
 
 def show_plan(console: Console, runs: Sequence[Run], costs: Mapping[tuple, Cost], num_clips: int) -> None:
@@ -77,7 +99,7 @@ def show_results(console: Console, runs: Sequence[Run], rows: Rows) -> None:
         kinds = list(dict.fromkeys(run.kind for run in runs if (run.set, run.shots, run.crop) == (name, shots, crop)))
         own = {run: rows[run] for run in runs if run in rows and run.kind in kinds}
         if own:
-            console.print(set_table(name, shots, crop, kinds, runs, own))
+            console.print(set_table(name, shots, crop, kinds, runs, rows))
             _tell_shared(console, own)
     _show_means(console, runs, rows)
     if rows:
@@ -87,21 +109,8 @@ def show_results(console: Console, runs: Sequence[Run], rows: Rows) -> None:
 def set_table(name: str, shots: int, crop: str, kinds: Sequence[tuple], runs: Sequence[Run], rows: Rows) -> Table:
     """Return the table of one set; see docs/protocol.md for its columns."""
     table = Table(title=f"{name}, {shots} shots, clips heard as {crop}")
-    for column in ("method", "audio prompt", "preset"):
-        table.add_column(column)
-    columns = (
-        "runs",
-        "accuracy, %",
-        "of seeds",
-        "macro-F1, %",
-        "against none, points",
-        "not shared, %",
-        "published, %",
-        "s a fit",
-        "CPU s",
-    )
-    for column in columns:
-        table.add_column(column, justify="right")
+    for column in COLUMNS if crop == OURS else (*COLUMNS, "against ours, points"):
+        table.add_column(column, justify="left" if column in COLUMNS[:3] else "right")
     for kind in kinds:
         own = rows_of_kind(rows, kind)
         if not own:
@@ -109,7 +118,6 @@ def set_table(name: str, shots: int, crop: str, kinds: Sequence[tuple], runs: Se
         method, prompt, preset = kind[3:]
         bare = rows_of_kind(rows, (*kind[:4], "none", preset)) or rows_of_kind(rows, (*kind[:4], "none", None))
         gain = difference(own, bare) if prompt != "none" else None
-        points = "" if gain is None else f"{gain.points:+.1f} +- {gain.half_width:.1f}"
         table.add_row(
             method,
             prompt,
@@ -118,10 +126,11 @@ def set_table(name: str, shots: int, crop: str, kinds: Sequence[tuple], runs: Se
             _figure(mean_over_folds_then_seeds(own, "accuracy")),
             _figure(deviation_of_seeds(own, "accuracy"), "+- "),
             _figure(mean_over_folds_then_seeds(own, "macro_f1")),
-            points,
+            _points(gain),
             _figure(mean_over_folds_then_seeds(own, "unshared_accuracy")),
             _published(name, shots, *kind[3:]),
             *(f"{np.mean([row[figure] for row in own.values()]):.1f}" for figure in ("fit_s", "fit_cpu_s")),
+            *([] if crop == OURS else [_points(difference(own, rows_of_kind(rows, (name, shots, OURS, *kind[3:]))))]),
         )
     return table
 
@@ -143,6 +152,10 @@ def left_out(runs: Iterable[Run], rows: Rows) -> list[str]:
 
 def _figure(value: float | None, sign: str = "") -> str:
     return "" if value is None else f"{sign}{value:.1f}"
+
+
+def _points(gain: Difference | None) -> str:
+    return "" if gain is None else f"{gain.points:+.1f} +- {gain.half_width:.1f}"
 
 
 def _tell_shared(console: Console, rows: Rows) -> None:
