@@ -36,6 +36,7 @@ from benchmarks.protocol.table import left_out, show_plan, show_remarks, show_re
 RESULTS = Path("benchmarks/results/protocol.jsonl")
 CACHE = Path("data/protocol")
 QUICK_S = 30.0
+WIDTH = 180
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def show(results: Path, everything: list[Run], sets: Sequence[AudioSet], about: 
     crops = {run.crop for run in heard if run in done}
     wanted = [run for run in heard if run.crop in crops]
     rows = {run: done[run] for run in wanted if run in done}
-    kept = Console(record=True, width=160)
+    kept = Console(record=True, width=WIDTH)
     kept.print(about, highlight=False)
     show_results(kept, wanted, rows)
     show_remarks(kept, sets)
@@ -130,7 +131,7 @@ def parse(words: Sequence[str] | None) -> argparse.Namespace:
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command of these words, those it was started with by default; return its exit status."""
-    arguments, console = parse(words), Console(width=160)
+    arguments, console = parse(words), Console(width=WIDTH)
     try:
         sets = read_sets(console, arguments.root, arguments.sets)
     except LayoutInvalid as error:
