@@ -121,7 +121,7 @@ class Engine:
 
     def _encode(self, rows: Sequence[BatchSlice]) -> list[AudioFeatures]:
         windows = torch.cat([torch.as_tensor(row.windows) for row in rows])  # [R, 480000]
-        prompts = [row.clip.adapter.prompts for row in rows for _ in range(row.count)]
+        prompts = [row.clip.adapter.heard_under for row in rows for _ in range(row.count)]
         stages = any(reads_stages(row.clip.adapter) for row in rows)
         features = hear_windows(self.clap, windows, prompts, stages=stages)
         assert len(features) == len(windows)
