@@ -45,9 +45,10 @@ def test_results_are_swept_with_their_jobs_record(results):
     add(results, FIRST, "1")
     results.finish(JOB, FIRST)
     add(results, SECOND, "1", job=OTHER)
-    sweep = lambda states: results.sweep(
-        lambda ids: {i: states[i] for i in ids if i in states}, live_states=LIVE_STATES
-    )
+
+    def sweep(states):
+        return results.sweep(lambda ids: {i: states[i] for i in ids if i in states}, live_states=LIVE_STATES)
+
     assert sweep({JOB: "succeeded", OTHER: "running"}) == []
     assert sweep({JOB: "succeeded", OTHER: "cancelled"}) == [OTHER]
     assert sweep({}) == [JOB] and not list(results.root.iterdir())
