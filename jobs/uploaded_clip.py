@@ -21,20 +21,12 @@ class UploadedClip:
     sha256: str
     error: dict[str, str] | None = None
     is_background: bool = False
+    duration_s: float | None = None
 
     @property
     def shown_name(self) -> str:
         """The client's name for the file, or its place in the upload."""
         return self.filename or f"clip {self.number + 1}"
-
-
-@dataclass(frozen=True)
-class TrainingClips:
-    """What of an upload a training is given: paths with labels, the clients' names of these, and the background."""
-
-    clips: list[tuple[Path, str]]
-    files: list[str]
-    background: list[Path]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -26,7 +26,7 @@ from jobs.errors import MemberDamaged, UploadInvalid, UploadNotFound, UploadTooL
 from jobs.findings import Findings, LeftOut, fault, shown_name
 from jobs.folders import named
 from jobs.limits import UploadLimits
-from jobs.uploaded_clip import EvaluationClips, Tally, TrainingClips, UploadedClip, reasons
+from jobs.uploaded_clip import EvaluationClips, Tally, UploadedClip, reasons
 
 FILE_LIST = "manifest.json"
 MIN_LABELS = 2
@@ -128,20 +128,16 @@ class Uploads:
             latest[clip.number] = clip
         return [latest[number] for number in sorted(latest)]
 
-    def training_clips(self, upload_id: str) -> TrainingClips:
-        """Every clip that can be used, in order."""
-        usable = [clip for clip in self.clips(upload_id) if clip.error is None]
-        taught = [clip for clip in usable if not clip.is_background]
-        return TrainingClips(
-            [(self._clip_path(upload_id, clip.number), clip.label) for clip in taught],
-            [clip.shown_name for clip in taught],
-            [self._clip_path(upload_id, clip.number) for clip in usable if clip.is_background],
-        )
+    def usable(self, upload_id: str) -> list[tuple[UploadedClip, Path]]:
+        """Every clip that can be used and its file, in order."""
+        usable = [clip for clip in self.clips(upload_id) if clip.error is None and clip.label is not None]
+        return [(clip, self._clip_path(upload_id, clip.number)) for clip in usable]
 
     def evaluation_clips(self, upload_id: str) -> EvaluationClips:
         """Every clip that can be used, of an upload that is evaluated on."""
-        clips = self.training_clips(upload_id)
-        return EvaluationClips(clips.clips, clips.background)
+        usable = self.usable(upload_id)
+        taught = [(path, clip.label or "") for clip, path in usable if not clip.is_background]
+        return EvaluationClips(taught, [path for clip, path in usable if clip.is_background])
 
     def digest(self, upload_id: str) -> str:
         """SHA-256 over labels and clips, equal for equal uploads."""
@@ -152,12 +148,15 @@ class Uploads:
                 digest.update(json.dumps(meant).encode())
         return digest.hexdigest()
 
-    def check_labels(self, upload_id: str, *, min_labels: int = MIN_LABELS) -> None:
-        """Raise UploadInvalid unless the upload holds clips of at least `min_labels` labels, background aside."""
+    def check_labels(
+        self, upload_id: str, *, min_labels: int = MIN_LABELS, before: Collection[str] = frozenset()
+    ) -> None:
+        """Raise UploadInvalid unless there are clips of at least `min_labels` labels, background aside, together with
+        the labels of what was taught `before`."""
         self._tallies.pop(upload_id, None)
         files = self.clips(upload_id)
         taught = (clip.label for clip in files if clip.label is not None and not clip.is_background)
-        labels = list(dict.fromkeys(taught))
+        labels = list(dict.fromkeys((*before, *taught)))
         if len(labels) < min_labels:
             found = f"the only one found is {labels[0]!r}" if labels else "none was found"
             others = [file for file in files if file.label is None]
@@ -167,14 +166,16 @@ class Uploads:
             raise UploadInvalid(f"clips of at least {wanted}{beside} are needed; {found}{left_out}")
 
     @disk_faults()
-    def check_audio(self, upload_id: str, *, min_labels: int = MIN_LABELS) -> Findings:
+    def check_audio(
+        self, upload_id: str, *, min_labels: int = MIN_LABELS, before: Collection[str] = frozenset()
+    ) -> Findings:
         """Decode every clip and mark those that cannot be used; slow, for a thread of its own.
 
         Returns the files that are left out of the training, each with its error, and what is odd about the others.
         Raises UploadInvalid where a label, or the background, has no usable clip, UploadTooLarge where all of it
         together is too long.
         """
-        self.check_labels(upload_id, min_labels=min_labels)
+        self.check_labels(upload_id, min_labels=min_labels, before=before)
         files = [
             (clip, self._clip_path(upload_id, clip.number)) for clip in self.clips(upload_id) if clip.label is not None
         ]
@@ -182,9 +183,9 @@ class Uploads:
         for clip, odd in check_decoded(files, self.limits):
             clips.append(clip)
             warnings += [(clip.number, warning) for warning in odd]
-        self._note(upload_id, [clip for clip in clips if clip.error is not None])
+        self._note(upload_id, clips)
         usable = [clip for clip in clips if clip.error is None]
-        used = {_taught_as(clip) for clip in usable}
+        used = {_taught_as(clip) for clip in usable} | set(before)
         if failed := [clip for clip in clips if _taught_as(clip) not in used]:
             labels = named([clip.label for clip in failed if clip.label is not None])
             raise UploadInvalid(f"no clip of the label {labels} can be used: {reasons(failed)}")

@@ -26,7 +26,7 @@ from jobs.records import PREFIX, translated
 from jobs.uploads import Uploads
 from worker.context import CONTEXT, WorkerContext
 from worker.job import LEFT_ALONE
-from worker.maintenance import reconcile
+from worker.maintenance import reconcile, sweep_store
 from worker.own_job import OwnJob
 from worker.runner_process import RunnerProcess
 from worker.settings import WorkerSettings
@@ -167,6 +167,7 @@ class JobWorker(SimpleWorker):
                 worker_registration.clean_worker_registry(queue)
                 queue.intermediate_queue.cleanup(self, queue)
             reconcile(self.job_queue, self.leases, self.uploads, upload_ttl_s=self.settings.upload_ttl_s)
+            sweep_store(self.connection, self.settings.store_url_or_local)
             self.connection.delete(MAINTENANCE_KEY)
         self.last_cleaned_at = now()
 

@@ -1,21 +1,26 @@
 """Put right what a crash left between our records, RQ and the uploads on disk."""
 
+import threading
 from datetime import UTC, datetime
 
 import structlog
+from redis import Redis
 from rq.exceptions import NoSuchJobError
 from rq.job import Job, JobStatus
 
+from adapters_store import StoreError, open_store
 from jobs.leases import Leases
 from jobs.queue import SERIALIZER, JobQueue
 from jobs.record import LIVE_STATES
-from jobs.records import JobRecord
+from jobs.records import PREFIX, JobRecord, translated, utc_now
 from jobs.results import Results
 from jobs.uploads import Uploads
 
 # A job is written into its record first and into RQ right after; younger ones may be in between.
 SETTLED_AFTER_S = 30
 WAITING = (JobStatus.QUEUED, JobStatus.RATE_LIMITED, JobStatus.SCHEDULED, JobStatus.DEFERRED)
+SWEEP_INTERVAL_S = 6 * 3600
+SWEEP_KEY = f"{PREFIX}:swept"
 
 log = structlog.get_logger()
 
@@ -36,6 +41,24 @@ def reconcile(queue: JobQueue, leases: Leases, uploads: Uploads, *, upload_ttl_s
     removed = uploads.sweep(in_use, older_than_s=upload_ttl_s)
     if removed:
         log.info("uploads without a job removed", uploads=len(removed))
+
+
+def sweep_store(redis: Redis, url: str) -> threading.Thread | None:
+    """Remove what crashes left in the adapter store, one worker every `SWEEP_INTERVAL_S`, beside the jobs."""
+    with translated():
+        if not redis.set(SWEEP_KEY, utc_now(), nx=True, ex=SWEEP_INTERVAL_S):
+            return None
+    thread = threading.Thread(target=_swept, args=(url,), name="sweep", daemon=True)
+    thread.start()
+    return thread
+
+
+def _swept(url: str) -> None:
+    try:
+        if removed := open_store(url).sweep():
+            log.info("files that no adapter uses removed from the store", files=removed)
+    except StoreError as error:
+        log.warning("the store could not be swept", code=error.code, error=str(error))
 
 
 def _is_settled(record: JobRecord) -> bool:

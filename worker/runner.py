@@ -18,16 +18,17 @@ from typing import Any
 
 import structlog
 
-from adapters_store import AdapterStore, Ref, open_store
+from adapters_store import AdapterStore, Ref, Taught, open_store
 from adapters_store.errors import StoreError
 from aspl import Progress
 from jobs import logging
 from jobs.errors import JobsError, TrainingFailed, TrainingStopped
+from jobs.quota import Quota
 from jobs.uploads import Uploads
 from worker.channel import Channel, ChannelClosed
 from worker.kinds import KINDS
 from worker.kinds.kind import Task, Trainer
-from worker.publication import find_published, open_writable, promoted, publish
+from worker.publication import Version, find_published, open_writable, promoted, publish
 from worker.settings import WorkerSettings
 
 log = structlog.get_logger()
@@ -40,6 +41,7 @@ class Runner:
         self.channel = channel
         self.settings = settings
         self.uploads = Uploads(settings.data_dir)
+        self.quota = Quota(settings.storage_limits)
         self.trainer: Trainer | None = None
         self._commands: queue.Queue[dict[str, Any]] = queue.Queue()
         self._stop = threading.Event()
@@ -83,11 +85,14 @@ class Runner:
             if earlier := self._earlier(store, job):
                 return _published(store, earlier)
 
-        def leave_and_publish(data: bytes, manifest: dict[str, Any], *, wish: str = "auto") -> dict[str, Any]:
+        def leave_and_publish(
+            data: bytes, manifest: dict[str, Any], *, wish: str = "auto", taught: Taught | None = None
+        ) -> dict[str, Any]:
             self.channel.send({"event": "asks_leave"})
             self._wait_for_leave()
-            timeout_s = self.settings.publish_timeout_s
-            return _published(store, publish(store, job["tenant"], job["name"], data, manifest, timeout_s, wish=wish))
+            version = Version(job["tenant"], job["name"], data, manifest, wish, taught)
+            ref = publish(store, version, timeout_s=self.settings.publish_timeout_s, quota=self.quota)
+            return _published(store, ref)
 
         return kind.run(
             Task(

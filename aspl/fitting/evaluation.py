@@ -1,8 +1,11 @@
 """Folds of clips to hold out, and the temperature and threshold that follow from scores of what was not heard."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+
+from aspl.heads.takes import find_copies, in_two_classes
 
 # n clips, K classes
 
@@ -47,29 +50,38 @@ def fit_threshold(probabilities: np.ndarray) -> dict[str, Any]:
     }
 
 
-def stratified_folds(classes: np.ndarray, *, max_folds: int, seed: int) -> list[np.ndarray]:
+def stratified_folds(
+    classes: np.ndarray, *, max_folds: int, seed: int, digests: Sequence[int] | None = None
+) -> list[np.ndarray]:
     """Split clips so that each fold has its share of every class; classes of one clip are never held out.
+
+    Equal clips are never on both sides: those of one class are held out together, those in two classes not at all.
 
     Args:
         classes: `[n]`, the index of each clip's label.
+        digests: n of them, equal for equal clips; None where all differ.
 
     Returns:
-        The held-out clips of each fold, as many folds as the smallest class of two or more clips allows, at most
-        `max_folds` and none where no class has two clips. With as many folds as clips a class this is leave-one-out.
+        The held-out clips of each fold, as many folds as the smallest class of two or more different clips allows, at
+        most `max_folds` and none where no class has two. With as many folds as clips a class this is leave-one-out.
     """
-    counts = np.bincount(classes)
-    divisible = counts[counts >= 2]
-    if not len(divisible):
+    digests = list(range(len(classes))) if digests is None else digests
+    copies, is_ambiguous = find_copies(classes, digests), in_two_classes(classes, digests)
+    things = [np.unique(copies[(classes == index) & ~is_ambiguous]) for index in range(classes.max() + 1)]
+    has_others = [len(own) + is_ambiguous[classes == index].any() for index, own in enumerate(things)]
+    divisible = [min(len(own), most) for own, most in zip(things, has_others, strict=True) if len(own) and most >= 2]
+    if not divisible:
         return []
-    num_folds = int(min(max_folds, divisible.min()))
+    num_folds = int(min(max_folds, max(2, min(divisible))))
     generator = np.random.default_rng(seed)
     folds: list[list[int]] = [[] for _ in range(num_folds)]
     start = 0
-    for index in np.flatnonzero(counts >= 2):
-        members = generator.permutation(np.flatnonzero(classes == index))
-        for place, clip in enumerate(members):
-            folds[(start + place) % num_folds].append(int(clip))
-        start += len(members)  # go on where the last class ended: folds stay of one size
+    for own, most in zip(things, has_others, strict=True):
+        if most < 2:
+            continue
+        for place, thing in enumerate(generator.permutation(own)):
+            folds[(start + place) % num_folds] += np.flatnonzero(copies == thing).tolist()
+        start += len(own)  # go on where the last class ended: folds stay of one size
     return [np.array(sorted(fold)) for fold in folds]
 
 

@@ -6,18 +6,20 @@ import numpy as np
 
 from aspl.fitting.choice import Choice
 from aspl.fitting.evaluation import fit_temperature, fit_threshold, softmax
+from aspl.fitting.gates import BARE, KeptPrompts
 from aspl.fitting.plan import Plan
-from aspl.fitting.suspects import find_suspects
+from aspl.fitting.suspects import AgainstBackground, ClipFaults, find_suspects, list_suspects
 from aspl.heads.ridge_head import HeadFit
 from aspl.heads.unknown import raw_known
 from aspl.known import KnownRule
 from aspl.measure import Scores, measure
-from aspl.report import MAX_ROWS, AudioPromptReport, CandidateReport, Report, Suspect
+from aspl.report import AudioPromptReport, CandidateReport, Report
 
 # n clips, K classes
 
 NOT_BETTER = "it did not do better than the text prompt alone on held-out clips"
 BETTER = "it lowered the loss on held-out clips"
+NO_BETTER_THAN_BARE = "under none did it do better on held-out clips than without"
 TOO_FEW = "too few clips to show that an audio prompt helps"
 NOT_ASKED = "no other was asked for"
 LIKELIEST = "its held-out answers are the likeliest, with few clips those near the weight that so few want"
@@ -41,25 +43,28 @@ class Validation:
     threshold: float | None
 
 
-def validate(plan: Plan, logits: np.ndarray, choice: Choice, *, kept: str) -> Validation:
+def validate(plan: Plan, logits: np.ndarray, choice: Choice, faults: ClipFaults, *, kept: str) -> Validation:
     """Return what the chosen candidate is worth.
 
     Args:
         logits: `[n, K]` of the chosen candidate; rows of clips that were never held out are not read.
+        faults: of the clips.
         kept: the kind of the adapter's audio prompts.
     """
     clips = np.sort(plan.held_out_clips)
-    truth, logits = plan.truth[clips], logits[clips]
-    scores = Scores(logits.reshape(-1, len(plan.labels)))
-    report = measure(plan.labels, truth, scores, shots=plan.shots, num_folds=len(plan.folds))
+    truth, held_out = plan.truth[clips], logits[clips]
+    report = measure(plan.labels, truth, Scores(held_out), shots=plan.shots, num_folds=len(plan.folds))
     temperature = 1.0
     if len(clips):
-        temperature = fit_temperature(truth, logits)
-        report = replace(report, temperature=temperature, **fit_threshold(softmax(logits / temperature)))
+        temperature = fit_temperature(truth, held_out)
+        report = replace(report, temperature=temperature, **fit_threshold(softmax(held_out / temperature)))
+    is_held_out = np.isin(np.arange(plan.num_clips), clips)
+    found = find_suspects(np.nan_to_num(logits), plan.truth, is_held_out, 1 / temperature)
     report = replace(
         report,
         unvalidated_labels=_unvalidated(plan, clips),
         candidates=_candidates(plan, choice),
+        suspects=tuple(list_suspects(found, faults, plan.truth, plan.labels)),
         optimism=(SOURCES, *([CHOSEN_ON_THE_SAME] if len(choice.losses) > 1 else [])) if len(clips) else (),
         audio_prompt=AudioPromptReport(
             requested=plan.config.chosen_audio_prompt,
@@ -98,8 +103,68 @@ def _candidates(plan: Plan, choice: Choice) -> tuple[CandidateReport, ...]:
     )
 
 
-def closed_form_report(fit: HeadFit, rule: KnownRule, plan: Plan, *, num_own: int) -> Report:
+def guarded_report(report: Report, plan: Plan, held_out: np.ndarray, fit: HeadFit, rule: KnownRule) -> Report:
+    """Return the report of a head of words with how the one beside it hears the background.
+
+    Args:
+        held_out: logits `[n, K]` of the head of words; of clips that were not held out they are not read.
+        fit: of the head beside it, and `rule`: its own.
+    """
+    rows = np.flatnonzero((fit.folds >= 0) & np.isin(np.arange(plan.num_clips), plan.held_out_clips))
+    against = measure(
+        plan.labels,
+        plan.truth[rows],
+        Scores(held_out[rows].reshape(-1, len(plan.labels)), rule.on_scale(raw_known(fit.held_apart)[rows])),
+        background=Scores(fit.bank[:, :-1], rule.on_scale(raw_known(fit.bank))),
+        thresholds=rule.thresholds,
+        shots=plan.shots,
+        num_folds=len(plan.folds),
+    )
+    rows_of = {}
+    for label, row in report.per_label.items():
+        other = against.per_label[label]
+        rows_of[label] = replace(row, threshold=other.threshold, misses_per_hundred=other.misses_per_hundred)
+    return replace(
+        report,
+        per_label=rows_of,
+        background=against.background,
+        threshold_curve=against.threshold_curve,
+        optimism=(*report.optimism, *([THRESHOLDS_ON_THE_SAME] if len(rows) else []), BANK),
+        threshold=None,
+        set_for_rejection_rate=None,
+        rejection_rate=None,
+    )
+
+
+def prompted_report(report: Report, plan: Plan, kept: KeptPrompts) -> Report:
+    """Return the report of a closed-form head with what became of the audio prompts."""
+    choice = kept.choice
+    reason = BETTER if kept.prompts.stages() else NO_BETTER_THAN_BARE
+    rows = tuple(
+        CandidateReport(
+            name=name if name == BARE else f"{BARE} under {name}",
+            loss=_rounded(choice.losses[name]),
+            accuracy=_rounded(choice.accuracies[name]),
+            kept=name == choice.candidate,
+            reason=reason if name == choice.candidate else LESS_LIKELY,
+        )
+        for name in choice.losses
+    )
+    told = AudioPromptReport(
+        requested=plan.config.chosen_audio_prompt,
+        kept=kept.prompts.kind,
+        reason=reason,
+        held_out_loss={name: round(loss, 4) for name, loss in choice.losses.items()},
+        gates=kept.gates,
+    )
+    return replace(report, audio_prompt=told, candidates=(*rows, *report.candidates))
+
+
+def closed_form_report(fit: HeadFit, rule: KnownRule, plan: Plan, *, faults: ClipFaults, num_own: int) -> Report:
     """Return what a closed-form fit's held-out scores are worth; `num_own` background clips are the tenant's."""
+    found = find_suspects(
+        fit.held_out[:, :-1], plan.truth, fit.folds >= 0, fit.sharpness, AgainstBackground.of(fit.held_out, fit.bank)
+    )
     rows = np.flatnonzero(fit.folds >= 0)
     known, bank = rule.on_scale(raw_known(fit.held_apart)[rows]), rule.on_scale(raw_known(fit.bank))
     report = measure(
@@ -118,7 +183,7 @@ def closed_form_report(fit: HeadFit, rule: KnownRule, plan: Plan, *, num_own: in
         text_weight=round(fit.head.text_weight, 4),
         num_background=num_own,
         candidates=_text_weights(fit),
-        suspects=_suspects(fit, plan),
+        suspects=tuple(list_suspects(found, faults, plan.truth, plan.labels)),
         optimism=(SOURCES, *chosen, THRESHOLDS_ON_THE_SAME, BANK) if len(rows) else (BANK,),
     )
 
@@ -135,20 +200,6 @@ def _text_weights(fit: HeadFit) -> tuple[CandidateReport, ...]:
         return CandidateReport(name, _rounded(loss), _rounded(accuracy), is_kept, reason)
 
     return tuple(row(weight, *trial) for weight, trial in fit.text_trials.items())
-
-
-def _suspects(fit: HeadFit, plan: Plan) -> tuple[Suspect, ...]:
-    """Clips by their number whose held-out answer is another label by far, worst first."""
-    found = find_suspects(fit.held_out, plan.truth, fit.folds, fit.sharpness)
-    return tuple(
-        Suspect(
-            clip=int(clip),
-            label=plan.labels[plan.truth[clip]],
-            sounds_like=plan.labels[int(found.sounds_like[clip])],
-            margin=round(float(found.margin[clip]), 2),
-        )
-        for clip in found.ranked[found.is_listed[found.ranked]][:MAX_ROWS]
-    )
 
 
 def _unvalidated(plan: Plan, held_out: np.ndarray) -> tuple[str, ...]:

@@ -101,6 +101,11 @@ class HeadFit:
     penalty: float
     text_trials: Mapping[float, tuple[float, float]] = field(default_factory=dict)
 
+    @property
+    def held_out_logits(self) -> np.ndarray:
+        """`[n, K]`, NaN where nothing was held out."""
+        return np.where(self.folds[:, None] < 0, np.nan, self.sharpness * self.held_out[:, :-1])
+
 
 def fit_ridge_head(teaching: Teaching, bank: Bank, *, text_weights: Sequence[float] = TEXT_WEIGHTS) -> HeadFit:
     """Fit the head in closed form; see the module's equations."""
@@ -112,14 +117,20 @@ def fit_ridge_head(teaching: Teaching, bank: Bank, *, text_weights: Sequence[flo
     apart = make_folds(classes, find_takes(whitened, classes), teaching.order)
     fits = ridge, gaussian = _fit(teaching, bank, whitened, folds)
     num_rest = len(teaching.own) + len(bank.scaled)
-    by_ridge, by_ridge_apart = (ridge.held_out(_alone(each, num_rest)) for each in (folds, apart))
     num_clips = len(classes)
 
     def mix(ridge_scores: np.ndarray, gaussian_scores: np.ndarray) -> np.ndarray:
         return (1 - share) * ridge_scores + share * gaussian_scores
 
-    held_out = mix(by_ridge[:num_clips], gaussian.held_out(_alone(folds)))
-    held_apart = mix(by_ridge_apart[:num_clips], gaussian.held_out(_alone(apart)))
+    def without(folds: np.ndarray, by_ridge: np.ndarray) -> np.ndarray:
+        return mix(by_ridge[:num_clips], gaussian.held_out(_alone(folds)))
+
+    by_ridge = ridge.held_out(_alone(folds, num_rest))
+    held_out = without(folds, by_ridge)
+    if np.array_equal(apart, folds):
+        held_apart = held_out.copy()
+    else:
+        held_apart = without(apart, ridge.held_out(_alone(apart, num_rest)))
     bank_scores = mix(by_ridge[-len(bank.scaled) :], gaussian.scores(bank.scale.whitened(bank.scaled)))
     head = _fold(fits, bank.scale, share)
     known, trials = folds >= 0, {}

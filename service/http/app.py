@@ -21,9 +21,11 @@ from service.http import (
     routes_adapt,
     routes_adapters,
     routes_classify,
+    routes_clips,
     routes_evaluate,
     routes_health,
     routes_jobs,
+    routes_recalibrate,
     routes_results,
     routes_thresholds,
 )
@@ -64,6 +66,8 @@ def create_app(context: Context) -> FastAPI:
         telemetry={"tracing": False},
     )
     app.state.context = context
+    is_local = is_loopback(context.settings.host)
+    app.state.authentication = Authentication(context.keys, is_loopback=is_local)
     for error in (HTTPException, RequestValidationError, AsplError, StoreError, JobsError, InferenceError):
         app.add_exception_handler(error, problems.handle)
     app.add_exception_handler(405, methods.refuse)
@@ -74,7 +78,14 @@ def create_app(context: Context) -> FastAPI:
     limits = _form_limits(max_files=settings.max_clips, max_labels=settings.max_clips)
     for module in (routes_adapt, routes_evaluate):
         app.include_router(module.router, form_limits=limits, dependencies=checked)
-    for module in (routes_jobs, routes_results, routes_adapters, routes_thresholds):
+    for module in (
+        routes_jobs,
+        routes_results,
+        routes_adapters,
+        routes_clips,
+        routes_recalibrate,
+        routes_thresholds,
+    ):
         app.include_router(module.router, dependencies=checked)
     for module in (routes_health, docs, page):
         app.include_router(module.router)
@@ -83,7 +94,7 @@ def create_app(context: Context) -> FastAPI:
     app.add_middleware(
         Access,
         hosts=AllowedHosts(settings.allowed_hosts),
-        authentication=Authentication(context.keys, is_loopback=is_loopback(settings.host)),
+        authentication=app.state.authentication,
         rates=TenantRates(context.redis.rates, requests_per_s=settings.requests_per_s, burst=settings.request_burst),
         body_limits=_body_limits(app, settings),
         metrics=context.metrics,
@@ -105,6 +116,7 @@ def _body_limits(app: FastAPI, settings: ServiceSettings) -> BodyLimits:
             ),
             "/adapt": ("max_upload_bytes", settings.max_upload_bytes),
             "/adapters/*/evaluate": ("max_upload_bytes", settings.max_upload_bytes),
+            "/adapters/*/recalibrate": ("max_upload_bytes", settings.max_upload_bytes),
             "/adapters/*/file": ("max_adapter_bytes", settings.max_adapter_bytes),
             "*": ("max_json_bytes", MAX_JSON_BYTES),
         },

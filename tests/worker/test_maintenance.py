@@ -11,7 +11,7 @@ from jobs.leases import Leases
 from jobs.queue import QUEUE_NAME
 from worker import job_worker, maintenance
 from worker.job_worker import MAINTENANCE_KEY, JobWorker, RqUnknown, Shutdown
-from worker.maintenance import reconcile
+from worker.maintenance import reconcile, sweep_store
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def test_a_job_that_rq_never_got_is_queued(submit, queue, leases, uploads, redis
     assert waiting(redis) == []
     reconcile(queue, leases, uploads, upload_ttl_s=1000)
     assert waiting(redis) == [record.id]
-    assert len(uploads.training_clips(record.upload_id).clips) == 4
+    assert len(uploads.evaluation_clips(record.upload_id).clips) == 4
 
 
 def test_a_job_that_rq_failed_is_queued_again(submit, queue, leases, uploads, redis):
@@ -145,3 +145,12 @@ def test_a_release_of_rq_without_what_the_worker_needs_is_named(redis, settings,
     monkeypatch.setattr(job_worker.SimpleWorker, "connection", None, raising=False)
     with pytest.raises(RqUnknown, match="lacks no_such_part;"):
         JobWorker(redis, settings, None, Shutdown())
+
+
+def test_the_store_is_swept_by_one_worker_now_and_then(redis, settings, store, monkeypatch):
+    monkeypatch.setattr("adapters_store.sweep.GRACE_S", -1.0)
+    store.publish("t", "pets", b"adapter", {})
+    store._files.write(f"t/pets/versions-clips/{'0' * 64}.audio", b"stray")
+    sweep_store(redis, settings.store_url_or_local).join()
+    assert store._files.children("t/pets/versions-clips") == []
+    assert sweep_store(redis, settings.store_url_or_local) is None

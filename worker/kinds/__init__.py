@@ -4,5 +4,6 @@ from worker.kinds.adapt import ADAPT
 from worker.kinds.classify import CLASSIFY
 from worker.kinds.evaluate import EVALUATE
 from worker.kinds.kind import Kind
+from worker.kinds.recalibrate import RECALIBRATE
 
-KINDS: dict[str, Kind] = {kind.name: kind for kind in (ADAPT, EVALUATE, CLASSIFY)}
+KINDS: dict[str, Kind] = {kind.name: kind for kind in (ADAPT, EVALUATE, CLASSIFY, RECALIBRATE)}

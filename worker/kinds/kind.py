@@ -6,24 +6,30 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from adapters_store import AdapterStore
-from jobs.uploaded_clip import EvaluationClips, TrainingClips
+from jobs.uploaded_clip import EvaluationClips
 from jobs.uploads import Uploads
+from worker.lesson import Lesson, Trained
 from worker.settings import WorkerSettings
 
 
 class Trainer(Protocol):
     """What holds the model, and fits with it; see worker.clap_trainer.ClapTrainer."""
 
+    @property
+    def fingerprint(self) -> str:
+        """Of the base model, by which what it hears of clips is kept."""
+        ...
+
     def train(
         self,
-        clips: TrainingClips,
+        lesson: Lesson,
         training: dict[str, Any],
         *,
         on_progress: Callable[[Any], None],
         should_cancel: Callable[[], bool],
         checkpoint: Path,
         findings: dict[str, Any],
-    ) -> tuple[bytes, dict[str, Any]]: ...
+    ) -> Trained: ...
 
     def evaluate(
         self,
@@ -33,6 +39,15 @@ class Trainer(Protocol):
         on_progress: Callable[[Any], None],
         should_cancel: Callable[[], bool],
     ) -> dict[str, Any]: ...
+
+    def recalibrate(
+        self,
+        data: bytes,
+        clips: Sequence[Path],
+        *,
+        heard: Sequence[float] | None,
+        should_cancel: Callable[[], bool],
+    ) -> tuple[bytes, dict[str, Any], dict[str, Any]]: ...
 
     def classify(
         self,
@@ -54,8 +69,9 @@ class Task:
         trainer: what holds the model.
         on_progress: takes an aspl.Progress, or any dataclass with its fields.
         should_cancel: whether to step down, by raising jobs.errors.TrainingStopped.
-        publish: takes an adapter's file and its manifest, and the wish whether it takes over; asks the worker for
-            leave, publishes once, however often the job is tried, and returns `{"version", "promoted"}`.
+        publish: takes an adapter's file and its manifest, the wish whether it takes over, and `taught`, what the store
+            is to keep of its clips; asks the worker for leave, publishes once, however often the job is tried, and
+            returns `{"version", "promoted"}`.
     """
 
     job: Mapping[str, Any]
