@@ -23,7 +23,7 @@ from sklearn.metrics import roc_auc_score
 from aspl import FrozenClap, classify, decode, fit
 from aspl.background import MODELS, shipped_library
 from aspl.fitting.closed_form import bank_of, digest_order, hear
-from aspl.fitting.suspects import AgainstBackground, find_suspects
+from aspl.fitting.suspects import AgainstBackground, Suspects, find_suspects
 from aspl.heads.ridge_head import Bank, HeadFit, Teaching, fit_ridge_head
 from aspl.heads.unknown import raw_known, raw_threshold
 from aspl.templates import SENTENCE, fill_template
@@ -200,7 +200,7 @@ def wrong_labels(world: World, name: str, shots: int, seed: int) -> Row:
     wrong = rng.permutation(len(right))[:num_wrong]
     spoilt = right.copy()
     spoilt[wrong] = (right[wrong] + rng.integers(1, len(drawn.taught), num_wrong)) % len(drawn.taught)
-    clean, found = (_suspects(teach(world, drawn, classes=classes), classes) for classes in (right, spoilt))
+    clean, found = (find_tenants_suspects(teach(world, drawn, classes=classes), classes) for classes in (right, spoilt))
     worst = found.ranked[:num_wrong]
     return {
         "wrong among the k worst": float(np.isin(worst, wrong).mean()),
@@ -209,7 +209,8 @@ def wrong_labels(world: World, name: str, shots: int, seed: int) -> Row:
     }
 
 
-def _suspects(tenant: Tenant, classes: np.ndarray):
+def find_tenants_suspects(tenant: Tenant, classes: np.ndarray) -> Suspects:
+    """Return what a fit makes of its own clips, taught as `classes`."""
     fit = tenant.fit
     against = AgainstBackground.of(fit.held_out, fit.bank)
     return find_suspects(fit.held_out[:, :-1], classes, fit.folds >= 0, fit.sharpness, against)

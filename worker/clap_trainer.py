@@ -1,9 +1,10 @@
 """CLAP as the trainer uses it: loaded once; clips in, an adapter file out."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from transformers.utils.logging import disable_progress_bar
 from aspl import Adapter, FrozenClap, Progress, TrainingConfig, fit
 from aspl.background import BackgroundLibrary, shipped_library
 from aspl.errors import AsplError, TrainingCancelled
-from aspl.report import Report
+from aspl.report import Report, Suspect
 from aspl.sound.clip import decode
 from jobs.errors import TrainingFailed, TrainingStopped
 from jobs.settings import Settings
@@ -77,7 +78,7 @@ class ClapTrainer:
                 checkpoint=checkpoint,
                 library=self.library,
             )
-            report = _with_findings(adapter.report, clips.files, findings)
+            report = _with_findings(adapter.report, clips, findings)
             data = replace(adapter, report=report).to_bytes()
             return data, Adapter.read_header(data)
 
@@ -85,9 +86,14 @@ class ClapTrainer:
         return decode(path.read_bytes(), max_duration_s=self.max_clip_s).waveform
 
 
-def _with_findings(report: Report, files: Sequence[str], findings: Mapping[str, Any]) -> Report:
-    """The report with what was found in the upload, and the file's name beside the number of each suspect clip."""
-    suspects = tuple(replace(suspect, file=files[suspect.clip]) for suspect in report.suspects)
+def _with_findings(report: Report, clips: TrainingClips, findings: Mapping[str, Any]) -> Report:
+    """The report with what was found in the upload, and the file's name and digest with each suspect clip."""
+
+    def named(suspect: Suspect) -> Suspect:
+        path, _ = clips.clips[suspect.clip]
+        return replace(suspect, file=clips.files[suspect.clip], id=sha256(path.read_bytes()).hexdigest())
+
+    suspects = tuple(map(named, report.suspects))
     return Report.from_json({**replace(report, suspects=suspects).to_json(), **findings})
 
 

@@ -120,8 +120,10 @@ def guarded_report(report: Report, plan: Plan, held_out: np.ndarray, fit: HeadFi
         shots=plan.shots,
         num_folds=len(plan.folds),
     )
-    thresholds = {label: row.threshold for label, row in against.per_label.items()}
-    rows_of = {label: replace(row, threshold=thresholds[label]) for label, row in report.per_label.items()}
+    rows_of = {}
+    for label, row in report.per_label.items():
+        other = against.per_label[label]
+        rows_of[label] = replace(row, threshold=other.threshold, misses_per_hundred=other.misses_per_hundred)
     return replace(
         report,
         per_label=rows_of,

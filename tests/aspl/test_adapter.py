@@ -130,7 +130,7 @@ def spectral(gamma: float) -> dict[str, torch.Tensor]:
         {"facts": {"temperature": 10**400}},
         {"facts": {"threshold": -(10**400)}},
         {"facts": {"report": {"accuracy": float("nan")}}},
-        {"facts": {"report": {"deep": nested(600)}}},
+        {"facts": {"report": {"optimism": nested(600)}}},
         {"facts": {"labels": ["dog", "rain", "\ud800"]}},
         {"facts": {"labels": ["dog", "rain", "\x00\n"]}},
         {"facts": {"shots": {"dog": -1}}},

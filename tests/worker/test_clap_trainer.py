@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from dataclasses import replace
+from hashlib import sha256
 
 import pytest
 from rq import Worker
@@ -114,7 +115,11 @@ def test_the_background_goes_into_the_training_and_one_label_is_enough(small_cla
     assert list((tmp_path / "kept").iterdir())
 
 
-def test_suspects_are_named_by_their_files():
+def test_suspects_are_named_by_their_files_and_digests(tmp_path):
+    paths = [tmp_path / "0.clip", tmp_path / "1.clip"]
+    for path in paths:
+        path.write_bytes(path.name.encode())
+    clips = TrainingClips([(path, "low") for path in paths], ["a.wav", "b.wav"], [])
     report = Report(suspects=(Suspect(1, "low"),), accuracy=1.0)
-    named = _with_findings(report, ["a.wav", "b.wav"], {"num_left_out": 3})
-    assert named == replace(report, suspects=(Suspect(1, "low", file="b.wav"),), num_left_out=3)
+    suspect = Suspect(1, "low", file="b.wav", id=sha256(b"1.clip").hexdigest())
+    assert _with_findings(report, clips, {"num_left_out": 3}) == replace(report, suspects=(suspect,), num_left_out=3)
