@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictFloat, Stric
 
 from aspl import progress
 from jobs.kinds import KINDS, PHASES
+from service.http.change_schemas import Changes, Comparison
+from service.http.channel_schema import ChannelDrift
 from service.http.schemas_report import ClipWarning, Fault, LeftOut, Report
 
 
@@ -132,6 +134,7 @@ class Promoted(BaseModel):
 
     current: bool = Field(description="False where it stands by: the bare name goes on to mean the version before.")
     reason: str
+    comparison: Comparison | None = Field(None, description="Null where no clip was held out by both versions.")
 
 
 class Job(BaseModel):
@@ -185,6 +188,7 @@ class AdapterVersion(BaseModel):
     temperature: float | None = None
     model: dict[str, Any] | None = None
     report: Report | None = Field(None, description="How it did on clips that it had not heard. Lists leave it out.")
+    changes: Changes | None = Field(None, description="How its clips differ from those of its `base`.")
 
 
 class StandingBy(BaseModel):
@@ -202,6 +206,7 @@ class AdapterSummary(BaseModel):
     versions: list[int]
     standing_by: list[StandingBy] = Field([], description="Newer versions that did not take over; the last 10.")
     adapter: AdapterVersion
+    channel: ChannelDrift | None = Field(None, description="Of one adapter: what it hears of its channel, if anything.")
 
 
 class AdapterFailed(BaseModel):
@@ -265,5 +270,7 @@ class Info(BaseModel):
     """What runs here."""
 
     version: str
+    needs_key: bool = Field(True, description="Whether a tenant's own calls need an API key.")
     model: ModelInfo
     limits: dict[str, float]
+    keep: Literal["audio", "features", "nothing"] = Field(description="The most that is kept of clips.")

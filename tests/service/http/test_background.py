@@ -28,7 +28,7 @@ def adapt(client, context):
         if answer.status_code != 202:
             return answer, [], 0
         record = context.jobs.records.get("local", answer.json()["id"])
-        clips = context.jobs.uploads.training_clips(record.upload_id)
+        clips = context.jobs.uploads.evaluation_clips(record.upload_id)
         assert len(clips.files) == len(clips.clips)
         return answer, sorted({label for _, label in clips.clips}), len(clips.background)
 
