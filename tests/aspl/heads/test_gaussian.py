@@ -11,8 +11,7 @@ def test_held_out_scores_are_those_of_a_fit_without_the_fold(num_clips, num_feat
     rng = np.random.default_rng(num_clips)
     classes = np.arange(num_clips) % num_classes
     features = 3 * rng.normal(size=(num_classes, num_features))[classes] + rng.normal(size=(num_clips, num_features))
-    mean, groups = rng.normal(size=num_features), rng.integers(0, 4, num_clips)
-    groups[classes == 0] = np.where(np.arange((classes == 0).sum()) % 2, 0, 1)
+    mean, groups = rng.normal(size=num_features), np.arange(num_clips) // num_classes % 3
     fit = fit_gaussian(features, classes, mean)
     held_out = fit.held_out(groups)
     for group in np.unique(groups):
