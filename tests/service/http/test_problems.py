@@ -39,6 +39,10 @@ class Service:
         self.publish("animals", ["dog", "cat"])
         return self.client.put("/adapters/animals/thresholds", json={"sensitivity": "high"})
 
+    def recalibrate(self):
+        self.publish("animals", ["dog", "cat"])
+        return self.client.post("/adapters/animals/recalibrate")
+
     def import_file(self, content):
         return self.client.post("/adapters/animals/file", content=content)
 
@@ -227,6 +231,7 @@ PROVOKED = {
     "too_many_windows": lambda s: s.classify(*[wav(np.zeros(48_000 * 15))] * 3),
     "labels_invalid": lambda s: s.classify(CLIP, labels=["dog", "dog"]),
     "thresholds_unsupported": lambda s: s.set_sensitivity(),
+    "recalibration_invalid": lambda s: s.recalibrate(),
     "thresholds_invalid": lambda s: s.classify(CLIP, labels=["a", "b"], thresholds='{"c": 1}'),
     "adapter_name_invalid": lambda s: s.classify(CLIP, adapter="../animals"),
     "adapter_invalid": lambda s: s.import_file(b"no adapter"),
