@@ -63,7 +63,10 @@ async def info(context: ServiceContext, gate: Gate) -> Info:
         dtype=str(clap.dtype).removeprefix("torch."),
         batch_windows=context.pipeline.engine.batch_windows,
     )
-    return Info(version=version(), needs_key=_needs_key(gate), model=model, limits=context.settings.limits())
+    settings = context.settings
+    return Info(
+        version=version(), needs_key=_needs_key(gate), model=model, limits=settings.limits(), keep=settings.keep
+    )
 
 
 @router.get("/metrics", response_class=Response, responses=METRICS)
