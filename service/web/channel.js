@@ -13,14 +13,15 @@ import { state } from "./state.js";
 const ENOUGH = 5;
 const [WIDTH, HEIGHT] = [640, 160];
 
-export function channel(section) {
+/** `outcome` is what came of a recalibration just now. */
+export function channel(section, outcome = null) {
   const place = h("div");
   const parts = h("div", { class: "stack" });
-  show(section, h("h1", {}, t.channel.title(state.name)), h("p", { class: "lead" }, t.channel.lead), place, parts);
+  show(section, h("h1", {}, t.channel.title(state.name)), h("p", { class: "lead" }, t.channel.lead), outcome && h("p", { class: "notice" }, outcome), place, parts);
   working(null, place, async () => {
     const row = await state.client.adapter(state.name);
     const heard = row.channel ?? row.adapter.channel ?? null;
-    show(parts, heard ? curveCard(heard) : h("section", { class: "card" }, h("p", {}, t.channel.nothing)), recalibration(heard, () => channel(section)));
+    show(parts, heard ? curveCard(heard) : h("section", { class: "card" }, h("p", {}, t.channel.nothing)), recalibration(heard, (said) => channel(section, said)));
   });
 }
 
@@ -113,10 +114,9 @@ function recalibration(heard, onDone) {
       const job = await followJob(place, (onProgress) => state.client.recalibrate(state.name, files, { onProgress }));
       await state.loadAdapters();
       const version = job.adapter?.version ?? null;
-      if (version !== null && job.promoted?.current !== false) onDone();
       const said = version === null || job.promoted?.current === false ? t.channel.notUsed(version, job.promoted.reason) : t.channel.done(version);
       announce(said);
-      show(place, h("p", { class: "notice" }, said));
+      onDone(said);
     });
   }
 }
