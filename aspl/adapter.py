@@ -21,6 +21,7 @@ from aspl.features import AudioFeatures
 from aspl.heads.guarded import GuardedHead
 from aspl.heads.head import Head
 from aspl.heads.words_unknown import words_rule
+from aspl.held_out import HeldOutAnswer
 from aspl.methods import METHODS
 from aspl.model.clap import FrozenClap
 from aspl.prompts.audio import Affine, AudioPrompts
@@ -43,12 +44,14 @@ class Adapter(AdapterInfo):
         channel: `[M]` in dB, what brings live sound back to the channel that was taught (see `aspl.channel`); None for
             nothing.
         taught_curves: what the clips that it was taught with sounded like; None in files before format 3.
+        held_out: of an adapter fresh from its fit, what it answered to each clip without it; not part of the file.
     """
 
     head: Head
     prompts: AudioPrompts | None = None
     channel: Tensor | None = None
     taught_curves: TaughtCurves | None = None
+    held_out: tuple[HeldOutAnswer | None, ...] = ()
 
     @classmethod
     def zero_shot(

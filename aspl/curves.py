@@ -65,7 +65,7 @@ class TaughtCurves:
         return cls(np.array(mean, np.float32), np.array(deviation, np.float32))
 
     def reordered(self, places: Sequence[int]) -> Self:
-        """Return the curves with the labels' rows in another order, that of all clips last as ever."""
+        """Return them with the labels' rows in another order, that of all clips last as ever."""
         rows = [*places, len(self.mean) - 1]
         return type(self)(self.mean[rows], self.deviation[rows])
 

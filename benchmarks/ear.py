@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import scipy.stats
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -22,12 +21,14 @@ from sklearn.metrics import roc_auc_score
 
 from aspl import FrozenClap, classify, decode, fit
 from aspl.background import MODELS, shipped_library
-from aspl.fitting.closed_form import bank_of, digest_order, hear
+from aspl.fitting.closed_form import bank_of, hear
+from aspl.fitting.heard_clip import digest_of
 from aspl.fitting.suspects import AgainstBackground, Suspects, find_suspects
 from aspl.heads.ridge_head import Bank, HeadFit, Teaching, fit_ridge_head
 from aspl.heads.unknown import raw_known, raw_threshold
 from aspl.templates import SENTENCE, fill_template
 from benchmarks.ear_draws import Clips, Draw, RecordingSet, draw, stack
+from benchmarks.intervals import mean_and_interval
 from benchmarks.machine import describe_machine
 
 SETS = ("esc10", "instruments", "foley")
@@ -116,7 +117,7 @@ def teach(
     teaching = Teaching(
         scaled=features,
         classes=drawn.train_classes if classes is None else classes,
-        order=digest_order([world.sets[name].waveforms[row] for name, row in drawn.train]),
+        order=np.array([digest_of(world.sets[name].waveforms[row]) for name, row in drawn.train]),
         own=own,
         joint=stack(world.sets, drawn.train, "joint"),
         texts=texts if words else None,
@@ -235,13 +236,6 @@ def calibration_error(tops: np.ndarray, hits: np.ndarray) -> float:
     bins = np.minimum((tops * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     gaps = [abs(tops[bins == k].mean() - hits[bins == k].mean()) * (bins == k).mean() for k in np.unique(bins)]
     return float(sum(gaps))
-
-
-def mean_and_interval(values: Iterable[float]) -> tuple[float, float]:
-    """Return mean and half-width of the 95 % t-interval."""
-    known = np.array([value for value in values if not np.isnan(value)])
-    error = known.std(ddof=1) / len(known) ** 0.5
-    return float(known.mean()), float(scipy.stats.t.ppf(0.975, len(known) - 1) * error)
 
 
 def table(title: str, measure: Callable[..., Row], world: World, names: Iterable[str], shots: Iterable[int], seeds):

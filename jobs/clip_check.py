@@ -63,7 +63,7 @@ def check_decoded(
         total_s += decoded.duration_s
         if total_s > limits.max_upload_s:
             raise UploadTooLarge(f"more than {limits.max_upload_s:g} seconds of audio (max_upload_s)")
-        yield clip, list(oddities(clip, decoded))
+        yield replace(clip, duration_s=round(decoded.duration_s, 3)), list(oddities(clip, decoded))
 
 
 def oddities(clip: UploadedClip, decoded: "Clip") -> Iterator[ClipWarning]:

@@ -7,6 +7,18 @@ from aspl.labels import MAX_LABEL_CHARS
 MIB = 1024 * 1024
 
 
+class StorageLimits(BaseModel):
+    """How much one tenant may keep in the adapter store; `Settings` has them as settings of the same names."""
+
+    model_config = ConfigDict(frozen=True)
+
+    max_adapters: int = Field(1000, gt=0, description="most adapters of one tenant")
+    max_versions: int = Field(1000, gt=0, description="most versions of one adapter")
+    max_stored_bytes: int = Field(
+        20 * 1024 * MIB, gt=0, description="most bytes of one tenant in the adapter store, clips among them"
+    )
+
+
 class UploadLimits(BaseModel):
     """The limits of one upload; `Settings` has them as settings of the same names."""
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import sha256
 
 import numpy as np
 import torch
@@ -11,8 +10,10 @@ import torch
 from aspl.adapter import Adapter
 from aspl.background import Background, BackgroundLibrary, hear_background
 from aspl.background_features import BackgroundFeatures
+from aspl.curves import TaughtCurves
 from aspl.features import AudioFeatures
 from aspl.fitting.clip_features import ClipFeatures
+from aspl.fitting.heard_clip import HeardClip
 from aspl.fitting.plan import Plan
 from aspl.fitting.precision import kept_head
 from aspl.fitting.progress import FitProgress
@@ -21,6 +22,7 @@ from aspl.fitting.suspects import ClipFaults
 from aspl.heads.linear import LinearHead
 from aspl.heads.ridge_head import Bank, HeadFit, Teaching, fit_ridge_head
 from aspl.heads.unknown import fit_known_scale, raw_known, raw_threshold
+from aspl.held_out import held_out_answers
 from aspl.known import SENSITIVITIES, KnownRule
 from aspl.model.clap import FrozenClap
 from aspl.prompts.audio import AudioPrompts
@@ -43,6 +45,12 @@ class Heard:
         assert features.stages is not None
         return cls(*(part.double().cpu().numpy() for part in (features.stages, features.joint)))
 
+    @classmethod
+    def of_clips(cls, clips: Sequence[HeardClip], clap: FrozenClap) -> "Heard":
+        if not clips:
+            return cls(np.empty((0, clap.statistics_width)), np.empty((0, clap.joint_width)))
+        return cls(*(np.stack([getattr(clip, part) for clip in clips]).astype(float) for part in ("stages", "joint")))
+
     def features(self, device: torch.device) -> AudioFeatures:
         """Return them as a head reads them."""
         joint, stages = (torch.from_numpy(part).float().to(device) for part in (self.joint, self.stages))
@@ -51,35 +59,66 @@ class Heard:
 
 @dataclass(frozen=True, eq=False)
 class Given:
-    """What a fit is given: the clips `[n]` of `waveforms`, and the background, the tenant's own `[o]` and the bank."""
+    """What a fit is given, and what the model hears of it under no audio prompt.
 
-    clips: ClipFeatures
-    waveforms: Sequence[np.ndarray]
-    background: Sequence[np.ndarray]
+    Attributes:
+        clips: `[n]`; background: `[o]`, the tenant's own.
+        waveforms: of the background, for those who hear it under prompts; None where features alone are there.
+        log_mels: of the clips, where something is learnt by gradients.
+        library: what the model hears of the bank.
+    """
+
+    clap: FrozenClap
+    clips: Sequence[HeardClip]
+    background: Sequence[HeardClip]
     library: BackgroundLibrary
+    waveforms: Sequence[np.ndarray] | None = None
+    log_mels: ClipFeatures | None = None
+
+    @property
+    def order(self) -> np.ndarray:
+        """`[n]`, numbers by which clips sort whatever order they came in; equal clips have equal ones."""
+        return np.array([clip.order for clip in self.clips], dtype=np.int64)
+
+    def taught_curves(self, classes: np.ndarray) -> TaughtCurves | None:
+        """Return the curves of the clips by their class `[n]`."""
+        return TaughtCurves.of([clip.curve for clip in self.clips], classes)
+
+    def heard(self, prompts: AudioPrompts, tick: Callable[[], None]) -> Heard:
+        """Return the features of the clips under `prompts`."""
+        if not prompts.stages():
+            return Heard.of_clips(self.clips, self.clap)
+        assert self.log_mels is not None
+        return Heard.of(self.log_mels.hear(range(len(self.log_mels)), prompts, stages=True, tick=tick))
+
+    def heard_background(self, prompts: AudioPrompts, tick: Callable[[], None]) -> Heard:
+        """Return the features of the tenant's own background under `prompts`."""
+        if not prompts.stages() or not self.background:
+            return Heard.of_clips(self.background, self.clap)
+        assert self.waveforms is not None
+        return hear(self.clap, self.waveforms, prompts, tick=tick)
 
 
 def fit_closed_form(given: Given, prompts: AudioPrompts, plan: Plan, progress: FitProgress) -> Adapter:
     """Fit a linear head to clips and background, all of them heard under `prompts`."""
-    clap = given.clips.clap
-    clips = heard_under(given.clips, prompts, progress.tick)
-    own = hear(clap, given.background, prompts, tick=progress.tick)
+    clap = given.clap
+    clips = given.heard(prompts, progress.tick)
+    own = given.heard_background(prompts, progress.tick)
     bank = bank_for(clap, given.library, progress, prompts)
     progress.report("train_closed_form", 0, 1)
     scale, weights = bank.scale, words_of(plan)
     texts = texts_of(clap, plan) if any(weights) else None
-    order = digest_order(given.waveforms)
     teaching = Teaching(
         scaled=scale.scaled(clips.stages, clips.joint),
         classes=plan.truth,
-        order=order,
+        order=given.order,
         own=scale.scaled(own.stages, own.joint),
         joint=clips.joint,
         texts=texts,
     )
     fit = fit_ridge_head(teaching, bank, text_weights=weights)
     head, rule = LinearHead.fitted(fit.head.matrix, fit.head.bias, clap), known_rule(fit, plan)
-    faults = ClipFaults.of(given.waveforms, plan.truth, order.tolist())
+    faults = ClipFaults.of(given.clips, plan.truth)
     progress.report("train_closed_form", 1, 1)
     return Adapter(
         head=kept_head(head, len(plan.labels), clips.features(clap.device), rule),
@@ -98,7 +137,8 @@ def fit_closed_form(given: Given, prompts: AudioPrompts, plan: Plan, progress: F
         preset=None,
         num_parameters=fit.head.matrix.size + fit.head.bias.size + prompts.num_parameters,
         known=rule,
-        taught_curves=given.clips.taught_curves(plan.truth),
+        taught_curves=given.taught_curves(plan.truth),
+        held_out=held_out_answers(plan.labels, fit.held_out_logits),
         report=closed_form_report(fit, rule, plan, faults=faults, num_own=len(given.background)),
     )
 
@@ -110,17 +150,9 @@ def hear(
     *,
     tick: Callable[[], None] = lambda: None,
 ) -> Heard:
-    """Return the features of clips as a fit hears them, n from 0; `tick` is called now and then, and may raise."""
-    if not len(waveforms):
-        return Heard(np.empty((0, clap.statistics_width)), np.empty((0, clap.joint_width)))
-    return heard_under(ClipFeatures(clap, waveforms, tick=tick), prompts or AudioPrompts(), tick)
-
-
-def heard_under(clips: ClipFeatures, prompts: AudioPrompts, tick: Callable[[], None]) -> Heard:
-    """Return the features of a fit's clips under `prompts`; heard once where there are none and that is kept."""
-    if not prompts.stages() and clips.bare is not None:
-        return Heard.of(clips.bare)
-    return Heard.of(clips.hear(range(len(clips)), prompts, stages=True, tick=tick))
+    """Return the features of clips as a fit hears them; `tick` is called now and then, and may raise."""
+    clips = ClipFeatures(clap, waveforms, tick=tick)
+    return Heard.of(clips.hear(range(len(clips)), prompts or AudioPrompts(), stages=True, tick=tick))
 
 
 def words_of(plan: Plan) -> tuple[float, ...]:
@@ -157,12 +189,6 @@ def bank_for(
         return Bank.of_features(features.stages, features.joint, library.background.families, clap.swin_widths)
     features = library.features(clap, progress=tell)
     return bank_of(features, library.background, clap.swin_widths)
-
-
-def digest_order(waveforms: Sequence[np.ndarray]) -> np.ndarray:
-    """`[n]`, numbers by which clips sort whatever order they came in; equal clips have equal ones."""
-    digests = [int.from_bytes(sha256(np.ascontiguousarray(waveform)).digest()[:7], "big") for waveform in waveforms]
-    return np.array(digests, dtype=np.int64)
 
 
 def known_rule(fit: HeadFit, plan: Plan) -> KnownRule:

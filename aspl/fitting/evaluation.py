@@ -51,7 +51,7 @@ def fit_threshold(probabilities: np.ndarray) -> dict[str, Any]:
 
 
 def stratified_folds(
-    classes: np.ndarray, *, max_folds: int, seed: int, digests: Sequence[bytes] | None = None
+    classes: np.ndarray, *, max_folds: int, seed: int, digests: Sequence[int] | None = None
 ) -> list[np.ndarray]:
     """Split clips so that each fold has its share of every class; classes of one clip are never held out.
 

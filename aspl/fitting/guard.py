@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from aspl.fitting.closed_form import Given, bank_for, digest_order, hear, heard_under, known_rule
+from aspl.fitting.closed_form import Given, bank_for, known_rule
 from aspl.fitting.plan import Plan
 from aspl.fitting.progress import FitProgress
 from aspl.heads.linear import LinearHead
@@ -22,14 +22,14 @@ class Guard:
 
 def fit_guard(given: Given, prompts: AudioPrompts, plan: Plan, progress: FitProgress) -> Guard:
     """Fit a linear head to clips and background, all of them heard under the adapter's `prompts`, without any words."""
-    clap = given.clips.clap
-    heard = heard_under(given.clips, prompts, progress.tick)
-    own = hear(clap, given.background, prompts, tick=progress.tick)
+    clap = given.clap
+    heard = given.heard(prompts, progress.tick)
+    own = given.heard_background(prompts, progress.tick)
     bank = bank_for(clap, given.library, progress, prompts)
     teaching = Teaching(
         scaled=bank.scale.scaled(heard.stages, heard.joint),
         classes=plan.truth,
-        order=digest_order(given.waveforms),
+        order=given.order,
         own=bank.scale.scaled(own.stages, own.joint),
         joint=heard.joint,
     )

@@ -5,11 +5,12 @@ Clips are sorted by label and digest. What a caller sees is put back: labels by 
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 
 import numpy as np
 
 from aspl.adapter import Adapter
+from aspl.fitting.heard_clip import HeardClip, digest_of
+from aspl.held_out import HeldOutAnswer
 from aspl.known import KnownRule
 from aspl.report import Report
 
@@ -28,12 +29,12 @@ class ClipOrder:
 
     clips: tuple[int, ...]
     labels: tuple[str, ...]
-    digests: tuple[bytes, ...]
+    digests: tuple[int, ...]
 
     @classmethod
-    def of(cls, waveforms: Sequence[np.ndarray], labels: Sequence[str]) -> "ClipOrder":
+    def of(cls, given: Sequence[np.ndarray | HeardClip], labels: Sequence[str]) -> "ClipOrder":
         """Return the order of clips and their labels, equally many."""
-        digests = [clip_digest(waveform) for waveform in waveforms]
+        digests = [digest_of(clip) for clip in given]
         clips = sorted(range(len(labels)), key=lambda clip: (labels[clip], digests[clip]))
         return cls(tuple(clips), tuple(dict.fromkeys(labels)), tuple(digests[clip] for clip in clips))
 
@@ -47,13 +48,13 @@ class ClipOrder:
             shots={label: adapter.shots[label] for label in self.labels},
             known=adapter.known and _rule(adapter.known, places),
             taught_curves=adapter.taught_curves and adapter.taught_curves.reordered(places),
+            held_out=self._answers(adapter.held_out),
             report=_report(adapter.report, self.labels, places, self.clips),
         )
 
-
-def clip_digest(waveform: np.ndarray) -> bytes:
-    """Return what is equal for equal clips."""
-    return sha256(np.ascontiguousarray(waveform, np.float32)).digest()
+    def _answers(self, held_out: Sequence[HeldOutAnswer | None]) -> tuple[HeldOutAnswer | None, ...]:
+        by_clip = dict(zip(self.clips, held_out, strict=True))
+        return tuple(by_clip[clip] for clip in range(len(by_clip)))
 
 
 def _rule(rule: KnownRule, places: Sequence[int]) -> KnownRule:

@@ -12,7 +12,7 @@ import torch
 
 from aspl.fitting.candidates import CANDIDATES
 from aspl.fitting.choice import choose
-from aspl.fitting.closed_form import Given, bank_for, digest_order, heard_under, texts_of, words_of
+from aspl.fitting.closed_form import Given, bank_for, texts_of, words_of
 from aspl.fitting.gates import BARE, Gated, KeptPrompts, find_gates, gated
 from aspl.fitting.plan import Plan
 from aspl.fitting.records import Trial, TrialResult
@@ -57,7 +57,7 @@ def choose_prompts(given: Given, plan: Plan, runner: TrialRunner) -> KeptPrompts
     choice = choose(truth[clips], held_out, margins)
     if choice.candidate == BARE:
         return KeptPrompts(AudioPrompts(), choice)
-    learnt = runner.result(Trial(choice.candidate, None)).prompts.to(given.clips.clap.device)
+    learnt = runner.result(Trial(choice.candidate, None)).prompts.to(given.clap.device)
     found = find_gates(
         tuple(learnt.stages()),
         truth[clips],
@@ -76,10 +76,10 @@ class HeldOutRidge:
 
     def __init__(self, given: Given, plan: Plan, runner: TrialRunner) -> None:
         self._given, self._plan, self._runner = given, plan, runner
-        clap = given.clips.clap
+        clap = given.clap
         self._bank = bank_for(clap, given.library, runner.progress)
         self._texts = texts_of(clap, plan) if any(words_of(plan)) else None
-        self._order = digest_order(given.waveforms)
+        self._order = given.order
 
     def logits(self, candidate: str | None, gates: Mapping[str, float] | None) -> np.ndarray:
         """Return `[h, K]` of held-out clips; a candidate of None is no prompt, gates of None are all 1."""
@@ -91,9 +91,9 @@ class HeldOutRidge:
         prompts = AudioPrompts()
         if candidate is not None:
             prompts = runner.result(Trial(candidate, fold)).prompts
-            prompts = (prompts if gates is None else gated(prompts, gates)).to(self._given.clips.clap.device)
+            prompts = (prompts if gates is None else gated(prompts, gates)).to(self._given.clap.device)
         with torch.no_grad():
-            heard = heard_under(self._given.clips, prompts, runner.progress.tick)
+            heard = self._given.heard(prompts, runner.progress.tick)
         scaled, members = scale.scaled(heard.stages, heard.joint), runner.plan.members(fold)
         teaching = Teaching(
             scaled=scaled[members],

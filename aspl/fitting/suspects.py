@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from aspl.fitting.heard_clip import HeardClip
 from aspl.heads.takes import find_copies, in_two_classes
 from aspl.report import MAX_ROWS, Suspect
-from aspl.sound.faults import is_clipped, is_silent
 
 # n clips, m background clips, K labels
 
@@ -69,15 +69,16 @@ class ClipFaults:
     twin: np.ndarray
 
     @classmethod
-    def of(cls, waveforms: Sequence[np.ndarray], classes: np.ndarray, digests: Sequence[object]) -> "ClipFaults":
-        """Find them; `digests` are equal for equal clips."""
+    def of(cls, clips: Sequence[HeardClip], classes: np.ndarray) -> "ClipFaults":
+        """Find them in clips of `classes` `[n]`."""
+        digests = [clip.order for clip in clips]
         twin = np.full(len(classes), -1)
         for clip in np.flatnonzero(in_two_classes(classes, digests)):
             others = (other for other, digest in enumerate(digests) if digest == digests[clip])
             twin[clip] = next(other for other in others if classes[other] != classes[clip])
         return cls(
-            silent=np.array([is_silent(waveform) for waveform in waveforms], dtype=bool),
-            clipped=np.array([is_clipped(waveform) for waveform in waveforms], dtype=bool),
+            silent=np.array([clip.is_silent for clip in clips], dtype=bool),
+            clipped=np.array([clip.is_clipped for clip in clips], dtype=bool),
             repeated=find_copies(classes, digests) != np.arange(len(classes)),
             twin=twin,
         )

@@ -101,6 +101,11 @@ class HeadFit:
     penalty: float
     text_trials: Mapping[float, tuple[float, float]] = field(default_factory=dict)
 
+    @property
+    def held_out_logits(self) -> np.ndarray:
+        """`[n, K]`, NaN where nothing was held out."""
+        return np.where(self.folds[:, None] < 0, np.nan, self.sharpness * self.held_out[:, :-1])
+
 
 def fit_ridge_head(teaching: Teaching, bank: Bank, *, text_weights: Sequence[float] = TEXT_WEIGHTS) -> HeadFit:
     """Fit the head in closed form; see the module's equations."""

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictFloat, Stric
 
 from aspl import progress
 from jobs.kinds import KINDS, PHASES
+from service.http.change_schemas import Changes, Comparison
+from service.http.channel_schema import ChannelDrift
 from service.http.schemas_report import ClipWarning, Fault, LeftOut, Report
 
 
@@ -74,7 +76,8 @@ class ClipScores(BaseModel):
         ge=0,
         le=1,
         description="How much more it sounds like what was taught than like the background; under the label's "
-        "threshold it is unknown. Null where the adapter knows no background: then the threshold is of the score.",
+        "threshold it is unknown. Null under adapters of the first release, and for labels alone as long as nobody has "
+        "heard the background with this model: then the threshold is of the score.",
     )
     silent: bool = Field(description="Digital silence.")
     truncated: bool = Field(description="The file ends before it should; what is there was used.")
@@ -131,6 +134,7 @@ class Promoted(BaseModel):
 
     current: bool = Field(description="False where it stands by: the bare name goes on to mean the version before.")
     reason: str
+    comparison: Comparison | None = Field(None, description="Null where no clip was held out by both versions.")
 
 
 class Job(BaseModel):
@@ -184,6 +188,7 @@ class AdapterVersion(BaseModel):
     temperature: float | None = None
     model: dict[str, Any] | None = None
     report: Report | None = Field(None, description="How it did on clips that it had not heard. Lists leave it out.")
+    changes: Changes | None = Field(None, description="How its clips differ from those of its `base`.")
 
 
 class StandingBy(BaseModel):
@@ -201,6 +206,7 @@ class AdapterSummary(BaseModel):
     versions: list[int]
     standing_by: list[StandingBy] = Field([], description="Newer versions that did not take over; the last 10.")
     adapter: AdapterVersion
+    channel: ChannelDrift | None = Field(None, description="Of one adapter: what it hears of its channel, if anything.")
 
 
 class AdapterFailed(BaseModel):
@@ -264,5 +270,7 @@ class Info(BaseModel):
     """What runs here."""
 
     version: str
+    needs_key: bool = Field(True, description="Whether a tenant's own calls need an API key.")
     model: ModelInfo
     limits: dict[str, float]
+    keep: Literal["audio", "features", "nothing"] = Field(description="The most that is kept of clips.")

@@ -11,6 +11,7 @@ from service.inference.adapter_cache import AdapterCache
 from service.inference.adapter_loader import AdapterLoader
 from service.inference.classification import Classifier
 from service.inference.decoding import Decoder
+from service.inference.drift import DriftMonitor
 from service.inference.engine import Engine, measure_batch_windows
 from service.inference.tenant_queue import TenantQueue
 from service.inference.window_budget import WindowBudget
@@ -30,6 +31,7 @@ class Pipeline:
     decoder: Decoder
     engine: Engine
     classifier: Classifier
+    drift: DriftMonitor
     loaders: ThreadPoolExecutor
     resolvers: ThreadPoolExecutor
 
@@ -51,6 +53,7 @@ class Pipeline:
         sizes = CUDA_BATCHES if clap.device.type == "cuda" else CPU_BATCHES
         batch_windows = settings.batch_windows or measure_batch_windows(clap, sizes)
         engine = Engine(clap, queue, batch_windows=batch_windows, metrics=metrics)
+        drift = DriftMonitor(clap.mel_centres_hz, metrics)
         classifier = Classifier(
             AdapterLoader(
                 clap,
@@ -67,9 +70,9 @@ class Pipeline:
                 max_request_windows=settings.max_request_windows,
             ),
             queue_timeout_s=settings.queue_timeout_s,
-            metrics=metrics,
+            drift=drift,
         )
-        return cls(clap, decoder, engine, classifier, loaders, resolvers)
+        return cls(clap, decoder, engine, classifier, drift, loaders, resolvers)
 
     def start(self) -> None:
         """Start the inference thread."""

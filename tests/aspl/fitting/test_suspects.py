@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import soxr
 
+from aspl.fitting.heard_clip import HeardClip
 from aspl.fitting.suspects import AgainstBackground, ClipFaults, find_suspects, list_suspects
 from aspl.sound.faults import is_clipped, is_silent
 
@@ -17,6 +18,10 @@ AGAINST = AgainstBackground(np.array([0.1, 0, 0.8, 0, 0, 0, 0, np.nan]), bar=-0.
 
 def noise(seed: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(0, 0.1, 48_000).astype(np.float32)
+
+
+def heard(order: int) -> HeardClip:
+    return HeardClip(np.zeros(4), np.zeros(4), None, order)
 
 
 def faults(**changed: list[int]) -> ClipFaults:
@@ -51,9 +56,8 @@ def test_what_is_wrong_for_sure_comes_first_and_what_does_little_harm_last():
 
 
 def test_clips_that_are_there_twice_are_found():
-    waveforms = [noise(0), noise(1), noise(0), noise(2), noise(2)]
     classes = np.array([0, 0, 0, 0, 1])
-    found = ClipFaults.of(waveforms, classes, [b"0", b"1", b"0", b"2", b"2"])
+    found = ClipFaults.of([heard(order) for order in (0, 1, 0, 2, 2)], classes)
     assert found.repeated.tolist() == [False, False, True, False, False]
     assert found.twin.tolist() == [-1, -1, -1, 4, 3]
     ranked = find_suspects(np.eye(2)[classes], classes, np.ones(5, bool), 8.0)
