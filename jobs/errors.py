@@ -103,3 +103,9 @@ class TrainingFailed(JobsError):
     def __init__(self, code: str, detail: str):
         super().__init__(detail)
         self.code = code
+
+
+class ResultsNotFound(JobsError):
+    """The job has no results to be fetched: it is of another kind, has not succeeded, or they have expired."""
+
+    code = "results_not_found"

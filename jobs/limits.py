@@ -30,7 +30,7 @@ class UploadLimits(BaseModel):
     max_upload_s: float = Field(3600.0, gt=0, description="longest upload for one adaptation, in seconds of audio")
     max_clips: int = Field(2000, gt=0, description="most clips in one adaptation")
     max_labels: int = Field(1000, gt=1, description="most labels in one adaptation")
-    max_label_chars: int = Field(MAX_LABEL_CHARS, gt=0, description="longest label, in characters")
+    max_label_chars: int = Field(MAX_LABEL_CHARS, gt=0, le=1000, description="longest label, in characters")
     max_archive_members: int = Field(10_000, gt=0, description="most entries in an archive, folders included")
     max_archive_ratio: float = Field(
         100.0, gt=1, description="most bytes that an archive may unfold to, per byte of its own"

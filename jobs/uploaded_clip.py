@@ -30,11 +30,10 @@ class UploadedClip:
 
 
 @dataclass(frozen=True)
-class TrainingClips:
-    """What of an upload a training is given: paths with labels, the clients' names of these, and the background."""
+class EvaluationClips:
+    """What an adapter is evaluated on: paths with labels, and what is none of the labels."""
 
     clips: list[tuple[Path, str]]
-    files: list[str]
     background: list[Path]
 
 

@@ -1,23 +1,28 @@
 """What a running service consists of, made once."""
 
+import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Self
 
+import structlog
 import torch
 from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from transformers.utils.logging import disable_progress_bar
 
-from adapters_store import AdapterStore, open_store
+from adapters_store import AdapterStore, Ref, open_store
 from aspl import FrozenClap
+from aspl.errors import AdapterMismatch
 from jobs.connection import connect
 from jobs.queue import JobQueue
 from jobs.quota import Quota
 from jobs.records import JobRecords
+from jobs.results import Results
 from jobs.uploads import Uploads
+from service.inference.futures import cancel_all
 from service.inference.pipeline import Pipeline
 from service.keys import KeyFile
 from service.metrics import Metrics
@@ -27,6 +32,10 @@ EVENTS_TIMEOUT_S = 10.0  # longer than any blocking read
 RATE_TIMEOUT_S = 0.1  # in the path of every request, which can do without
 JOBS_TIMEOUT_S = 2.0  # and that four times over, in one of the threads that uploads need too
 HEALTH_TIMEOUT_S = 1.0  # less than a prober waits
+DRIFT_TIMEOUT_S = 1.0  # in the background, where nobody waits
+DRIFT_FLUSH_S = 5.0
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,7 @@ class Jobs:
     uploads: Uploads
     records: JobRecords
     queue: JobQueue
+    results: Results
     uploaders: ThreadPoolExecutor
     quota: Quota
 
@@ -47,6 +57,7 @@ class Jobs:
             uploads=Uploads(settings.data_dir, settings.upload_limits),
             records=JobRecords(redis, ttl_s=settings.job_ttl_s),
             queue=JobQueue(redis, settings),
+            results=Results(settings.data_dir),
             uploaders=ThreadPoolExecutor(settings.upload_threads, thread_name_prefix="upload"),
             quota=Quota(settings.storage_limits),
         )
@@ -64,6 +75,7 @@ class RedisClients:
     events: AsyncRedis
     rates: AsyncRedis
     health: AsyncRedis
+    drift: AsyncRedis
 
     @classmethod
     def open(cls, settings: ServiceSettings) -> Self:
@@ -72,11 +84,12 @@ class RedisClients:
             events=AsyncRedis.from_url(settings.redis_url_or_private, socket_timeout=EVENTS_TIMEOUT_S),
             rates=_impatient_redis(settings, RATE_TIMEOUT_S),
             health=_impatient_redis(settings, HEALTH_TIMEOUT_S),
+            drift=_impatient_redis(settings, DRIFT_TIMEOUT_S),
         )
 
     async def close(self) -> None:
         """End all connections."""
-        for client in (self.events, self.rates, self.health):
+        for client in (self.events, self.rates, self.health, self.drift):
             await client.aclose()
 
 
@@ -93,6 +106,7 @@ class Context:
     redis: RedisClients
     is_draining: bool = field(default=False, init=False)
     """The service ends: no answer may go on for longer than it must."""
+    _flushing: asyncio.Task[None] | None = field(default=None, init=False)
 
     @classmethod
     def open(cls, settings: ServiceSettings, *, clap: FrozenClap | None = None) -> Self:
@@ -110,15 +124,35 @@ class Context:
             redis=RedisClients.open(settings),
         )
 
+    def resolved(self, tenant: str, reference: str) -> Ref:
+        """The version that `name` or `name@3` means now, of this model; raises the store's errors, AdapterMismatch."""
+        ref = self.store.resolve(tenant, reference)
+        fingerprint = self.store.manifest(ref).get("fingerprint")
+        if fingerprint != self.pipeline.clap.fingerprint:
+            raise AdapterMismatch(f"{ref} was trained on another base model than {self.pipeline.clap.name}")
+        return ref
+
     def start(self) -> None:
-        """Begin to serve."""
+        """Begin to serve, on the running event loop."""
         self.pipeline.start()
+        self._flushing = asyncio.get_running_loop().create_task(self._flush_drift())
 
     async def stop(self) -> None:
         """Finish what runs, end all threads and connections."""
         self.pipeline.stop()
+        if self._flushing is not None:
+            await cancel_all([self._flushing])
+            await self.pipeline.drift.flush(self.redis.drift)
         self.jobs.close()
         await self.redis.close()
+
+    async def _flush_drift(self) -> None:
+        while True:
+            await asyncio.sleep(DRIFT_FLUSH_S)
+            try:
+                await self.pipeline.drift.flush(self.redis.drift)
+            except Exception:  # of ours: what adapters hear of their channels is no reason to stop
+                log.exception("what adapters hear of their channels was not kept")
 
 
 def _impatient_redis(settings: ServiceSettings, timeout_s: float) -> AsyncRedis:

@@ -9,31 +9,35 @@ from rq.exceptions import NoSuchJobError
 from rq.job import Job, JobStatus
 
 from adapters_store import StoreError, open_store
+from jobs.leases import Leases
 from jobs.queue import SERIALIZER, JobQueue
+from jobs.record import LIVE_STATES
 from jobs.records import PREFIX, JobRecord, translated, utc_now
+from jobs.results import Results
 from jobs.uploads import Uploads
 
 # A job is written into its record first and into RQ right after; younger ones may be in between.
 SETTLED_AFTER_S = 30
+WAITING = (JobStatus.QUEUED, JobStatus.RATE_LIMITED, JobStatus.SCHEDULED, JobStatus.DEFERRED)
 SWEEP_INTERVAL_S = 6 * 3600
 SWEEP_KEY = f"{PREFIX}:swept"
-UNDER_WAY = (JobStatus.QUEUED, JobStatus.STARTED, JobStatus.RATE_LIMITED, JobStatus.SCHEDULED, JobStatus.DEFERRED)
 
 log = structlog.get_logger()
 
 
-def reconcile(queue: JobQueue, uploads: Uploads, *, upload_ttl_s: float) -> None:
-    """Hand live jobs that RQ does not have to it again, and remove uploads that no job will use."""
+def reconcile(queue: JobQueue, leases: Leases, uploads: Uploads, *, upload_ttl_s: float) -> None:
+    """Hand live jobs that RQ does not have to it again, and remove uploads and results that no job will use."""
     in_use = set()
     for job_id in queue.records.live_ids():
         record = queue.records.find(job_id)
-        if record is None:
+        if record is None or not record.is_live:  # damaged: an end takes the id from the live ones
             queue.records.forget(job_id)
             continue
         in_use.add(record.upload_id)
-        if _is_settled(record) and not _is_under_way(queue, record):
+        if _is_settled(record) and not leases.is_held(record.id) and not _is_under_way(queue, record):
             log.warning("a job that rq lost is queued again", job=record.id, tenant=record.tenant)
             queue.enqueue(record)
+    Results(queue.settings.data_dir).sweep(queue.records.states, live_states=LIVE_STATES)
     removed = uploads.sweep(in_use, older_than_s=upload_ttl_s)
     if removed:
         log.info("uploads without a job removed", uploads=len(removed))
@@ -67,4 +71,5 @@ def _is_under_way(queue: JobQueue, record: JobRecord) -> bool:
         job = Job.fetch(record.id, connection=queue.redis, serializer=SERIALIZER)
     except NoSuchJobError:
         return False
-    return job.get_status(refresh=False) in UNDER_WAY
+    status = job.get_status(refresh=False)
+    return status in WAITING or (status == JobStatus.STARTED and job.id in job.started_job_registry)

@@ -84,13 +84,20 @@ class Plan:
         return np.setdiff1d(np.arange(self.num_clips), self.held_out(fold))
 
 
-def make_plan(labels: Sequence[str], config: TrainingConfig, *, logit_scale: float) -> Plan:
-    """Return the plan for clips of these labels; `logit_scale` is the model's own, for recipes that have none."""
+def make_plan(
+    labels: Sequence[str], config: TrainingConfig, *, logit_scale: float, digests: Sequence[int] | None = None
+) -> Plan:
+    """Return the plan for clips of these labels.
+
+    Args:
+        logit_scale: the model's own, for recipes that have none.
+        digests: of the clips, equal for equal ones, which are held out together; None where all differ.
+    """
     classes = tuple(dict.fromkeys(labels))
     index = {label: number for number, label in enumerate(classes)}
     truth = np.array([index[label] for label in labels], dtype=int)
     recipe = recipe_for(config)
-    folds = stratified_folds(truth, max_folds=recipe.max_folds, seed=config.seed)
+    folds = stratified_folds(truth, max_folds=recipe.max_folds, seed=config.seed, digests=digests)
     return Plan(config, recipe, classes, truth, tuple(folds), recipe.logit_scale or logit_scale)
 
 

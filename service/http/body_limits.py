@@ -31,8 +31,8 @@ class BodyLimits:
     def check_size(self, scope: Scope, num_bytes: int) -> None:
         """Refuse a body of so many bytes where that is too much; raises `ServiceError`."""
         path = route_path(scope)
-        if path.startswith("/adapters/") and path.endswith("/file"):
-            path = "/adapters/*/file"
+        if path.startswith("/adapters/"):
+            path = f"/adapters/*/{path.rpartition('/')[2]}"
         name, most = self.max_bytes_by_path.get(path, self.max_bytes_by_path["*"])
         if num_bytes > most:
             if not self.is_known(scope):  # as /classify/, whose body is no larger than that of /classify may be

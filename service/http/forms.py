@@ -25,7 +25,12 @@ class ClassifyForm(BaseModel):
 
     EXAMPLE: ClassVar[str] = "-F audio=@clip.wav -F adapter=NAME"
 
-    audio: list[UploadFile] = Field(min_length=1, description="One or more audio files.")
+    audio: list[UploadFile] = Field([], description="One or more audio files; or else give `archive`.")
+    archive: UploadFile | None = Field(
+        None,
+        description="A zip or tar of audio files in any folders, in place of `audio`: the answer is a job, which has "
+        "results for each file. Of each 5 scores are kept unless `top_k` says otherwise.",
+    )
     adapter: str | None = Field(None, description="`name`, or `name@3` for a version; or else give `labels`.")
     labels: list[str] = Field([], description="For zero-shot: repeated, or one JSON array.")
     template: str = Field(SENTENCE, description="Zero-shot: the sentence around each label, with one `{}`.")
@@ -57,6 +62,11 @@ class LabelledUpload(BaseModel):
     )
     background_labels: list[str] = Field(
         [], description="Labels whose clips are background, as `noise`; repeated, or one JSON array."
+    )
+    unlabelled: list[UploadFile] = Field(
+        [],
+        description="Audio files of the place where it is to listen, without labels, 5 or more: they tell its channel "
+        "from the one of the clips.",
     )
     description: str = Field("", max_length=1000, description="Kept with the adapter.")
     base: str | None = Field(
@@ -197,3 +207,11 @@ def check_num_files(num_files: int, settings: ServiceSettings) -> None:
     if num_files > settings.max_files:
         limit = ("max_files", settings.max_files)
         raise ServiceError("too_many_files", f"More than max_files = {settings.max_files} files.", limit=limit)
+
+
+def check_num_bytes(num_bytes: int, settings: ServiceSettings) -> None:
+    """Refuse more bytes of audio than a classification that is answered at once may have."""
+    if num_bytes > settings.max_request_bytes:
+        limit = ("max_request_bytes", settings.max_request_bytes)
+        detail = f"More than max_request_bytes = {settings.max_request_bytes} bytes of audio; send them as an archive."
+        raise ServiceError("body_too_large", detail, limit=limit)

@@ -32,6 +32,8 @@ KINDS: Mapping[str, Kind] = {
     "adapter_not_found": Kind(404, "There is no adapter 'doors'."),
     "clip_not_found": Kind(404, "Version 3 of 'doors' was not taught with that clip."),
     "job_not_found": Kind(404, "There is no job 'j1'."),
+    "results_not_found": Kind(404, "This job has no results."),
+    "results_not_ready": Kind(409, "The job is still running; its results can be fetched when it has succeeded."),
     "method_not_allowed": Kind(405, "This address does not answer to this method; see /docs."),
     "body_timeout": Kind(408, "Nothing of the body came for body_idle_s = 30 s."),
     "adapter_model_mismatch": Kind(409, "The adapter was trained on another base model."),
@@ -50,6 +52,9 @@ KINDS: Mapping[str, Kind] = {
     "labels_invalid": Kind(422, "The label 'dog' is given twice."),
     "thresholds_unsupported": Kind(
         409, "The adapter knows no background, so has no sensitivities: teach it again with the same clips."
+    ),
+    "recalibration_invalid": Kind(
+        409, "The adapter's file does not say what its clips sounded like: teach it again, and then recalibrate."
     ),
     "thresholds_invalid": Kind(422, "thresholds: the adapter knows no label 'snow'; it knows 'dog', 'rain'."),
     "adapter_name_invalid": Kind(422, "An adapter's name is [a-z0-9][a-z0-9_-]{0,63}."),
@@ -81,7 +86,11 @@ GENERIC = ("internal_error", "keys_unreadable", "not_found", "method_not_allowed
 UPLOAD_NOT_KEPT = "staging_unavailable"
 # No client is left to read it; the number is nginx's, for the log and the metrics.
 CLIENT_LEFT_STATUS = 499
-LASTING = ("adapter_model_mismatch", "thresholds_unsupported")  # to try again would change nothing
+LASTING = (
+    "adapter_model_mismatch",
+    "thresholds_unsupported",
+    "recalibration_invalid",
+)  # to try again would change nothing
 RETRY_AFTER_S = {409: 1, 429: 1, 503: 1}
 # What Starlette raises by itself: by status, and in its form parser by the start of the sentence.
 _BY_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}

@@ -3,21 +3,22 @@
 import asyncio
 import hashlib
 import json
-from typing import Annotated, Any
+from typing import Any
 
 import structlog
-from fastapi import APIRouter, Header
+from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
 from adapters_store import KEEPS, check_name, parse_reference
 from aspl import TrainingConfig
 from aspl.labels import fold
-from aspl.methods import METHODS, Method
+from aspl.methods import METHODS
 from aspl.templates import check_template
 from jobs.background import BACKGROUND, check_named, named_background
 from jobs.base import Base, Correction, plan_base
 from jobs.errors import JobUnconfirmed
 from jobs.findings import Findings
+from jobs.live_clips import add_live_clips, beside
 from jobs.queue import Idempotency
 from jobs.records import JobRecord
 from jobs.uploaded_clip import UploadedClip
@@ -27,6 +28,7 @@ from service.http.forms import SEVERAL_LABELS, AdaptBody, AdaptForm, parsed_rela
 from service.http.multipart import FormRoute
 from service.http.problems import ServiceError, responses
 from service.http.schemas import Job
+from service.http.submission import ACCEPTED, IdempotencyKey
 
 ERRORS = responses(
     "bad_request", "idempotency_in_flight", "body_too_large", "too_many_files", "upload_too_large", "body_unsupported",
@@ -35,10 +37,8 @@ ERRORS = responses(
     "redis_unavailable", "staging_unavailable", "adapter_not_found", "adapter_corrupt", "store_unavailable",
     "quota_exceeded",
 )  # fmt: skip
-ACCEPTED = {202: {"headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}}}}
 
 router = APIRouter(tags=["adapt"], route_class=FormRoute)
-IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{1,128}$")]
 
 
 @router.post("/adapt", status_code=202, response_model=Job, responses=ACCEPTED | ERRORS)
@@ -76,13 +76,12 @@ class Submission:
         try:
             upload_id = self._uploads.new_upload()
             self._stage(upload_id)
-            digest = self._digest(upload_id)
+            request = self._stage_unlabelled(upload_id)
+            digest = self._digest(upload_id, request)
             if is_replay:
                 first = self._jobs.claim(self._tenant, self._key, digest)
                 return self._first_answer(first)
-            method = METHODS[TrainingConfig.from_options(self._training).chosen_method]
-            self._check_background(upload_id, method)
-            findings = self._checked(upload_id, method)
+            findings = self._checked(upload_id, TrainingConfig.from_options(self._training))
             idempotency = Idempotency(self._key, digest) if self._key else None
             record = self._jobs.submit(
                 self._tenant,
@@ -90,6 +89,7 @@ class Submission:
                 upload_id,
                 self._training,
                 findings=findings,
+                request=request,
                 idempotency=idempotency,
             )
             return record
@@ -104,11 +104,13 @@ class Submission:
                 if self._key and not is_replay:
                     self._jobs.release(self._tenant, self._key)
 
-    def _checked(self, upload_id: str, method: Method) -> Findings:
+    def _checked(self, upload_id: str, config: TrainingConfig) -> Findings:
         """Check the clips together with those of the base, which is planned and kept beside them."""
-        base = self._plan_base(method)
+        base = self._plan_base(config)
         before = base.labels if base else frozenset()
-        findings = self._uploads.check_audio(upload_id, min_labels=method.min_labels, before=before)
+        findings = self._uploads.check_audio(
+            upload_id, min_labels=METHODS[config.chosen_method].min_labels, before=before
+        )
         clips = self._uploads.usable(upload_id)
         new_bytes = sum(clip.size_bytes for clip, _ in clips) if self._training.get("keep", "audio") == "audio" else 0
         self._context.jobs.quota.check(self._context.store, self._tenant, self._form.name, new_bytes=new_bytes)
@@ -118,7 +120,7 @@ class Submission:
         base.write(self._uploads.directory(upload_id))
         return findings.beside(base.left_out)
 
-    def _plan_base(self, method: Method) -> Base | None:
+    def _plan_base(self, config: TrainingConfig) -> Base | None:
         form, store = self._form, self._context.store
         if form.base is None:
             return None
@@ -126,7 +128,7 @@ class Submission:
         correction = Correction(split_ids(form.remove), parsed_relabel(form.relabel)).checked(max_label_chars=max_chars)
         ref = store.resolve(self._tenant, form.base)
         fingerprint = self._context.pipeline.clap.fingerprint
-        return plan_base(store, ref, correction, fingerprint=fingerprint, needs_audio=not method.is_closed_form)
+        return plan_base(store, ref, correction, fingerprint=fingerprint, needs_audio=config.needs_audio)
 
     def _check_sizes(self, base: Base, new: list[UploadedClip]) -> None:
         limits = self._uploads.limits
@@ -135,11 +137,6 @@ class Submission:
             if num > getattr(limits, f"max_{what}"):
                 detail = f"{num} {what} together with those of {base.name}@{base.version}, more than max_{what}"
                 raise ServiceError("upload_too_large", detail, limit=(f"max_{what}", getattr(limits, f"max_{what}")))
-
-    def _check_background(self, upload_id: str, method: Method) -> None:
-        if not method.is_closed_form and any(clip.is_background for clip in self._uploads.clips(upload_id)):
-            detail = f"method={method.name} hears no background clips: leave method out, or the clips."
-            raise ServiceError("upload_invalid", detail)
 
     def _stage(self, upload_id: str) -> None:
         form = self._form
@@ -153,6 +150,13 @@ class Submission:
             self._stage_clips(upload_id, labels, background_labels)
         for clip in form.background:
             self._uploads.add_clip(upload_id, BACKGROUND, clip.file, filename=clip.filename or "", is_background=True)
+
+    def _stage_unlabelled(self, upload_id: str) -> dict[str, str]:
+        """What the job is told of live clips, which lie beside the others."""
+        if not self._form.unlabelled:
+            return {}
+        files = [(clip.filename or "", clip.file) for clip in self._form.unlabelled]
+        return {"unlabelled": add_live_clips(beside(self._uploads, upload_id), files)[0]}
 
     def _stage_clips(self, upload_id: str, labels: list[str], background_labels: list[str]) -> None:
         form = self._form
@@ -174,11 +178,13 @@ class Submission:
         ]
         check_named(named, files)
 
-    def _digest(self, upload_id: str) -> str:
+    def _digest(self, upload_id: str, request: dict[str, str]) -> str:
         form = self._form
         meant = [form.name, self._training, self._uploads.digest(upload_id)]
         if form.base is not None:
             meant += [form.base, sorted(split_ids(form.remove)), parsed_relabel(form.relabel)]
+        if request:
+            meant.append(beside(self._uploads, upload_id).digest(request["unlabelled"]))
         return hashlib.sha256(json.dumps(meant, sort_keys=True).encode()).hexdigest()
 
     def _first_answer(self, record: JobRecord) -> JobRecord:

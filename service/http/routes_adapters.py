@@ -18,17 +18,20 @@ from adapters_store import (
     parse_reference,
 )
 from aspl import Adapter
+from aspl.labels import fold_label
 from jobs.manifest import adapter_manifest
 from service.http.clip_export import export_with_clips
 from service.http.dependencies import ServiceContext, Tenant
 from service.http.multipart import read_form
 from service.http.problems import ServiceError, describe, responses
+from service.http.routes_recalibrate import channel_of
 from service.http.schemas import AdapterList, AdapterSummary, AdapterVersion, CurrentVersion, VersionList
+from service.http.schemas_report import shown_report
 
 FILE_MEDIA_TYPE = "application/octet-stream"
 BINARY = {"type": "string", "format": "binary"}
 SHOWN = ("size_bytes", "created_at", "description", "labels", "method", "audio_prompt", "template", "num_parameters")
-SHOWN += ("shots", "seed", "preset", "threshold", "temperature", "report", "promoted", "changes")
+SHOWN += ("shots", "seed", "preset", "threshold", "temperature", "promoted", "changes")
 STORE_ERRORS = ("invalid_request", "adapter_name_invalid", "adapter_corrupt", "store_unavailable")
 READ = responses("adapter_not_found", *STORE_ERRORS)
 WRITE = responses("bad_request", "adapter_not_found", "store_full", *STORE_ERRORS)
@@ -61,7 +64,8 @@ def list_adapters(
 @router.get("/adapters/{name}", response_model=AdapterSummary, responses=READ)
 def get_adapter(name: str, tenant: Tenant, context: ServiceContext) -> JSONResponse:
     """One adapter; `name@3` shows that version instead of the current one."""
-    return JSONResponse(summary(context.store, context.store.resolve(tenant, name)))
+    ref = context.store.resolve(tenant, name)
+    return JSONResponse({**summary(context.store, ref), "channel": channel_of(context, ref)})
 
 
 @router.get("/adapters/{name}/versions", response_model=VersionList, responses=READ)
@@ -178,12 +182,14 @@ def _names(if_none_match: str, etag: str) -> bool:
 
 
 def _import(context: ServiceContext, tenant: str, name: str, data: bytes) -> dict[str, Any]:
-    Adapter.from_bytes(data, context.pipeline.clap)
+    adapter = Adapter.from_bytes(data, context.pipeline.clap)
+    for label in adapter.labels:
+        fold_label(label, max_chars=context.settings.max_label_chars)
     context.jobs.quota.check(context.store, tenant, name, new_bytes=len(data))
     manifest = adapter_manifest(Adapter.read_header(data), description="imported")
     ref = context.store.publish(tenant, name, data, manifest)
     context.jobs.quota.note(tenant, name, new_bytes=len(data))
-    return _version(ref, context.store.manifest(ref), ref.version)
+    return _version(ref, context.store.manifest(ref), ref.version, with_report=True)
 
 
 def _row(entry: AdapterEntry) -> dict[str, Any]:
@@ -219,10 +225,12 @@ def summary(store: AdapterStore, ref: Ref) -> dict[str, Any]:
     entry = store.entry(ref.tenant, ref.name)
     if entry.fault is not None:
         raise entry.fault
-    return _summary(entry, ref, entry.manifests.get(ref.version) or store.manifest(ref))
+    return _summary(entry, ref, entry.manifests.get(ref.version) or store.manifest(ref), with_report=True)
 
 
-def _summary(entry: AdapterEntry, ref: Ref, manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _summary(
+    entry: AdapterEntry, ref: Ref, manifest: Mapping[str, Any], *, with_report: bool = False
+) -> dict[str, Any]:
     current = entry.current.version
     return {
         "name": ref.name,
@@ -233,11 +241,13 @@ def _summary(entry: AdapterEntry, ref: Ref, manifest: Mapping[str, Any]) -> dict
             for number in sorted(entry.manifests)
             if number > current and (promoted := entry.manifests[number].get("promoted")) and not promoted["current"]
         ],
-        "adapter": _version(ref, manifest, current),
+        "adapter": _version(ref, manifest, current, with_report=with_report),
     }
 
 
-def _version(ref: Ref, manifest: Mapping[str, Any], current: int | None) -> dict[str, Any]:
+def _version(
+    ref: Ref, manifest: Mapping[str, Any], current: int | None, *, with_report: bool = False
+) -> dict[str, Any]:
     model = {"name": manifest.get("base_model"), "fingerprint": manifest.get("fingerprint")}
     shown = {name: manifest.get(name) for name in SHOWN}
     return {
@@ -246,6 +256,7 @@ def _version(ref: Ref, manifest: Mapping[str, Any], current: int | None) -> dict
         "is_current": ref.version == current,
         **shown,
         "thresholds": _thresholds(manifest),
+        "report": shown_report(manifest.get("report")) if with_report else None,
         "model": model,
     }
 

@@ -15,6 +15,7 @@ import structlog
 import torch
 
 from aspl import AudioFeatures, FrozenClap
+from aspl.curves import curve_sums
 from aspl.inference import Scored, hear_windows, reads_stages, score
 from service.inference.errors import ModelFailed, NotReady
 from service.inference.queued_clip import BatchSlice, QueuedClip, Scores
@@ -123,8 +124,17 @@ class Engine:
         windows = torch.cat([torch.as_tensor(row.windows) for row in rows])  # [R, 480000]
         prompts = [row.clip.adapter.heard_under for row in rows for _ in range(row.count)]
         stages = any(reads_stages(row.clip.adapter) for row in rows)
-        features = hear_windows(self.clap, windows, prompts, stages=stages)
+        sums: list[tuple[torch.Tensor, torch.Tensor]] = []
+        features = hear_windows(
+            self.clap, windows, prompts, stages=stages, on_log_mel=lambda log_mels: sums.append(curve_sums(log_mels))
+        )
         assert len(features) == len(windows)
+        curves, frames = (torch.cat(part).cpu().numpy() for part in zip(*sums, strict=True))
+        start = 0
+        for row in rows:
+            part = slice(start, start := start + row.count)
+            row.clip.curve_sum += curves[part].sum(0)
+            row.clip.num_frames += float(frames[part].sum())
         return list(features.split([row.count for row in rows]))
 
     def _score(self, clips: Sequence[QueuedClip]) -> list[list[Scored]]:

@@ -6,10 +6,12 @@ from typing import Self
 
 from adapters_store import AdapterStore
 from aspl import FrozenClap
+from aspl.background import shipped_library
 from service.inference.adapter_cache import AdapterCache
 from service.inference.adapter_loader import AdapterLoader
 from service.inference.classification import Classifier
 from service.inference.decoding import Decoder
+from service.inference.drift import DriftMonitor
 from service.inference.engine import Engine, measure_batch_windows
 from service.inference.tenant_queue import TenantQueue
 from service.inference.window_budget import WindowBudget
@@ -29,6 +31,7 @@ class Pipeline:
     decoder: Decoder
     engine: Engine
     classifier: Classifier
+    drift: DriftMonitor
     loaders: ThreadPoolExecutor
     resolvers: ThreadPoolExecutor
 
@@ -50,8 +53,15 @@ class Pipeline:
         sizes = CUDA_BATCHES if clap.device.type == "cuda" else CPU_BATCHES
         batch_windows = settings.batch_windows or measure_batch_windows(clap, sizes)
         engine = Engine(clap, queue, batch_windows=batch_windows, metrics=metrics)
+        drift = DriftMonitor(clap.mel_centres_hz, metrics)
         classifier = Classifier(
-            AdapterLoader(clap, store, cache, resolvers=resolvers),
+            AdapterLoader(
+                clap,
+                store,
+                cache,
+                resolvers=resolvers,
+                library=shipped_library(settings.data_dir / "background"),
+            ),
             decoder,
             engine,
             budget=WindowBudget(
@@ -60,9 +70,9 @@ class Pipeline:
                 max_request_windows=settings.max_request_windows,
             ),
             queue_timeout_s=settings.queue_timeout_s,
-            metrics=metrics,
+            drift=drift,
         )
-        return cls(clap, decoder, engine, classifier, loaders, resolvers)
+        return cls(clap, decoder, engine, classifier, drift, loaders, resolvers)
 
     def start(self) -> None:
         """Start the inference thread."""

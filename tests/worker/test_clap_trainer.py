@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from dataclasses import replace
 
 import pytest
 from rq import Worker
@@ -11,10 +12,11 @@ from safetensors.torch import load
 from adapters_store import TaughtClip
 from aspl import Adapter, FrozenClap
 from aspl.background import shipped_library
+from aspl.report import Report, Suspect
 from tests.small_clap import write_small_clap
 from tests.worker.processes import trainer_of, wait_for_end, wait_for_epoch, wait_until
 from tests.worker.sounds import tone
-from worker.clap_trainer import ClapTrainer, _with_files
+from worker.clap_trainer import ClapTrainer, _with_findings
 from worker.lesson import Lesson, LessonClip
 
 TRAINING = {"preset": "paper", "audio_prompt": "spectral", "epochs": 8, "batch_size": 4, "seed": 3}
@@ -117,9 +119,9 @@ def test_the_background_goes_into_the_training_and_one_label_is_enough(small_cla
     assert list((tmp_path / "kept").iterdir())
 
 
-def test_suspects_are_named_by_their_files():
-    report = {"suspects": [{"clip": 1, "label": "low"}], "accuracy": 1.0}
+def test_suspects_are_named_by_their_files_and_digests():
+    report = Report(suspects=(Suspect(1, "low"),), accuracy=1.0)
     clips = [TaughtClip(f"{number:064x}", "low", file=f"{number}.wav") for number in range(2)]
-    named = {"clip": 1, "label": "low", "file": "1.wav", "id": clips[1].id}
-    assert _with_files(report, clips)["suspects"] == [named]
-    assert _with_files({"accuracy": 1.0}, []) == {"accuracy": 1.0}
+    named = _with_findings(report, clips, {"num_left_out": 3})
+    suspect = Suspect(1, "low", file="1.wav", id=clips[1].id)
+    assert named == replace(report, suspects=(suspect,), num_left_out=3)

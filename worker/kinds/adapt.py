@@ -5,6 +5,7 @@ from typing import Any
 from jobs import kinds
 from jobs.manifest import adapter_manifest
 from worker.kinds.kind import Kind, Task
+from worker.kinds.recalibrate import with_channel
 from worker.lesson import gather
 
 
@@ -17,14 +18,16 @@ def adapt(task: Task) -> dict[str, Any]:
         training,
         on_progress=task.on_progress,
         should_cancel=task.should_cancel,
-        checkpoint=task.uploads.checkpoint(job["upload_id"]),
+        checkpoint=task.uploads.checkpoint(job["upload_id"], job["holder"]),
         findings=job["findings"],
     )
-    manifest = adapter_manifest(trained.header, job_id=job["id"], description=training.get("description") or "")
+    data, header, report = with_channel(task, trained.data, trained.header)
+    manifest = adapter_manifest(header, job_id=job["id"], description=training.get("description") or "")
     if changes := lesson.changes():
         manifest["changes"] = changes
-    wish = training.get("promote") or "auto"
-    return task.publish(trained.data, manifest, wish=wish, taught=lesson.kept(trained))
+    if report is not None:
+        manifest["recalibration"] = report
+    return task.publish(data, manifest, wish=training.get("promote") or "auto", taught=lesson.kept(trained))
 
 
 ADAPT = Kind(kinds.ADAPT, adapt, publishes=True, advice="send fewer or shorter clips, or ask for fewer epochs")

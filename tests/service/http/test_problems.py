@@ -81,6 +81,12 @@ def other_body(service):
     return service.adapt(headers=headers, seed=7)
 
 
+def results(service, **changes):
+    job = service.adapt().json()["id"]
+    service.context.jobs.records.update(job, **changes)
+    return service.client.get(f"/jobs/{job}/results")
+
+
 def in_quick_succession(service):
     answers = [service.client.get("/jobs") for _ in range(service.context.settings.request_burst + 1)]
     return answers[-1]
@@ -203,6 +209,8 @@ PROVOKED = {
     "clip_not_found": unkept_clips,
     "quota_exceeded": full_quota,
     "job_not_found": lambda s: s.client.get("/jobs/nowhere"),
+    "results_not_found": lambda s: results(s, state="succeeded"),
+    "results_not_ready": lambda s: results(s, state="running"),
     "method_not_allowed": lambda s: s.client.patch("/classify"),
     "adapter_model_mismatch": other_model,
     "idempotency_in_flight": in_flight,
