@@ -113,7 +113,7 @@ class Context:
         """Load the model and connect everything; `start` then begins to serve."""
         clap = clap or load_clap(settings)
         metrics = Metrics()
-        store = open_store(settings.store_url_or_local)
+        store = open_store(settings.store_url_or_local).for_model(clap.fingerprint)
         return cls(
             settings=settings,
             keys=KeyFile(settings.keys_path_or_default),
