@@ -60,15 +60,24 @@ class Adapter(AdapterInfo):
     prompts: AudioPrompts | None = None
 
     @classmethod
-    def zero_shot(cls, clap: FrozenClap, labels: Sequence[str], template: str = SENTENCE) -> Self:
+    def zero_shot(
+        cls, clap: FrozenClap, labels: Sequence[str], template: str = SENTENCE, *, embeddings: Tensor | None = None
+    ) -> Self:
         """Return the untrained classifier of these labels: the text embedding of each in `template`.
+
+        Args:
+            embeddings: those, `[K, D]`, where they are there already.
 
         Raises:
             LabelsInvalid, TemplateInvalid: labels or template that cannot be used.
         """
         method = METHODS["zero_shot"]
+        if embeddings is None:
+            head = method.head_type.of(method.untrained(clap, labels, template=template))
+        else:
+            head = method.head_type.load({"class_features": embeddings}, labels, clap)
         return cls(
-            head=method.head_type.of(method.untrained(clap, labels, template=template)),
+            head=head,
             method=method.name,
             audio_prompt="none",
             labels=tuple(labels),

@@ -17,15 +17,14 @@ from typing import BinaryIO
 
 import structlog
 
-from aspl.errors import AsplError
 from aspl.labels import fold, fold_label
 from jobs.archive_labels import labelled
-from jobs.archives import members
+from jobs.archives import ArchiveMember, members
 from jobs.background import BACKGROUND, alike, check_named, named_background
-from jobs.clip_check import is_clip, oddities, repetitions
+from jobs.clip_check import check_decoded, is_clip, repetitions
 from jobs.clip_files import write_clip
-from jobs.errors import StagingUnavailable, UploadInvalid, UploadNotFound, UploadTooLarge
-from jobs.findings import ClipWarning, Findings, LeftOut, fault, shown_name
+from jobs.errors import MemberDamaged, StagingUnavailable, UploadInvalid, UploadNotFound, UploadTooLarge
+from jobs.findings import Findings, LeftOut, fault, shown_name
 from jobs.folders import named
 from jobs.limits import UploadLimits
 from jobs.uploaded_clip import Tally, TrainingClips, UploadedClip, reasons
@@ -105,9 +104,8 @@ class Uploads:
         """
         stored = []
         for member in members(archive, self.limits):
-            file = self._store(upload_id, member.chunks, filename=str(member.path))
             folders = tuple(map(fold, member.path.parts[:-1]))
-            stored.append((self._checked(upload_id, file, folders), folders))
+            stored.append((self._unpacked(upload_id, member, folders), folders))
             self._check_num_clips(self._tally(upload_id).num_clips)
         named = named_background(list(background_labels), max_chars=self.limits.max_label_chars)
         files = labelled(stored, named, max_chars=self.limits.max_label_chars)
@@ -128,10 +126,6 @@ class Uploads:
             clip = UploadedClip(**json.loads(line))
             latest[clip.number] = clip
         return [latest[number] for number in sorted(latest)]
-
-    def load(self, upload_id: str) -> list[tuple[Path, str]]:
-        """Path and label of every clip that can be taught, in order."""
-        return self.training_clips(upload_id).clips
 
     def training_clips(self, upload_id: str) -> TrainingClips:
         """Every clip that can be used, in order."""
@@ -175,8 +169,11 @@ class Uploads:
         together is too long.
         """
         self.check_labels(upload_id, min_labels=min_labels)
+        files = [
+            (clip, self._clip_path(upload_id, clip.number)) for clip in self.clips(upload_id) if clip.label is not None
+        ]
         clips, warnings = [], []
-        for clip, odd in self._decoded(upload_id):
+        for clip, odd in check_decoded(files, self.limits):
             clips.append(clip)
             warnings += [(clip.number, warning) for warning in odd]
         self._note(upload_id, [clip for clip in clips if clip.error is not None])
@@ -241,6 +238,18 @@ class Uploads:
         with (self.directory(upload_id) / FILE_LIST).open("a", encoding="utf-8") as file_list:
             file_list.writelines(json.dumps(asdict(file)) + "\n" for file in files)
 
+    def _unpacked(self, upload_id: str, member: ArchiveMember, folders: tuple[str, ...]) -> UploadedClip:
+        """A file of an archive, written where it is a clip with a label, else with its error."""
+        try:
+            file = self._store(upload_id, member.chunks, filename=str(member.path))
+        except MemberDamaged as error:
+            tally = self._tally(upload_id)
+            damage = fault(error.code, str(error))
+            file = UploadedClip(tally.num_files, None, shown_name(str(member.path)), 0, "", damage)
+            tally.add(file)
+            return file
+        return self._checked(upload_id, file, folders)
+
     @_disk_faults()
     def _checked(self, upload_id: str, file: UploadedClip, folders: tuple[str, ...]) -> UploadedClip:
         """A file of an archive as it is, or, where it is no clip with a label, with its error and without its bytes."""
@@ -266,26 +275,6 @@ class Uploads:
         if len(tally.labels | labels) > self.limits.max_labels:
             raise UploadTooLarge(f"more than {self.limits.max_labels} labels (max_labels)")
         tally.labels |= labels
-
-    def _decoded(self, upload_id: str) -> Iterator[tuple[UploadedClip, list[ClipWarning]]]:
-        # Imported here because the worker's parent process stages nothing, and is to stay small.
-        from aspl.sound.clip import decode
-
-        total_s = 0.0
-        for clip in self.clips(upload_id):
-            if clip.label is None:
-                continue
-            try:
-                decoded = decode(
-                    self._clip_path(upload_id, clip.number).read_bytes(), max_duration_s=self.limits.max_clip_s
-                )
-            except AsplError as error:
-                yield replace(clip, error=fault(error.code, str(error))), []
-                continue
-            total_s += decoded.duration_s
-            if total_s > self.limits.max_upload_s:
-                raise UploadTooLarge(f"more than {self.limits.max_upload_s:g} seconds of audio (max_upload_s)")
-            yield clip, list(oddities(clip, decoded))
 
     def _clip_path(self, upload_id: str, number: int) -> Path:
         return self.directory(upload_id) / f"{number:06d}.clip"

@@ -1,7 +1,6 @@
 """What a running service consists of, made once."""
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -17,7 +16,10 @@ from jobs.connection import connect
 from jobs.queue import JobQueue
 from jobs.records import JobRecords
 from jobs.uploads import Uploads
+from service.bounds import bounds
+from service.inference.account import Accounts
 from service.inference.pipeline import Pipeline
+from service.inference.tenant_threads import TenantThreads
 from service.keys import KeyFile
 from service.metrics import Metrics
 from service.settings import ServiceSettings
@@ -35,7 +37,7 @@ class Jobs:
     uploads: Uploads
     records: JobRecords
     queue: JobQueue
-    uploaders: ThreadPoolExecutor
+    uploaders: TenantThreads
 
     @classmethod
     def open(cls, settings: ServiceSettings) -> Self:
@@ -45,12 +47,12 @@ class Jobs:
             uploads=Uploads(settings.data_dir, settings.upload_limits),
             records=JobRecords(redis, ttl_s=settings.job_ttl_s),
             queue=JobQueue(redis, settings),
-            uploaders=ThreadPoolExecutor(settings.upload_threads, thread_name_prefix="upload"),
+            uploaders=TenantThreads(settings.upload_threads, name="upload"),
         )
 
     def close(self) -> None:
         """End the threads and the connection."""
-        self.uploaders.shutdown(cancel_futures=True)
+        self.uploaders.close()
         self.records.redis.close()
 
 
@@ -88,6 +90,7 @@ class Context:
     pipeline: Pipeline
     jobs: Jobs
     redis: RedisClients
+    accounts: Accounts
     is_draining: bool = field(default=False, init=False)
     """The service ends: no answer may go on for longer than it must."""
 
@@ -105,6 +108,7 @@ class Context:
             pipeline=Pipeline.open(clap, store, settings, metrics),
             jobs=Jobs.open(settings),
             redis=RedisClients.open(settings),
+            accounts=Accounts(bounds(settings)),
         )
 
     def start(self) -> None:

@@ -6,6 +6,7 @@ It stands before the body is read, so what is refused here costs nothing.
 import re
 import time
 import uuid
+from contextlib import nullcontext
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -19,11 +20,13 @@ from service.http.hosts import AllowedHosts
 from service.http.prefix import route_path
 from service.http.problems import CLIENT_LEFT_STATUS, code_of, problem
 from service.http.rates import TenantRates
+from service.inference.account import Accounts
 from service.metrics import Metrics
 
 PUBLIC_PATHS = docs.PATHS | {"/", "/healthz", "/readyz", "/info", "/metrics", "/openapi.json"}
 PROBES = {"/healthz", "/readyz", "/metrics"}  # whoever asks these knows an address and not a name
 UNEXPECTED = ("internal_error", "keys_unreadable")
+POLICY_VIOLATION = 1008  # of RFC 6455: nothing but HTTP is let in
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 log = structlog.get_logger(__name__)
@@ -39,6 +42,7 @@ class Access:
         hosts: AllowedHosts,
         authentication: Authentication,
         rates: TenantRates,
+        accounts: Accounts,
         body_limits: BodyLimits,
         metrics: Metrics,
     ):
@@ -46,12 +50,15 @@ class Access:
         self._hosts = hosts
         self._authentication = authentication
         self._rates = rates
+        self._accounts = accounts
         self._body_limits = body_limits
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             return await self.app(scope, receive, send)
+        if scope["type"] != "http":
+            return await send({"type": "websocket.close", "code": POLICY_VIOLATION})
         headers = Headers(scope=scope)
         given_id = headers.get("x-request-id", "")
         scope["earshot.request_id"] = given_id if REQUEST_ID.fullmatch(given_id) else uuid.uuid4().hex
@@ -59,22 +66,27 @@ class Access:
         answer = Answer(scope, body, send)
         with structlog.contextvars.bound_contextvars(request_id=scope["earshot.request_id"]):
             try:
-                await self._admit(scope, headers)
-                await self.app(scope, body, answer)
+                tenant = await self._admit(scope, headers)
+                with self._accounts.open(tenant) if tenant else nullcontext() as charge:
+                    scope["earshot.charge"] = charge
+                    body.admit(headers, charge)
+                    await self.app(scope, body, answer)
             except Exception as error:
                 await self._answer_error(error, scope, receive, answer)
             finally:
                 self._report(scope, answer)
 
-    async def _admit(self, scope: Scope, headers: Headers) -> None:
+    async def _admit(self, scope: Scope, headers: Headers) -> str | None:
+        """Whose request it is, or None where it is everybody's."""
         path = route_path(scope)
         if path not in PROBES:
             self._hosts.check(headers)
-        if path not in PUBLIC_PATHS:
-            tenant = scope["earshot.tenant"] = self._authentication.tenant(headers)
-            structlog.contextvars.bind_contextvars(tenant=tenant)
-            await self._rates.spend(tenant)
-        self._body_limits.check_declared(scope, headers)
+        if path in PUBLIC_PATHS:
+            return None
+        tenant = scope["earshot.tenant"] = self._authentication.tenant(headers)
+        structlog.contextvars.bind_contextvars(tenant=tenant)
+        await self._rates.spend(tenant)
+        return tenant
 
     async def _answer_error(self, error: Exception, scope: Scope, receive: Receive, answer: "Answer") -> None:
         if isinstance(error, ClientDisconnect):

@@ -81,6 +81,7 @@ def create_app(context: Context) -> FastAPI:
         hosts=AllowedHosts(settings.allowed_hosts),
         authentication=Authentication(context.keys, is_loopback=is_loopback(settings.host)),
         rates=TenantRates(context.redis.rates, requests_per_s=settings.requests_per_s, burst=settings.request_burst),
+        accounts=context.accounts,
         body_limits=_body_limits(app, settings),
         metrics=context.metrics,
     )

@@ -1,10 +1,11 @@
-"""What routes ask FastAPI for: the parts of the service, and whose request it is."""
+"""What routes ask FastAPI for: the parts of the service, whose request it is, and what it holds."""
 
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from service.context import Context
+from service.inference.account import Charge
 
 
 # Not a plain function: FastAPI would send it to a thread, at every request.
@@ -17,5 +18,10 @@ async def _tenant(request: Request) -> str:
     return request.scope["earshot.tenant"]
 
 
+async def _charge(request: Request) -> Charge:
+    return request.scope["earshot.charge"]
+
+
 ServiceContext = Annotated[Context, Depends(_context)]
 Tenant = Annotated[str, Depends(_tenant)]
+RequestCharge = Annotated[Charge, Depends(_charge)]

@@ -1,12 +1,11 @@
 """`POST /adapt`: labelled clips to an upload, then a job."""
 
-import asyncio
 import hashlib
 import json
 from typing import Annotated, Any
 
 import structlog
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Request
 from starlette.responses import JSONResponse
 
 from adapters_store import check_name
@@ -20,10 +19,12 @@ from jobs.queue import Idempotency
 from jobs.records import JobRecord
 from service.context import Context
 from service.http.dependencies import ServiceContext, Tenant
+from service.http.disconnect import unless_client_leaves
 from service.http.forms import SEVERAL_LABELS, AdaptBody, AdaptForm, split_labels
 from service.http.multipart import FormRoute
-from service.http.problems import ServiceError, responses
+from service.http.problems import CLIENT_LEFT_STATUS, ServiceError, responses
 from service.http.schemas import Job
+from service.inference.tenant_threads import Check
 
 ERRORS = responses(
     "bad_request", "idempotency_in_flight", "body_too_large", "too_many_files", "upload_too_large", "body_unsupported",
@@ -39,14 +40,20 @@ IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r
 
 @router.post("/adapt", status_code=202, response_model=Job, responses=ACCEPTED | ERRORS)
 async def adapt(
-    form: AdaptBody, tenant: Tenant, context: ServiceContext, idempotency_key: IdempotencyKey = None
+    request: Request,
+    form: AdaptBody,
+    tenant: Tenant,
+    context: ServiceContext,
+    idempotency_key: IdempotencyKey = None,
 ) -> JSONResponse:
     """Queue the training of an adapter on labelled clips; each success makes a new version."""
     structlog.contextvars.bind_contextvars(adapter=check_name(form.name))
     training = _training(form, context)
     submission = Submission(context, tenant, form, training, idempotency_key)
     # Unpacking and decoding a whole upload takes its time: a few threads of its own keep classification swift.
-    record = await asyncio.get_running_loop().run_in_executor(context.jobs.uploaders, submission.run)
+    record = await unless_client_leaves(request, context.jobs.uploaders.run(tenant, submission.run))
+    if record is None:
+        return JSONResponse(None, status_code=CLIENT_LEFT_STATUS)
     structlog.contextvars.bind_contextvars(job=record.id)
     return JSONResponse(record.public(), status_code=202, headers={"Location": f"/jobs/{record.id}"})
 
@@ -62,8 +69,11 @@ class Submission:
         self._training = training
         self._key = key
 
-    def run(self) -> JobRecord:
-        """The job's record as it was when the job was made, also where this is a replay."""
+    def run(self, check: Check) -> JobRecord:
+        """The job's record as it was when the job was made, also where this is a replay.
+
+        `check` raises where nobody waits for it any more; then there is no job.
+        """
         is_replay = self._key is not None and self._jobs.claim(self._tenant, self._key) is not None
         upload_id = record = None
         may_have_job = False
@@ -76,7 +86,8 @@ class Submission:
                 return self._first_answer(first)
             method = METHODS[TrainingConfig.from_options(self._training).chosen_method]
             self._check_background(upload_id, method)
-            findings = self._uploads.check_audio(upload_id, min_labels=method.min_labels)
+            findings = self._uploads.check_audio(upload_id, min_labels=method.min_labels, on_audio=lambda _: check())
+            check()
             idempotency = Idempotency(self._key, digest) if self._key else None
             record = self._jobs.submit(
                 self._tenant,
