@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Any, Self
 
 import torch
@@ -11,6 +12,8 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
+from aspl.curves import TENSORS as CURVES_TENSORS
+from aspl.curves import TaughtCurves
 from aspl.errors import AdapterInvalid, AdapterMismatch, AsplError
 from aspl.features import AudioFeatures
 from aspl.heads.head import Head
@@ -22,8 +25,9 @@ from aspl.prompts.kinds import parse_kind
 from aspl.templates import SENTENCE
 
 FORMAT = "earshot-adapter"
-FORMAT_VERSION = 2
-READABLE_VERSIONS = (1, 2)  # the first knows of no `known`
+FORMAT_VERSION = 3
+READABLE_VERSIONS = (1, 2, 3)  # the first knows of no `known`, the first two of no curves and no channel
+CHANNEL, CURVES = "channel.beta", frozenset(CURVES_TENSORS)
 MAX_HEADER_BYTES = 16 * 2**20
 MAX_MAGNITUDE = 1e6  # of any number that is trained; the largest seen are hundreds, and products of more overflow
 
@@ -54,10 +58,19 @@ class AdapterInfo:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Adapter(AdapterInfo):
-    """A tenant's classifier: its facts, a head, and audio prompts or None where there are none."""
+    """A tenant's classifier: its facts, a head, and audio prompts or None where there are none.
+
+    Attributes:
+        prompts: as they were learnt; clips are heard under `heard_under`, with the channel folded in.
+        channel: `[M]` in dB, what brings live sound back to the channel that was taught (see `aspl.channel`); None for
+            nothing.
+        taught_curves: what the clips that it was taught with sounded like; None in files before format 3.
+    """
 
     head: Head
     prompts: AudioPrompts | None = None
+    channel: Tensor | None = None
+    taught_curves: TaughtCurves | None = None
 
     @classmethod
     def zero_shot(
@@ -98,6 +111,11 @@ class Adapter(AdapterInfo):
     def info(self) -> AdapterInfo:
         return AdapterInfo(**{name: getattr(self, name) for name in AdapterInfo.__dataclass_fields__})
 
+    @cached_property
+    def heard_under(self) -> AudioPrompts | None:
+        """The audio prompts that its clips are heard under: the channel first, then what was learnt."""
+        return self.prompts if self.channel is None else (self.prompts or AudioPrompts()).behind(self.channel)
+
     @property
     def size_bytes(self) -> int:
         """The bytes that the adapter's tensors hold in memory."""
@@ -118,8 +136,12 @@ class Adapter(AdapterInfo):
         return self.scores(features)[0] * self.scale
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return what inference needs, by the names in the file."""
+        """Return what inference needs and what a channel is told by, by the names in the file."""
         tensors = dict(self.head.tensors())
+        if self.channel is not None:
+            tensors[CHANNEL] = self.channel
+        if self.taught_curves is not None:
+            tensors |= self.taught_curves.tensors()
         for stage, affine in (self.prompts or AudioPrompts()).stages().items():
             tensors |= {f"{stage}.gamma": affine.gamma, f"{stage}.beta": affine.beta}
         return tensors
@@ -150,12 +172,15 @@ class Adapter(AdapterInfo):
             raise AdapterInvalid(f"the adapter's tensors cannot be read: {error}") from error
         head_type = METHODS[info.method].head_type
         shapes = head_type.shapes(len(info.labels), clap) | _prompt_shapes(info, clap)
-        _check_tensors(tensors, shapes)
-        tensors = {name: tensor.to(clap.device) for name, tensor in tensors.items()}
+        _check_tensors(tensors, shapes | _channel_shapes(tensors, info, clap))
+        curves = TaughtCurves.load(tensors)
+        tensors = {name: tensor.to(clap.device) for name, tensor in tensors.items() if name not in CURVES}
+        channel = tensors.pop(CHANNEL, None)
         stages = parse_kind(info.audio_prompt)
         prompts = AudioPrompts(**{s: Affine(tensors.pop(f"{s}.gamma"), tensors.pop(f"{s}.beta")) for s in stages})
         head = head_type.load(tensors, info.labels, clap)
-        return cls(**vars(info), head=head, prompts=prompts if stages else None)
+        prompts = prompts if stages else None
+        return cls(**vars(info), head=head, prompts=prompts, channel=channel, taught_curves=curves)
 
     @staticmethod
     def read_header(data: bytes) -> dict[str, Any]:
@@ -235,6 +260,14 @@ def _check_facts(facts: dict[str, Any]) -> None:
 def _prompt_shapes(info: AdapterInfo, clap: FrozenClap) -> dict[str, tuple[int, ...]]:
     stages = parse_kind(info.audio_prompt)
     return {f"{stage}.{part}": (clap.stage_widths[stage],) for stage in stages for part in ("gamma", "beta")}
+
+
+def _channel_shapes(tensors: Mapping[str, Tensor], info: AdapterInfo, clap: FrozenClap) -> dict[str, tuple[int, ...]]:
+    """The shapes of what a file of format 3 may hold beside the head and the prompts, as far as this one does."""
+    if info.format_version < 3:
+        return {}
+    shapes: dict[str, tuple[int, ...]] = {CHANNEL: (clap.mel_bins,)} if CHANNEL in tensors else {}
+    return shapes | (TaughtCurves.shapes(len(info.labels), clap.mel_bins) if CURVES & tensors.keys() else {})
 
 
 def _check_tensors(tensors: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]]) -> None:

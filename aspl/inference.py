@@ -151,7 +151,7 @@ def classify(clap: FrozenClap, waveforms: Sequence[np.ndarray], adapters: Sequen
     if not waveforms:
         return []
     cut = [windows(waveform)[0] for waveform in waveforms]
-    prompts = [adapter.prompts for adapter, rows in zip(adapters, cut, strict=True) for _ in rows]
+    prompts = [adapter.heard_under for adapter, rows in zip(adapters, cut, strict=True) for _ in rows]
     stages = any(reads_stages(adapter) for adapter in adapters)
     features = hear_windows(clap, np.concatenate(cut), prompts, stages=stages)
     clips = AudioFeatures.cat([rows.pool() for rows in features.split([len(rows) for rows in cut])])

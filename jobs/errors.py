@@ -71,6 +71,10 @@ class ArchiveInvalid(UploadInvalid):
     code = "archive_invalid"
 
 
+class MemberDamaged(ArchiveInvalid):
+    """One file in a zip is damaged; the others can still be read."""
+
+
 class UploadTooLarge(JobsError):
     """The upload is over a limit, which the message names."""
 

@@ -30,12 +30,15 @@ from jobs.errors import (
     TenantQueueFull,
 )
 from jobs.findings import Findings
+from jobs.kinds import ADAPT
 from jobs.records import LIVE_KEY, PREFIX, JobRecord, JobRecords, new_job_id, translated, utc_now
 from jobs.settings import Settings
 from jobs.uploads import Uploads
 
 QUEUE_NAME = "earshot"
-JOB_FUNCTION = "worker.training_job.run"
+# RQ's name for what is done. Releases before 0.3 know the first alone, and would take any job for an adaptation.
+ADAPT_FUNCTION, JOB_FUNCTION = "worker.training_job.run", "worker.job.run"
+JOB_FUNCTIONS = frozenset([ADAPT_FUNCTION, JOB_FUNCTION])
 SERIALIZER = "json"
 # RQ's own limits are a backstop: the job function counts attempts and watches the time itself.
 RQ_RETRIES = 100
@@ -68,7 +71,7 @@ class ReadyWorker:
 
 
 class JobQueue:
-    """The one queue of adaptation jobs."""
+    """The one queue of jobs."""
 
     def __init__(self, redis: Redis, settings: Settings):
         self.redis = redis
@@ -83,14 +86,20 @@ class JobQueue:
         upload_id: str,
         training: dict[str, Any],
         *,
+        kind: str = ADAPT,
+        request: dict[str, Any] | None = None,
         findings: Findings = NOTHING_FOUND,
         idempotency: Idempotency | None = None,
     ) -> JobRecord:
-        """Queue the training of adapter `name` on an upload, which then belongs to the job.
+        """Queue a job about adapter `name` on an upload, which then belongs to the job.
 
         Args:
+            name: the adapter's; "" where the job is about none.
+            upload_id: "" where the job has no upload.
             training: method, audio_prompt, preset, template, epochs, ... as aspl.TrainingConfig takes them, and
-                `description`; values are JSON.
+                `description`; values are JSON. Of kind `adapt` alone.
+            kind: one of jobs.kinds.KINDS.
+            request: what a job of another kind is told; values are JSON.
             findings: what was found in the upload, for the job and the adapter's report.
             idempotency: the request's key, claimed before with `claim`.
 
@@ -103,6 +112,8 @@ class JobQueue:
             name=name,
             upload_id=upload_id,
             training=training,
+            kind=kind,
+            request=request or {},
             created_at=utc_now(),
             request_digest=idempotency.digest if idempotency else "",
             **findings.to_json(),
@@ -120,7 +131,7 @@ class JobQueue:
     def enqueue(self, record: JobRecord) -> None:
         """Hand the job to RQ; its only argument is the id."""
         Queue(QUEUE_NAME, connection=self.redis, serializer=SERIALIZER).enqueue_call(
-            JOB_FUNCTION,
+            ADAPT_FUNCTION if record.kind == ADAPT else JOB_FUNCTION,
             args=[record.id],
             job_id=record.id,
             description=f"job {record.id}",
@@ -145,7 +156,7 @@ class JobQueue:
         return cancelled or self.records.get(tenant, job_id)
 
     def adapter_deleted(self, tenant: str, name: str) -> list[str]:
-        """Fail the tenant's unfinished jobs that would write adapter `name`; call it before the store's delete.
+        """Fail the tenant's unfinished jobs about adapter `name`; call it before the store's delete.
 
         Returns the ids of those jobs; a running one stops within seconds and publishes nothing.
         """
@@ -257,5 +268,5 @@ class JobQueue:
 
 
 def adapter_deleted_error(name: str) -> dict[str, str]:
-    """The error of a job whose adapter was deleted before it could write it."""
-    return {"code": "adapter_deleted", "detail": f"the adapter {name!r} was deleted while this job was to write it"}
+    """The error of a job whose adapter was deleted before its end."""
+    return {"code": "adapter_deleted", "detail": f"the adapter {name!r} was deleted before this job had ended"}

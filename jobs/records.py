@@ -1,4 +1,4 @@
-"""Job records: what a tenant is told about a job, kept by us so that it outlives RQ's own job."""
+"""Job records in Redis, kept by us so that they outlive RQ's own jobs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 import uuid
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,86 +23,12 @@ from redis.exceptions import (
 )
 
 from jobs.errors import JobNotFound, RedisUnavailable
+from jobs.record import LIVE_STATES, JobEvent, JobRecord
 
 PREFIX = "earshot"
 LIVE_KEY = f"{PREFIX}:jobs:live"
-LIVE_STATES = ("queued", "running")
-STATES = (*LIVE_STATES, "succeeded", "failed", "cancelled")
 EVENTS_KEPT = 1000
 JOB_ID = re.compile(r"[0-9a-f]{32}")
-# Set when the job is made and never changed, so that a job's many events need not hold it.
-FINDINGS_FIELDS = ("left_out", "num_left_out", "warnings", "num_warnings")
-CHANGING_FIELDS = ("id", "state", "progress", "adapter", "promoted", "error", "created_at", "started_at", "ended_at")
-PUBLIC_FIELDS = (*CHANGING_FIELDS, *FINDINGS_FIELDS)
-NO_PROGRESS = {"phase": "queued", "epoch": 0, "epochs": 0, "loss": None, "accuracy": None, "eta_s": None}
-
-
-@dataclass(frozen=True)
-class JobRecord:
-    """One adaptation job; `public()` is what the tenant sees, the rest is for us.
-
-    As many and as flat as the fields of the Redis hash that holds them, which other releases read too.
-    """
-
-    id: str
-    tenant: str = ""
-    name: str = ""
-    upload_id: str = ""
-    training: dict[str, Any] = field(default_factory=dict)
-    state: str = "queued"
-    progress: dict[str, Any] = field(default_factory=lambda: dict(NO_PROGRESS))
-    adapter: dict[str, Any] | None = None
-    promoted: dict[str, Any] | None = None
-    error: dict[str, str] | None = None
-    created_at: str = ""
-    started_at: str | None = None
-    ended_at: str | None = None
-    left_out: list[dict[str, Any]] = field(default_factory=list)
-    num_left_out: int = 0
-    warnings: list[dict[str, Any]] = field(default_factory=list)
-    num_warnings: int = 0
-    request_digest: str = ""
-    attempts: int = 0
-
-    @property
-    def is_live(self) -> bool:
-        """Whether the job is still to end."""
-        return self.state in LIVE_STATES
-
-    def public(self) -> dict[str, Any]:
-        """The job as `GET /jobs/{id}` shows it."""
-        return {name: getattr(self, name) for name in PUBLIC_FIELDS}
-
-    def findings(self) -> dict[str, Any]:
-        """What was found in the job's upload, as jobs.findings.Findings has it."""
-        return {name: getattr(self, name) for name in FINDINGS_FIELDS}
-
-    def to_fields(self) -> dict[str, str]:
-        """The record as fields of a Redis hash: every value is JSON."""
-        return _as_json(asdict(self))
-
-    def to_event(self) -> dict[str, str]:
-        """What an event tells of the record: a job has many, so only what changes and is shown."""
-        return _as_json({name: getattr(self, name) for name in (*CHANGING_FIELDS, "attempts")})
-
-    def at(self, event: JobEvent) -> JobRecord:
-        """The record as it was right after the event, in all that is shown."""
-        return replace(event.record, **self.findings())
-
-    @classmethod
-    def from_fields(cls, stored: dict[bytes, bytes] | dict[str, str]) -> JobRecord:
-        """The record that `to_fields` or `to_event` wrote; fields of another release are passed over."""
-        known = {f.name for f in fields(cls)}
-        decoded = {_text(name): json.loads(value) for name, value in stored.items()}
-        return cls(**{name: value for name, value in decoded.items() if name in known})
-
-
-@dataclass(frozen=True)
-class JobEvent:
-    """One change of a job: what `to_event` tells of it right after, under an id that `events(after=...)` takes."""
-
-    id: str
-    record: JobRecord
 
 
 class JobRecords:
@@ -288,10 +214,6 @@ def _score(timestamp: str) -> int:
     # Microseconds fit a double's 53 bits until the year 2255.
     moment = datetime.fromisoformat(timestamp)
     return int(moment.timestamp()) * 1_000_000 + moment.microsecond
-
-
-def _as_json(values: dict[str, Any]) -> dict[str, str]:
-    return {name: json.dumps(value, ensure_ascii=False) for name, value in values.items()}
 
 
 def _text(value: bytes | str) -> str:

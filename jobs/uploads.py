@@ -9,7 +9,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -161,8 +161,12 @@ class Uploads:
             raise UploadInvalid(f"clips of at least {wanted}{beside} are needed; {found}{left_out}")
 
     @_disk_faults()
-    def check_audio(self, upload_id: str, *, min_labels: int = MIN_LABELS) -> Findings:
+    def check_audio(
+        self, upload_id: str, *, min_labels: int = MIN_LABELS, on_audio: Callable[[float], None] = lambda seconds: None
+    ) -> Findings:
         """Decode every clip and mark those that cannot be used; slow, for a thread of its own.
+
+        `on_audio` is called with each further duration that was decoded, in seconds; what it raises ends the check.
 
         Returns the files that are left out of the training, each with its error, and what is odd about the others.
         Raises UploadInvalid where a label, or the background, has no usable clip, UploadTooLarge where all of it
@@ -173,7 +177,7 @@ class Uploads:
             (clip, self._clip_path(upload_id, clip.number)) for clip in self.clips(upload_id) if clip.label is not None
         ]
         clips, warnings = [], []
-        for clip, odd in check_decoded(files, self.limits):
+        for clip, odd in check_decoded(files, self.limits, on_audio):
             clips.append(clip)
             warnings += [(clip.number, warning) for warning in odd]
         self._note(upload_id, [clip for clip in clips if clip.error is not None])

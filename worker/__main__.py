@@ -13,9 +13,9 @@ from rq.exceptions import StopRequested
 from jobs import logging
 from jobs.connection import connect
 from jobs.settings import describe
+from worker.job_worker import JobWorker, RqUnknown, Shutdown
+from worker.runner_process import RUNNER_COMMAND, RunnerDied, RunnerProcess
 from worker.settings import WorkerSettings
-from worker.trainer_process import TRAINER_COMMAND, TrainerDied, TrainerProcess
-from worker.training_worker import RqUnknown, Shutdown, TrainingWorker
 
 # With pauses of at most a second: as long as a Redis needs to restart, and less than a job's heartbeat lives.
 REDIS_RETRIES = 12
@@ -25,34 +25,34 @@ READY_TIMEOUT_S = 600.0
 log = structlog.get_logger()
 
 
-def main(trainer_command: Sequence[str] = TRAINER_COMMAND) -> int:
+def main(runner_command: Sequence[str] = RUNNER_COMMAND) -> int:
     """Parse the arguments, load the model, take jobs; returns the exit code."""
     parser = argparse.ArgumentParser(
         prog="python -m worker",
-        description="Trains adapters: takes jobs from Redis, any number of workers beside each other.",
+        description="Does jobs: takes them from Redis, any number of workers beside each other.",
         epilog="settings, by environment:\n" + describe(WorkerSettings),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.parse_args()
     settings = WorkerSettings.read()
     logging.set_up(level=settings.log_level, format=settings.log_format)
-    trainer = TrainerProcess(trainer_command)
+    runner = RunnerProcess(runner_command)
     try:
-        return _serve(settings, trainer)
+        return _serve(settings, runner)
     finally:
-        trainer.kill()
+        runner.kill()
 
 
-def _serve(settings: WorkerSettings, trainer: TrainerProcess) -> int:
-    trainer.start()
-    if not _is_ready(trainer):
+def _serve(settings: WorkerSettings, runner: RunnerProcess) -> int:
+    runner.start()
+    if not _is_ready(runner):
         return 1
     shutdown = Shutdown()
     shutdown.install()
     redis = connect(settings.redis_url_or_private, num_retries=REDIS_RETRIES)
     while not shutdown.is_requested:
         try:
-            _take_jobs(redis, settings, trainer, shutdown)
+            _take_jobs(redis, settings, runner, shutdown)
         except StopRequested:
             break
         except RqUnknown as error:
@@ -62,10 +62,10 @@ def _serve(settings: WorkerSettings, trainer: TrainerProcess) -> int:
     return 0
 
 
-def _take_jobs(redis: Redis, settings: WorkerSettings, trainer: TrainerProcess, shutdown: Shutdown) -> None:
+def _take_jobs(redis: Redis, settings: WorkerSettings, runner: RunnerProcess, shutdown: Shutdown) -> None:
     try:
-        worker = TrainingWorker(redis, settings, trainer, shutdown)
-        log.info("worker ready", worker=worker.name, trainer_pid=trainer.pid)
+        worker = JobWorker(redis, settings, runner, shutdown)
+        log.info("worker ready", worker=worker.name, runner_pid=runner.pid)
         worker.serve()
     except RedisError as error:
         log.warning("redis does not answer", error=type(error).__name__)
@@ -75,15 +75,15 @@ def _take_jobs(redis: Redis, settings: WorkerSettings, trainer: TrainerProcess, 
         time.sleep(RESTART_S)
 
 
-def _is_ready(trainer: TrainerProcess) -> bool:
+def _is_ready(runner: RunnerProcess) -> bool:
     try:
-        message = trainer.receive(timeout_s=READY_TIMEOUT_S)
-    except TrainerDied as error:
-        log.error("the trainer did not start", exit_code=error.exit_code)
+        message = runner.receive(timeout_s=READY_TIMEOUT_S)
+    except RunnerDied as error:
+        log.error("the runner did not start", exit_code=error.exit_code)
         return False
     if message is None or message["event"] != "ready":
         reason = message or {"code": "timeout", "detail": f"not ready within {READY_TIMEOUT_S:g} seconds"}
-        log.error("the trainer did not start", code=reason["code"], detail=reason["detail"])
+        log.error("the runner did not start", code=reason["code"], detail=reason["detail"])
         return False
     return True
 

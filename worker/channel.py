@@ -1,4 +1,4 @@
-"""JSON messages, one a line, over the socket between a worker and its trainer."""
+"""JSON messages, one a line, over the socket between a worker and its runner."""
 
 import json
 import select

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from jobs.queue import JobQueue
 from jobs.uploads import Uploads
+from worker.runner_process import RunnerProcess
 from worker.settings import WorkerSettings
-from worker.trainer_process import TrainerProcess
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class WorkerContext:
 
     queue: JobQueue
     uploads: Uploads
-    trainer: TrainerProcess
+    runner: RunnerProcess
     settings: WorkerSettings
     heartbeat: Callable[[], None]
     is_stopping: Callable[[], bool]

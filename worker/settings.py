@@ -10,7 +10,7 @@ from jobs.settings import Settings
 class WorkerSettings(Settings):
     """Settings of `python -m worker`."""
 
-    max_retries: int = Field(2, ge=0, description="how often a job is taken up again after its worker or trainer died")
+    max_retries: int = Field(2, ge=0, description="how often a job is taken up again after its worker or runner died")
     heartbeat_s: float = Field(5.0, gt=0, description="time between two heartbeats of a running job, in seconds")
     heartbeat_ttl_s: int = Field(30, gt=1, description="silence after which a worker counts as dead, in seconds")
     maintenance_interval_s: int = Field(

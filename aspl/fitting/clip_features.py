@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aspl.curves import TaughtCurves, clip_curve
 from aspl.features import AudioFeatures
 from aspl.model.clap import FrozenClap
 from aspl.prompts.audio import AudioPrompts
@@ -46,6 +47,11 @@ class ClipFeatures:
 
     def windows_of(self, clip: int) -> range:
         return range(self._starts[clip], self._starts[clip + 1])
+
+    def taught_curves(self, classes: np.ndarray) -> TaughtCurves | None:
+        """Return the curves of all clips by their class `[n]`, for the adapter that is taught with them."""
+        curves = [clip_curve(self.log_mels[self._starts[clip] : self._starts[clip + 1]]) for clip in range(len(self))]
+        return TaughtCurves.of(curves, classes)
 
     def statistics(self, rows: Sequence[int], prompts: AudioPrompts) -> AudioFeatures:
         """Return the features of windows under `prompts`, the statistics of the stages among them."""

@@ -55,7 +55,8 @@ def fit_closed_form(
 ) -> Adapter:
     """Fit a linear head on clips `waveforms`, against the bank and the tenant's own `background`."""
     progress.report("listen", 0, 1)
-    clips = hear(clap, waveforms, tick=progress.tick)
+    log_mels = ClipFeatures(clap, waveforms, tick=progress.tick)
+    clips = _heard(log_mels, progress.tick)
     own = hear(clap, background, tick=progress.tick) if len(background) else Heard(clips.stages[:0], clips.joint[:0])
     bank = _bank(clap, library, progress)
     progress.report("listen", 1, 1)
@@ -90,13 +91,17 @@ def fit_closed_form(
         preset=None,
         num_parameters=fit.head.matrix.size + fit.head.bias.size,
         known=rule,
+        taught_curves=log_mels.taught_curves(plan.truth),
         report=_report(fit, rule, plan, num_own=len(background)),
     )
 
 
 def hear(clap: FrozenClap, waveforms: Sequence[np.ndarray], *, tick: Callable[[], None] = lambda: None) -> Heard:
     """Return the features of clips as a fit hears them; `tick` is called now and then, and may raise."""
-    clips = ClipFeatures(clap, waveforms, tick=tick)
+    return _heard(ClipFeatures(clap, waveforms, tick=tick), tick)
+
+
+def _heard(clips: ClipFeatures, tick: Callable[[], None]) -> Heard:
     return Heard.of(clips.hear(range(len(clips)), AudioPrompts(), stages=True, tick=tick))
 
 

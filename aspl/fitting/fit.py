@@ -6,6 +6,7 @@ trained on all clips.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +78,8 @@ def fit(
     result = runner.result(last)
     head = CANDIDATES[choice.candidate].head(result, runner)
     held_out = runner.held_out_logits(choice.candidate)
-    return _adapter(clap, plan, result, head, validate(plan, held_out, choice, kept=result.prompts.kind))
+    validation = validate(plan, held_out, choice, kept=result.prompts.kind)
+    return replace(_adapter(clap, plan, result, head, validation), taught_curves=clips.taught_curves(plan.truth))
 
 
 def _listen(clap: FrozenClap, waveforms: Sequence[np.ndarray], plan: Plan, progress: FitProgress) -> ClipFeatures:

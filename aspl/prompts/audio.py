@@ -9,7 +9,7 @@ A prompt is plain data: what is trained, and in which units, is `aspl.prompts.au
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
 import torch
@@ -85,6 +85,11 @@ class AudioPrompts:
             rows = slots.to(gammas.device)
             stages[stage] = Affine(gammas[rows], betas[rows])
         return cls(**stages)
+
+    def behind(self, shift: Tensor) -> Self:
+        """Return these prompts on sound to whose log-mel `shift` `[M]` dB was added first: one spectral affine."""
+        learnt = self.spectral or Affine(torch.ones_like(shift), torch.zeros_like(shift))
+        return replace(self, spectral=Affine(learnt.gamma, learnt.gamma * shift + learnt.beta))
 
     @property
     def kind(self) -> str:

@@ -3,13 +3,12 @@
 import torch
 from torch import Tensor, nn
 
+from aspl.curves import SILENCE_DB
 from aspl.model.clap import FrozenClap
 from aspl.prompts.audio import Affine, AudioPrompts
 from aspl.prompts.kinds import parse_kind
 
 # M mel bins, C channels of a stage, F frames that sound
-
-SILENCE_DB = -90.0  # a frame with every mel bin below is digital silence, 10 dB above the log-mel's floor
 
 
 class AudioParameters(nn.Module):

@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 
 async def unless_client_leaves(request: Request, work: Coroutine[Any, Any, Result]) -> Result | None:
-    """The result of the work, whose request has come whole; None where its client hung up, and the work is cancelled."""
+    """The result of work for a request that has come whole; None, and the work cancelled, where its client hung up."""
     working = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_leave(request))
     try:

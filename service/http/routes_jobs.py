@@ -37,7 +37,7 @@ def list_jobs(
 ) -> JSONResponse:
     """The tenant's jobs, newest first."""
     records, following = context.jobs.records.list(tenant, limit=limit, after=after)
-    return JSONResponse({"jobs": [record.public() for record in records], "next": following})
+    return JSONResponse({"jobs": [record.summary() for record in records], "next": following})
 
 
 @router.get("/jobs/{job_id}", response_model=Job, responses=NOT_FOUND | responses("invalid_request"))
@@ -74,7 +74,7 @@ async def follow_job(
         found = await _read(context, record.id, after, block_s=BLOCK_S if was_live else 0)
         for event in found or ():
             after = event.id
-            yield ServerSentEvent(id=event.id, event="job", data=record.at(event).public())
+            yield ServerSentEvent(id=event.id, event="job", data=record.at(event).summary())
         # Only a look that began after the job's end is sure to have seen its last event.
         if not was_live and found == []:
             return

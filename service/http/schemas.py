@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictFloat, StrictStr, create_model
 
 from aspl import progress
-from aspl.progress import PHASES
+from jobs.kinds import KINDS, PHASES
 
 
 class Limit(BaseModel):
@@ -119,7 +119,7 @@ def _progress_field(field: dataclasses.Field) -> tuple[Any, Any]:
     return field.type, Field(default, description=field.metadata.get("description"))
 
 
-Phase = Literal["queued", *PHASES, "publishing"]
+Phase = Literal[*PHASES]
 Progress = create_model(
     "Progress",
     __doc__=progress.Progress.__doc__,
@@ -161,9 +161,10 @@ class ClipWarning(BaseModel):
 
 
 class Job(BaseModel):
-    """A training job."""
+    """A job: an adaptation, or what else `kind` says."""
 
     id: str
+    kind: Literal[*KINDS] = Field("adapt", description="What is done.")
     state: Literal["queued", "running", "succeeded", "failed", "cancelled"]
     progress: Progress | None
     adapter: JobAdapter | None
@@ -176,6 +177,10 @@ class Job(BaseModel):
     num_left_out: int = Field(0, description="How many they are.")
     warnings: list[ClipWarning] = Field([], description="Clips that are used although they are odd; the first 100.")
     num_warnings: int = Field(0, description="How many warnings there are.")
+    report: dict[str, Any] | None = Field(
+        default=None,
+        description="Of an evaluation that succeeded; lists and events leave it out. An adaptation's is its version's.",
+    )
 
 
 class JobList(BaseModel):

@@ -54,15 +54,11 @@ class AdapterLoader:
         """A version of the store, in memory until the block ends; raises the store's errors and aspl's of adapters."""
 
         async def load() -> Adapter:
-            return await self._loaders.run(
-                ref.tenant, lambda _: Adapter.from_bytes(self._store.read(ref), self._clap)
-            )
+            return await self._loaders.run(ref.tenant, lambda _: Adapter.from_bytes(self._store.read(ref), self._clap))
 
         return self._cache.use(StoredKey(ref), load)
 
-    def zero_shot(
-        self, charge: Charge, labels: tuple[str, ...], template: str
-    ) -> AbstractAsyncContextManager[Adapter]:
+    def zero_shot(self, charge: Charge, labels: tuple[str, ...], template: str) -> AbstractAsyncContextManager[Adapter]:
         """An adapter of these labels alone, in memory until the block ends; raises the engine's and charge's errors."""
 
         async def load() -> Adapter:

@@ -167,7 +167,7 @@ class Engine:
 
     def _encode(self, rows: Sequence[Slice]) -> list[AudioFeatures]:
         windows = torch.cat([torch.as_tensor(row.work.windows[row.start : row.stop]) for row in rows])  # [R, 480000]
-        prompts = [row.work.adapter.prompts for row in rows for _ in range(row.count)]
+        prompts = [row.work.adapter.heard_under for row in rows for _ in range(row.count)]
         stages = any(reads_stages(row.work.adapter) for row in rows)
         features = hear_windows(self.clap, windows, prompts, stages=stages, batch_size=len(windows))
         assert len(features) == len(windows)

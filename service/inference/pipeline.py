@@ -41,9 +41,7 @@ class Pipeline:
             text_timeout_s=settings.queue_timeout_s,
         )
         decoder = Decoder(num_threads=settings.decode_threads, max_clip_s=settings.max_clip_s, metrics=metrics)
-        classifier = Classifier(
-            adapters, decoder, engine, queue_timeout_s=settings.queue_timeout_s, metrics=metrics
-        )
+        classifier = Classifier(adapters, decoder, engine, queue_timeout_s=settings.queue_timeout_s, metrics=metrics)
         return cls(clap, adapters, decoder, engine, classifier)
 
     def start(self) -> None:

@@ -133,7 +133,7 @@ def spectral(gamma: float) -> dict[str, torch.Tensor]:
         {"facts": {"labels": ["dog", "rain", "\ud800"]}},
         {"facts": {"labels": ["dog", "rain", "\x00\n"]}},
         {"facts": {"shots": {"dog": -1}}},
-        {"facts": {"format_version": 3}},
+        {"facts": {"format_version": 4}},
         {"facts": {"surprise": 1}},
         {"tensors": {"class_features": torch.full((3, 48), float("nan"))}},
         {"tensors": {"class_features": torch.ones(3, 48)}},

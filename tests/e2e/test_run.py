@@ -24,7 +24,7 @@ READY_S = 180
 # For what a busy machine may take longer for than a quiet one.
 PATIENCE_S = 30.0
 COMMAND = [sys.executable, "-m", "local"]
-STARTED = ("redis-server", "-m worker ", "-m service ", "-m worker.trainer ", "-m local.guard ")
+STARTED = ("redis-server", "-m worker ", "-m service ", "-m worker.runner ", "-m local.guard ")
 
 
 def processes_of(directory):

@@ -15,7 +15,7 @@ from jobs.errors import (
     RedisUnavailable,
     TenantQueueFull,
 )
-from jobs.queue import JOB_FUNCTION, QUEUE_NAME, Idempotency, JobQueue
+from jobs.queue import ADAPT_FUNCTION, QUEUE_NAME, Idempotency, JobQueue
 
 
 def submit(queue, tenant="t", name="dogs", **values):
@@ -30,7 +30,7 @@ def test_rq_is_given_the_id_and_nothing_else(queue, redis):
     record = submit(queue, tenant="secret-tenant")
     stored = redis.hgetall(f"rq:job:{record.id}")
     job = Job.fetch(record.id, connection=redis, serializer="json")
-    assert (job.func_name, list(job.args), job.kwargs) == (JOB_FUNCTION, [record.id], {})
+    assert (job.func_name, list(job.args), job.kwargs) == (ADAPT_FUNCTION, [record.id], {})
     assert b"palm" not in b"".join(stored.values())
     assert queue.records.get("secret-tenant", record.id).state == "queued"
 

@@ -37,7 +37,18 @@ def test_the_public_record_has_the_documented_fields(records):
     public = create(records).public()
     times = ["created_at", "started_at", "ended_at"]
     findings = ["left_out", "num_left_out", "warnings", "num_warnings"]
-    assert list(public) == ["id", "state", "progress", "adapter", "promoted", "error", *times, *findings]
+    assert list(public) == [
+        "id",
+        "kind",
+        "state",
+        "progress",
+        "adapter",
+        "promoted",
+        "error",
+        *times,
+        *findings,
+        "report",
+    ]
     waiting = {"phase": "queued", "epoch": 0, "epochs": 0, "loss": None, "accuracy": None, "eta_s": None}
     assert public["progress"] == waiting and list(public["progress"]) == list(waiting)
     json.dumps(public)

@@ -8,7 +8,7 @@ import time
 from types import SimpleNamespace
 
 from jobs.errors import TrainingFailed, TrainingStopped
-from worker.trainer import main
+from worker.runner import main
 
 
 class Counting:

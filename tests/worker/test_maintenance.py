@@ -8,9 +8,9 @@ from rq.job import Job
 from rq.registry import clean_registries
 
 from jobs.queue import QUEUE_NAME
-from worker import maintenance, training_worker
+from worker import job_worker, maintenance
+from worker.job_worker import MAINTENANCE_KEY, JobWorker, RqUnknown, Shutdown
 from worker.maintenance import reconcile
-from worker.training_worker import MAINTENANCE_KEY, RqUnknown, Shutdown, TrainingWorker
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +48,7 @@ def test_a_job_that_rq_never_got_is_queued(submit, queue, uploads, redis, monkey
     assert waiting(redis) == []
     reconcile(queue, uploads, upload_ttl_s=1000)
     assert waiting(redis) == [record.id]
-    assert len(uploads.load(record.upload_id)) == 4
+    assert len(uploads.training_clips(record.upload_id).clips) == 4
 
 
 def test_a_job_that_rq_failed_is_queued_again(submit, queue, uploads, redis):
@@ -85,7 +85,7 @@ def test_only_uploads_without_a_job_are_swept(submit, queue, uploads):
 
 @pytest.fixture
 def worker(redis, settings):
-    return TrainingWorker(redis, settings, None, Shutdown())
+    return JobWorker(redis, settings, None, Shutdown())
 
 
 def test_one_worker_at_a_time_does_the_maintenance(worker, submit, redis):
@@ -101,14 +101,14 @@ def test_one_worker_at_a_time_does_the_maintenance(worker, submit, redis):
 
 def test_the_lock_of_a_worker_that_dies_at_the_maintenance_ends_by_itself(worker, redis, settings, monkeypatch):
     lives_s = []
-    monkeypatch.setattr(training_worker, "reconcile", lambda *_, **__: lives_s.append(redis.ttl(MAINTENANCE_KEY)))
+    monkeypatch.setattr(job_worker, "reconcile", lambda *_, **__: lives_s.append(redis.ttl(MAINTENANCE_KEY)))
     worker.clean_registries()
     assert settings.maintenance_interval_s < lives_s[0] <= 2 * settings.maintenance_interval_s
 
 
 @pytest.mark.parametrize("parts", ["RQ_PARTS", "RQ_ATTRIBUTES"])
 def test_a_release_of_rq_without_what_the_worker_needs_is_named(redis, settings, monkeypatch, parts):
-    monkeypatch.setattr(training_worker, parts, ("connection", "no_such_part"))
-    monkeypatch.setattr(training_worker.SimpleWorker, "connection", None, raising=False)
+    monkeypatch.setattr(job_worker, parts, ("connection", "no_such_part"))
+    monkeypatch.setattr(job_worker.SimpleWorker, "connection", None, raising=False)
     with pytest.raises(RqUnknown, match="lacks no_such_part;"):
-        TrainingWorker(redis, settings, None, Shutdown())
+        JobWorker(redis, settings, None, Shutdown())

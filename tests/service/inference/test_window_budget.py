@@ -3,11 +3,11 @@ import io
 import numpy as np
 import pytest
 import soundfile
+from service.inference.window_budget import WindowBudget
 
 from aspl.sound.clip import num_windows, windows
 from service.inference import decoding
 from service.inference.errors import InferenceError
-from service.inference.window_budget import WindowBudget
 from tests.service.sounds import RATE_HZ
 
 LABELS = {"labels": ["dog", "cat"]}

@@ -15,8 +15,8 @@ from jobs.findings import ClipWarning, Findings, LeftOut
 from jobs.queue import JobQueue
 from local import private_redis
 from tests.worker.processes import is_alive, start_worker, trainer_of, wait_for_end, wait_for_epoch, wait_until
+from worker.job_worker import EXIT_AFTER_S
 from worker.settings import WorkerSettings
-from worker.training_worker import EXIT_AFTER_S
 
 
 def published(store, record, version=1):

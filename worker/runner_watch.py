@@ -1,4 +1,4 @@
-"""What a worker does while its trainer trains: pass on progress, send heartbeats, stop it where need be."""
+"""What a worker does while its runner is at a job: pass on progress, send heartbeats, stop it where need be."""
 
 import time
 from typing import Any
@@ -16,14 +16,14 @@ PROGRESS_INTERVAL_S = 0.2
 log = structlog.get_logger()
 
 
-class TrainerWatch:
-    """Watches over one training.
+class RunnerWatch:
+    """Watches over one job.
 
     Attributes:
-        progress: the last that the trainer told of and the record does not have yet.
-        stop_reason: why the trainer was told to stop: "cancelled", "adapter_deleted", "timeout", "shutdown", or
+        progress: the last that the runner told of and the record does not have yet.
+        stop_reason: why the runner was told to stop: "cancelled", "adapter_deleted", "timeout", "shutdown", or
             "superseded" where another worker has the job now; None where it was not.
-        has_leave: whether the trainer was let to publish, so that the adapter may be in the store.
+        has_leave: whether the runner was let to publish, so that the adapter may be in the store.
     """
 
     def __init__(self, context: WorkerContext, attempt: Attempt):
@@ -37,29 +37,29 @@ class TrainerWatch:
         self._next_at: dict[str, float] = {}
 
     def until_end(self) -> dict[str, Any]:
-        """Watch until the trainer says how the job ended, and return that message; raises TrainerDied."""
-        is_trained = False
+        """Watch until the runner says how the job ended, and return that message; raises RunnerDied."""
+        asks_leave = False
         while True:
-            message = self._context.trainer.receive(timeout_s=POLL_S)
+            message = self._context.runner.receive(timeout_s=POLL_S)
             event = message["event"] if message else None
-            if event in ("published", "stopped", "failed"):
+            if event in ("done", "stopped", "failed"):
                 return message
             if event == "unusable":
-                log.error("the trainer cannot load its model", code=message["code"], detail=message["detail"])
+                log.error("the runner cannot load its model", code=message["code"], detail=message["detail"])
                 detail = "the model of this service cannot be loaded; try again later"
                 return {"event": "failed", "code": "model_unavailable", "detail": detail}
             if event == "progress":
                 self.progress = message["progress"]
-            elif event == "trained":
-                is_trained = True
+            elif event == "asks_leave":
+                asks_leave = True
             self._check_time()
             self._exchange_with_redis()
-            if is_trained and self._may_publish():
-                is_trained, self.has_leave = False, True
-                self._context.trainer.send({"command": "publish"})
+            if asks_leave and self._may_publish():
+                asks_leave, self.has_leave = False, True
+                self._context.runner.send({"command": "publish"})
             if time.monotonic() > self._kill_at:
-                log.warning("the trainer does not step down and is killed", reason=self.stop_reason)
-                self._context.trainer.kill()
+                log.warning("the runner does not step down and is killed", reason=self.stop_reason)
+                self._context.runner.kill()
                 return {"event": "stopped"}
 
     def _check_time(self) -> None:
@@ -77,7 +77,7 @@ class TrainerWatch:
             if self.progress is not None and self._is_due("progress", PROGRESS_INTERVAL_S):
                 self._write_progress()
         except RedisUnavailable:
-            log.warning("redis does not answer; the training goes on")
+            log.warning("redis does not answer; the job goes on")
 
     def _may_publish(self) -> bool:
         """Whether this attempt still has the job and nothing speaks against its end; not while Redis is away."""
@@ -114,8 +114,8 @@ class TrainerWatch:
             # A publication is not cut off: nobody could tell whether the version is there.
             grace_s = max(settings.cancel_grace_s, settings.publish_timeout_s if self.has_leave else 0.0)
         self._kill_at = time.monotonic() + grace_s
-        log.info("the training is told to stop", reason=reason)
-        self._context.trainer.send({"command": "stop"})
+        log.info("the job is told to stop", reason=reason)
+        self._context.runner.send({"command": "stop"})
 
     def _is_due(self, what: str, interval_s: float) -> bool:
         now = time.monotonic()

@@ -1,6 +1,6 @@
-"""The RQ worker: takes one job at a time and leaves the training to its trainer process.
+"""The RQ worker: takes one job at a time and leaves the work to its runner process.
 
-It runs the job's function in its own process, with no fork in between: from the queue to the warm trainer is one
+It runs the job's function in its own process, with no fork in between: from the queue to the warm runner is one
 message. RQ's workers that do so send no heartbeat during a job; this one does, from the job's own loop.
 """
 
@@ -23,12 +23,12 @@ from jobs.records import PREFIX, translated
 from jobs.uploads import Uploads
 from worker.context import CONTEXT, WorkerContext
 from worker.maintenance import reconcile
+from worker.runner_process import RunnerProcess
 from worker.settings import WorkerSettings
-from worker.trainer_process import TrainerProcess
 
 MAINTENANCE_KEY = f"{PREFIX}:maintenance"
 WORKER_TTL_S = 60
-# Above the trainer's own grace, below the five seconds in which a stopped worker is gone.
+# Above the runner's own grace, below the five seconds in which a stopped worker is gone.
 EXIT_AFTER_S = 4.5
 
 # What RQ does not promise to keep, and this worker calls or replaces; a release without one would ignore it silently.
@@ -77,13 +77,13 @@ class Shutdown:
             self.interrupt()
 
 
-class TrainingWorker(SimpleWorker):
-    """An RQ worker of the one queue, with one trainer."""
+class JobWorker(SimpleWorker):
+    """An RQ worker of the one queue, with one runner."""
 
     # RQ's pauses grow to a minute, which is long after Redis is back.
     max_connection_wait_time = 2.0
 
-    def __init__(self, redis: Redis, settings: WorkerSettings, trainer: TrainerProcess, shutdown: Shutdown):
+    def __init__(self, redis: Redis, settings: WorkerSettings, runner: RunnerProcess, shutdown: Shutdown):
         super().__init__(
             [Queue(QUEUE_NAME, connection=redis, serializer=SERIALIZER)],
             connection=redis,
@@ -97,7 +97,7 @@ class TrainingWorker(SimpleWorker):
             parts = ", ".join(lacking)
             raise RqUnknown(f"RQ {RQ_VERSION} lacks {parts}; pyproject.toml says which releases fit")
         self.settings = settings
-        self.trainer = trainer
+        self.runner = runner
         self.shutdown = shutdown
         self.uploads = Uploads(settings.data_dir)
         self.job_queue = JobQueue(redis, settings)
@@ -113,7 +113,7 @@ class TrainingWorker(SimpleWorker):
         return self.settings.heartbeat_ttl_s
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """Run the job here, with the trainer and a heartbeat at hand."""
+        """Run the job here, with the runner and a heartbeat at hand."""
         self._is_busy = True
         try:
             execution = self.prepare_execution(job)
@@ -126,7 +126,7 @@ class TrainingWorker(SimpleWorker):
                 WorkerContext(
                     queue=self.job_queue,
                     uploads=self.uploads,
-                    trainer=self.trainer,
+                    runner=self.runner,
                     settings=self.settings,
                     heartbeat=heartbeat,
                     is_stopping=lambda: self.shutdown.is_requested,

@@ -1,4 +1,4 @@
-"""The trainer as the worker sees it: a process of its own that holds CLAP and can be killed and started again.
+"""The runner as the worker sees it: a process of its own that holds CLAP and can be killed and started again.
 
 The worker starts it as a fresh interpreter, never by a fork: a forked child can use neither CUDA nor the threads of
 OpenMP, and the worker itself stays without torch, small, and quick to answer signals and heartbeats.
@@ -14,24 +14,24 @@ from typing import Any
 
 from worker.channel import Channel, ChannelClosed
 
-TRAINER_COMMAND = (sys.executable, "-m", "worker.trainer")
+RUNNER_COMMAND = (sys.executable, "-m", "worker.runner")
 # Threads of OpenMP spin while they wait for each other; where the API has the same cores, that takes ten times as long.
 WAIT_POLICY = "PASSIVE"
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 
 
-class TrainerDied(Exception):
-    """The trainer ended without being asked to, with this exit code (negative: a signal)."""
+class RunnerDied(Exception):
+    """The runner ended without being asked to, with this exit code (negative: a signal)."""
 
     def __init__(self, exit_code: int | None):
-        super().__init__(f"the trainer ended with exit code {exit_code}")
+        super().__init__(f"the runner ended with exit code {exit_code}")
         self.exit_code = exit_code
 
 
-class TrainerProcess:
-    """Starts the trainer, talks with it, and kills it when it does not listen."""
+class RunnerProcess:
+    """Starts the runner, talks with it, and kills it when it does not listen."""
 
-    def __init__(self, command: Sequence[str] = TRAINER_COMMAND):
+    def __init__(self, command: Sequence[str] = RUNNER_COMMAND):
         self.command = command
         self._process: subprocess.Popen | None = None
         self._channel: Channel | None = None
@@ -51,7 +51,7 @@ class TrainerProcess:
         self._process = subprocess.Popen(
             [*self.command, str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
-            # Out of the terminal's reach: on Ctrl-C the worker decides when the trainer stops.
+            # Out of the terminal's reach: on Ctrl-C the worker decides when the runner stops.
             start_new_session=True,
             env={"OMP_WAIT_POLICY": WAIT_POLICY} | os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
         )
@@ -59,14 +59,14 @@ class TrainerProcess:
         self._channel = Channel(ours)
 
     def send(self, message: dict[str, Any]) -> None:
-        """Send a command; raises TrainerDied."""
+        """Send a command; raises RunnerDied."""
         try:
             self._open_channel().send(message)
         except ChannelClosed as error:
             raise self._died() from error
 
     def receive(self, *, timeout_s: float) -> dict[str, Any] | None:
-        """The trainer's next message, or None where there is none in time; raises TrainerDied."""
+        """The runner's next message, or None where there is none in time; raises RunnerDied."""
         try:
             return self._open_channel().receive(timeout_s=timeout_s)
         except ChannelClosed as error:
@@ -86,10 +86,10 @@ class TrainerProcess:
             raise ChannelClosed
         return self._channel
 
-    def _died(self) -> TrainerDied:
+    def _died(self) -> RunnerDied:
         exit_code = None
         if self._process is not None:
             self._process.kill()
             exit_code = self._process.wait()
         self.kill()
-        return TrainerDied(exit_code)
+        return RunnerDied(exit_code)
