@@ -116,7 +116,7 @@ def _score_alike(adapter: Adapter, features: AudioFeatures) -> list[Scored]:
 
 def _rated(adapter: Adapter, scores: Tensor, background: Tensor | None) -> list[Scored]:
     probabilities = (scores * adapter.scale).softmax(-1).float().cpu().numpy()
-    known: Sequence[float | None] = [None] * len(features)
+    known: Sequence[float | None] = [None] * len(scores)
     if adapter.known is not None:
         rest = None if background is None else background.double().cpu().numpy()
         known = adapter.known.scores(scores.double().cpu().numpy(), rest).tolist()

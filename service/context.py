@@ -20,8 +20,10 @@ from service.bounds import bounds
 from service.inference.account import Accounts
 from service.inference.pipeline import Pipeline
 from service.inference.tenant_threads import TenantThreads
+from service.job_events import JobEvents
 from service.keys import KeyFile
 from service.metrics import Metrics
+from service.readiness import Readiness
 from service.settings import ServiceSettings
 
 EVENTS_TIMEOUT_S = 10.0  # longer than any blocking read
@@ -93,6 +95,14 @@ class Context:
     accounts: Accounts
     is_draining: bool = field(default=False, init=False)
     """The service ends: no answer may go on for longer than it must."""
+    job_events: JobEvents = field(init=False)
+    readiness: Readiness = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.job_events = JobEvents(self.redis.events, is_draining=lambda: self.is_draining)
+        self.readiness = Readiness(
+            self.pipeline.engine, self.redis.health, self.jobs.records, max_age_s=self.settings.ready_age_s
+        )
 
     @classmethod
     def open(cls, settings: ServiceSettings, *, clap: FrozenClap | None = None) -> Self:
@@ -118,6 +128,7 @@ class Context:
     async def stop(self) -> None:
         """Finish what runs, end all threads and connections."""
         self.pipeline.stop()
+        await self.job_events.close()
         self.jobs.close()
         await self.redis.close()
 

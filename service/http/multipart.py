@@ -186,6 +186,7 @@ class Parser(MultiPartParser):
             )
         super().on_headers_finished()
         if part.file is not None:
+            self._files_to_close_on_error[-1].close()
             part.file.file = self._files_to_close_on_error[-1] = self._spool.part()
 
 

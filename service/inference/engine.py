@@ -16,7 +16,7 @@ import torch
 
 from aspl import AudioFeatures, FrozenClap
 from aspl.errors import LabelsInvalid
-from aspl.inference import hear_windows, num_text_passes, rate, reads_stages, score, score_between
+from aspl.inference import Scored, hear_windows, num_text_passes, rate, reads_stages, score, score_between
 from service.inference.errors import ModelFailed, NotReady
 from service.inference.queued import Queued, QueuedTexts, Slice, total
 from service.inference.queued_clip import QueuedClip, Scores
@@ -148,9 +148,16 @@ class Engine:
             row.work.add(features)
             if row.work.is_encoded:
                 complete.append(row.work)
-        scored = [self._has_scored(clip) for clip in complete]
-        has_failed = not all(scored) or any(isinstance(features, Exception) for features in encoded)
+        scored = [result for clip in complete for result in each_or_error([clip], self._score)]
+        has_failed = any(isinstance(result, Exception) for result in (*encoded, *scored))
         self._last_forward_at = None if has_failed else time.monotonic()
+        for clip, scores in zip(complete, scored, strict=True):
+            if isinstance(scores, Exception):
+                self._refuse(clip, scores)
+            elif scores:
+                clip.succeed(scores[0], scores[1:])
+            else:
+                self.texts.put(texts_of(clip))
         self._metrics.batch_windows.observe(total(rows))
         self._metrics.batch_s.observe(time.monotonic() - started_at)
 
@@ -173,19 +180,12 @@ class Engine:
         assert len(features) == len(windows)
         return list(features.split([row.count for row in rows]))
 
-    def _has_scored(self, clip: QueuedClip) -> bool:
-        """Score an encoded clip, or queue that where it takes passes of the text encoder; False where it fails."""
-        try:
-            if num_text_passes(clip.adapter):
-                self.texts.put(texts_of(clip))
-                return True
-            rows = clip.rows()
-            first, *windows = score(rows, [clip.adapter] * len(rows))
-        except Exception as error:
-            self._refuse(clip, error)
-            return False
-        clip.succeed(first, windows)
-        return True
+    def _score(self, clips: Sequence[QueuedClip]) -> list[list[Scored]]:
+        """For each clip the scores of the whole, then those of its windows where they are wanted.
+
+        None at all where they take passes of the text encoder, which are a step of their own.
+        """
+        return [[] if num_text_passes(clip.adapter) else score(*clip.rows_and_adapters()) for clip in clips]
 
     def _refuse(self, work: Queued, error: Exception) -> None:
         log.error("clip_failed", tenant=work.tenant, error=repr(error))

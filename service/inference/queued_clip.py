@@ -48,6 +48,11 @@ class QueuedClip(Queued):
         pooled = windows.pool()
         return AudioFeatures.cat([pooled, windows]) if self.wants_windows else pooled
 
+    def rows_and_adapters(self) -> tuple[AudioFeatures, list[Adapter]]:
+        """What is to be scored, and the adapter of each row."""
+        rows = self.rows()
+        return rows, [self.adapter] * len(rows)
+
     def succeed(self, clip: Scored, windows: list[Scored]) -> None:
         """Hand the scores to whoever waits."""
         assert self.started_at is not None

@@ -129,7 +129,7 @@ def test_a_model_that_hangs_refuses_whom_it_did_not_begin(client, context, monke
         late = client.post("/classify", **clip_form)
         assert (late.status_code, late.json()["code"]) == (503, "queue_timeout")
         assert not begun.done()
-        assert context.pipeline.engine.queue.num_windows() == 0
+        assert context.pipeline.engine.queue.num_units() == 0
         gate.set()
         assert begun.result().status_code == 200
 

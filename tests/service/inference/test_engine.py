@@ -10,9 +10,8 @@ import torch
 from aspl import Adapter
 from service.inference import engine as engine_module
 from service.inference.engine import Engine, measure_batch_windows
-from service.inference.errors import ModelFailed, Overloaded, QueueTimeout, TenantOverloaded
+from service.inference.errors import ModelFailed, QueueTimeout
 from service.inference.queued_clip import QueuedClip
-from service.inference.tenant_queue import TenantQueue
 from service.metrics import Metrics
 
 
@@ -23,8 +22,7 @@ def adapter(clap):
 
 @pytest.fixture
 def engine(clap):
-    queue = TenantQueue(max_windows=40, max_tenant_windows=30)
-    engine = Engine(clap, queue, batch_windows=4, metrics=Metrics())
+    engine = Engine(clap, batch_windows=4, metrics=Metrics())
     yield engine
     engine.stop()
 
@@ -49,7 +47,8 @@ class Gate:
 
 def queued(adapter, *, tenant="acme", num_windows=1, timeout_s=30.0, seed=0, **fields):
     windows = torch.randn(num_windows, 480_000, generator=torch.Generator().manual_seed(seed)) * 0.1
-    return QueuedClip(tenant, windows, adapter, time.monotonic() + timeout_s, **fields)
+    deadline = time.monotonic() + timeout_s
+    return QueuedClip(tenant=tenant, windows=windows, adapter=adapter, deadline=deadline, **fields)
 
 
 def test_alone_or_in_any_batch_the_scores_are_the_same(engine, adapter, monkeypatch):
@@ -149,28 +148,17 @@ def test_only_what_no_batch_has_taken_expires_and_its_room_is_free(engine, adapt
         engine.queue.expire(each)
     assert not begun.future.done()
     assert waiting.future.exception(0).code == "queue_timeout"
-    assert engine.queue.num_windows() == 1
+    assert engine.queue.num_units() == 1
     engine.queue.withdraw(begun)
-    assert engine.queue.num_windows() == 0
-    assert engine.queue.take(1, timeout_s=0) == []
-
-
-def test_the_queue_is_bounded_for_all_and_for_each(engine, adapter):
-    engine.queue.put(queued(adapter, num_windows=30))
-    with pytest.raises(TenantOverloaded) as share:
-        engine.queue.put(queued(adapter))
-    engine.queue.put(queued(adapter, tenant="other", num_windows=10))
-    with pytest.raises(Overloaded) as whole:
-        engine.queue.put(queued(adapter, tenant="third"))
-    assert share.value.limit == ("max_tenant_queue_windows", 30)
-    assert whole.value.limit == ("max_queue_windows", 40)
+    assert engine.queue.num_units() == 0
+    assert engine.queue.take(1) == []
 
 
 def test_tenants_take_turns(engine, adapter):
     for _ in range(6):
         engine.queue.put(queued(adapter, tenant="busy"))
     engine.queue.put(queued(adapter, tenant="rare"))
-    assert [rows.clip.tenant for rows in engine.queue.take(3)] == ["busy", "rare", "busy"]
+    assert [part.work.tenant for part in engine.queue.take(3)] == ["busy", "rare", "busy"]
 
 
 def test_stopping_fails_what_waits(engine, adapter):
@@ -195,9 +183,9 @@ def test_the_batch_of_the_most_windows_a_second_is_taken(clap, monkeypatch, seco
 def test_a_batch_is_timed_with_a_real_pass(clap, monkeypatch):
     encoded, encode = [], engine_module.hear_windows
 
-    def noted(clap, windows, prompts):
+    def noted(clap, windows, prompts, **options):
         encoded.append(len(windows))
-        return encode(clap, windows, prompts)
+        return encode(clap, windows, prompts, **options)
 
     monkeypatch.setattr(engine_module, "hear_windows", noted)
     monkeypatch.setattr(engine_module, "MEASURE_LIMIT_S", 60.0)
