@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, field_validator
@@ -36,6 +36,9 @@ class ServiceSettings(Settings):
 
     host: str = Field("127.0.0.1", description="address to bind; without API keys only a loopback address")
     port: int = Field(8000, ge=0, le=65535, description="port to bind")
+    keys: Literal["auto", "required"] = Field(
+        "auto", description="auto: API keys are asked for on any but a loopback address, and once one was made"
+    )
     keys_path: Path | None = Field(
         None, description="file of the API keys' hashes; without one, `keys.json` in the data directory"
     )

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.http import docs
 from service.http.authentication import Authentication
 from service.http.body_limits import BodyLimits, LimitedBody
-from service.http.hosts import AllowedHosts
+from service.http.hosts import Callers
 from service.http.prefix import route_path
 from service.http.problems import CLIENT_LEFT_STATUS, code_of, problem
 from service.http.rates import TenantRates
@@ -39,7 +39,7 @@ class Access:
         self,
         app: ASGIApp,
         *,
-        hosts: AllowedHosts,
+        callers: Callers,
         authentication: Authentication,
         rates: TenantRates,
         accounts: Accounts,
@@ -47,7 +47,7 @@ class Access:
         metrics: Metrics,
     ):
         self.app = app
-        self._hosts = hosts
+        self._callers = callers
         self._authentication = authentication
         self._rates = rates
         self._accounts = accounts
@@ -80,7 +80,7 @@ class Access:
         """Whose request it is, or None where it is everybody's."""
         path = route_path(scope)
         if path not in PROBES:
-            self._hosts.check(headers)
+            self._callers.check(headers, is_open=self._authentication.is_open())
         if path in PUBLIC_PATHS:
             return None
         tenant = scope["earshot.tenant"] = self._authentication.tenant(headers)

@@ -30,7 +30,7 @@ from service.http.body_limits import BodyLimits
 from service.http.cors import Cors
 from service.http.fields import check_query
 from service.http.head import Head
-from service.http.hosts import AllowedHosts
+from service.http.hosts import Callers
 from service.http.openapi import describe
 from service.http.prefix import Prefix
 from service.http.rates import TenantRates
@@ -78,8 +78,10 @@ def create_app(context: Context) -> FastAPI:
     app.add_middleware(Head)
     app.add_middleware(
         Access,
-        hosts=AllowedHosts(settings.allowed_hosts),
-        authentication=Authentication(context.keys, is_loopback=is_loopback(settings.host)),
+        callers=Callers(hosts=settings.allowed_hosts, origins=settings.cors_origins, own_host=settings.host),
+        authentication=Authentication(
+            context.keys, is_open=settings.keys == "auto" and is_loopback(settings.host) and not context.keys.exists()
+        ),
         rates=TenantRates(context.redis.rates, requests_per_s=settings.requests_per_s, burst=settings.request_burst),
         accounts=context.accounts,
         body_limits=_body_limits(app, settings),

@@ -29,6 +29,7 @@ class Kind:
 KINDS: Mapping[str, Kind] = {
     "bad_request": Kind(400, "The body is not valid multipart/form-data."),
     "unauthenticated": Kind(401, "This call needs an API key: Authorization: Bearer KEY, or X-API-Key: KEY."),
+    "origin_not_allowed": Kind(403, "Pages of 'https://example.org' may not call a service without API keys."),
     "not_found": Kind(404, "There is nothing at this address; see /docs."),
     "adapter_not_found": Kind(404, "There is no adapter 'doors'."),
     "job_not_found": Kind(404, "There is no job 'j1'."),

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from typing import Annotated, Any
 
 import structlog
@@ -10,6 +11,8 @@ from starlette.responses import JSONResponse
 
 from adapters_store import check_name
 from aspl import TrainingConfig
+from aspl.errors import TrainingDataInvalid
+from aspl.fitting.feasibility import check_feasible
 from aspl.labels import fold
 from aspl.methods import METHODS, Method
 from aspl.templates import check_template
@@ -62,6 +65,7 @@ class Submission:
     """One `POST /adapt` behind its form: staged, checked, queued; or all of it undone."""
 
     def __init__(self, context: Context, tenant: str, form: AdaptForm, training: dict[str, Any], key: str | None):
+        self._clap = context.pipeline.clap
         self._uploads = context.jobs.uploads
         self._jobs = context.jobs.queue
         self._tenant = tenant
@@ -86,6 +90,7 @@ class Submission:
                 return self._first_answer(first)
             method = METHODS[TrainingConfig.from_options(self._training).chosen_method]
             self._check_background(upload_id, method)
+            self._check_feasible(upload_id, method)
             findings = self._uploads.check_audio(upload_id, min_labels=method.min_labels, on_audio=lambda _: check())
             check()
             idempotency = Idempotency(self._key, digest) if self._key else None
@@ -113,6 +118,16 @@ class Submission:
         if not method.is_closed_form and any(clip.is_background for clip in self._uploads.clips(upload_id)):
             detail = f"method={method.name} hears no background clips: leave method out, or the clips."
             raise ServiceError("upload_invalid", detail)
+
+    def _check_feasible(self, upload_id: str, method: Method) -> None:
+        """Refuse at once what a job could only fail on."""
+        self._uploads.check_labels(upload_id, min_labels=method.min_labels)
+        taught = (clip.label for clip in self._uploads.clips(upload_id) if not clip.is_background)
+        shots = Counter(label for label in taught if label is not None)
+        try:
+            check_feasible(self._clap, TrainingConfig.from_options(self._training), shots)
+        except TrainingDataInvalid as error:
+            raise ServiceError("upload_invalid", str(error)) from error
 
     def _stage(self, upload_id: str) -> None:
         form = self._form
