@@ -2,10 +2,10 @@
 
 import structlog
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from aspl.templates import check_template
-from service.http.answers import classification
+from service.http.answers import answer
 from service.http.dependencies import RequestCharge, ServiceContext
 from service.http.disconnect import unless_client_leaves
 from service.http.forms import ClassifyBody, bounded_labels, check_num_files, parsed_thresholds, split_labels
@@ -27,9 +27,7 @@ router = APIRouter(tags=["classify"], route_class=FormRoute)
 
 
 @router.post("/classify", response_model=Classification, responses=ERRORS)
-async def classify(
-    request: Request, form: ClassifyBody, charge: RequestCharge, context: ServiceContext
-) -> JSONResponse:
+async def classify(request: Request, form: ClassifyBody, charge: RequestCharge, context: ServiceContext) -> Response:
     """Score audio files with an adapter, or against labels given here (zero-shot)."""
     check_num_files(len(form.audio), context.settings)
     labels = split_labels(form.labels)
@@ -53,10 +51,7 @@ async def classify(
     if result.ref is not None:  # labels of a zero-shot request are the tenant's own words, and stay out of the log
         structlog.contextvars.bind_contextvars(adapter=f"{result.ref.name}@{result.ref.version}")
     filenames = [file.filename or f"audio-{number}" for number, file in enumerate(form.audio, 1)]
-    answer = classification(
-        result, context.pipeline.clap, filenames=filenames, top_k=form.top_k, has_windows=form.windows
-    )
-    return JSONResponse(answer)
+    return await answer(result, context.pipeline.clap, filenames=filenames, top_k=form.top_k, has_windows=form.windows)
 
 
 def _check_size(filename: str | None, size_bytes: int, max_bytes: int) -> None:
