@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from aspl.adapter import Adapter
+    from aspl.channel import recalibrate
     from aspl.features import AudioFeatures
     from aspl.fitting.config import TrainingConfig
     from aspl.fitting.fit import fit
@@ -24,6 +25,7 @@ __all__ = [
     "classify",
     "decode",
     "fit",
+    "recalibrate",
 ]
 
 _MODULES = {
@@ -36,6 +38,7 @@ _MODULES = {
     "classify": "inference",
     "decode": "sound.clip",
     "fit": "fitting.fit",
+    "recalibrate": "channel",
 }
 
 

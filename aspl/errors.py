@@ -99,6 +99,12 @@ class TrainingDiverged(AsplError):
     code = "training_diverged"
 
 
+class RecalibrationInvalid(AsplError):
+    """An adapter, or clips, that no channel can be told from."""
+
+    code = "recalibration_invalid"
+
+
 class OutOfMemory(AsplError):
     """The device is too small for a single clip."""
 

@@ -1,6 +1,6 @@
 """A batch of clips, each under its own adapter, through one pass of the encoder."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,7 @@ def hear_windows(
     *,
     stages: bool = False,
     batch_size: int = 32,
+    on_log_mel: Callable[[Tensor], None] | None = None,
 ) -> AudioFeatures:
     """Return the features of 10 s windows `[R, N]`, each under its row's audio prompts.
 
@@ -32,6 +33,7 @@ def hear_windows(
         prompts: one a row; None is the bare model. Rows of different adapters share a pass.
         stages: whether the statistics of the stages are wanted too.
         batch_size: the most windows in one pass.
+        on_log_mel: given the log-mels `[B, 1, T, M]` of each pass in turn, for who wants to know more of them.
     """
     waveforms = torch.as_tensor(waveforms)
     if len(waveforms) != len(prompts):
@@ -40,7 +42,10 @@ def hear_windows(
     for start in range(0, len(waveforms), batch_size):
         rows = slice(start, start + batch_size)
         stacked = AudioPrompts.stack(prompts[rows]).to(clap.device)
-        parts.append(clap.hear(clap.log_mel(waveforms[rows]), stacked, stages=stages))
+        log_mels = clap.log_mel(waveforms[rows])
+        if on_log_mel is not None:
+            on_log_mel(log_mels)
+        parts.append(clap.hear(log_mels, stacked, stages=stages))
     return AudioFeatures.cat(parts)
 
 
@@ -114,12 +119,12 @@ def _score_alike(adapter: Adapter, features: AudioFeatures) -> list[Scored]:
     return _rated(adapter, *adapter.scores(features))
 
 
-def _rated(adapter: Adapter, scores: Tensor, background: Tensor | None) -> list[Scored]:
+def _rated(adapter: Adapter, scores: Tensor, lead: Tensor | None) -> list[Scored]:
     probabilities = (scores * adapter.scale).softmax(-1).float().cpu().numpy()
     known: Sequence[float | None] = [None] * len(scores)
     if adapter.known is not None:
-        rest = None if background is None else background.double().cpu().numpy()
-        known = adapter.known.scores(scores.double().cpu().numpy(), rest).tolist()
+        over = None if lead is None else lead.double().cpu().numpy()
+        known = adapter.known.scores(scores.double().cpu().numpy(), over).tolist()
     return [Scored(*row) for row in zip(probabilities, known, strict=True)]
 
 

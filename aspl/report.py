@@ -81,6 +81,9 @@ class AudioPromptReport:
     kept: str
     reason: str
     held_out_loss: Mapping[str, float] = field(default_factory=dict)
+    gates: Mapping[str, float] = field(
+        default_factory=dict, metadata={"description": "How much of each stage held-out clips asked for, 0 to 1."}
+    )
 
 
 @dataclass(frozen=True)

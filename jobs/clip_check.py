@@ -72,7 +72,7 @@ def check_decoded(
         except AsplError as error:
             yield replace(clip, error=fault(error.code, str(error))), []
             continue
-        yield clip, list(oddities(clip, decoded))
+        yield replace(clip, duration_s=round(decoded.duration_s, 3)), list(oddities(clip, decoded))
 
 
 def oddities(clip: UploadedClip, decoded: "Clip") -> Iterator[ClipWarning]:

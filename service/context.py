@@ -1,23 +1,29 @@
 """What a running service consists of, made once."""
 
+import asyncio
 import os
 from dataclasses import dataclass, field
 from typing import Self
 
+import structlog
 import torch
 from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from transformers.utils.logging import disable_progress_bar
 
-from adapters_store import AdapterStore, open_store
+from adapters_store import AdapterStore, Ref, open_store
 from aspl import FrozenClap
+from aspl.errors import AdapterMismatch
 from jobs.connection import connect
 from jobs.queue import JobQueue
+from jobs.quota import Quota
 from jobs.records import JobRecords
+from jobs.results import Results
 from jobs.uploads import Uploads
 from service.bounds import bounds
 from service.inference.account import Accounts
+from service.inference.futures import cancel_all
 from service.inference.pipeline import Pipeline
 from service.inference.tenant_threads import TenantThreads
 from service.job_events import JobEvents
@@ -30,6 +36,10 @@ EVENTS_TIMEOUT_S = 10.0  # longer than any blocking read
 RATE_TIMEOUT_S = 0.1  # in the path of every request, which can do without
 JOBS_TIMEOUT_S = 2.0  # and that four times over, in one of the threads that uploads need too
 HEALTH_TIMEOUT_S = 1.0  # less than a prober waits
+DRIFT_TIMEOUT_S = 1.0  # in the background, where nobody waits
+DRIFT_FLUSH_S = 5.0
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -39,7 +49,9 @@ class Jobs:
     uploads: Uploads
     records: JobRecords
     queue: JobQueue
+    results: Results
     uploaders: TenantThreads
+    quota: Quota
 
     @classmethod
     def open(cls, settings: ServiceSettings) -> Self:
@@ -49,7 +61,9 @@ class Jobs:
             uploads=Uploads(settings.data_dir, settings.upload_limits),
             records=JobRecords(redis, ttl_s=settings.job_ttl_s),
             queue=JobQueue(redis, settings),
+            results=Results(settings.data_dir),
             uploaders=TenantThreads(settings.upload_threads, name="upload"),
+            quota=Quota(settings.storage_limits),
         )
 
     def close(self) -> None:
@@ -65,6 +79,7 @@ class RedisClients:
     events: AsyncRedis
     rates: AsyncRedis
     health: AsyncRedis
+    drift: AsyncRedis
 
     @classmethod
     def open(cls, settings: ServiceSettings) -> Self:
@@ -73,11 +88,12 @@ class RedisClients:
             events=AsyncRedis.from_url(settings.redis_url_or_private, socket_timeout=EVENTS_TIMEOUT_S),
             rates=_impatient_redis(settings, RATE_TIMEOUT_S),
             health=_impatient_redis(settings, HEALTH_TIMEOUT_S),
+            drift=_impatient_redis(settings, DRIFT_TIMEOUT_S),
         )
 
     async def close(self) -> None:
         """End all connections."""
-        for client in (self.events, self.rates, self.health):
+        for client in (self.events, self.rates, self.health, self.drift):
             await client.aclose()
 
 
@@ -97,6 +113,7 @@ class Context:
     """The service ends: no answer may go on for longer than it must."""
     job_events: JobEvents = field(init=False)
     readiness: Readiness = field(init=False)
+    _flushing: asyncio.Task[None] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.job_events = JobEvents(self.redis.events, is_draining=lambda: self.is_draining)
@@ -121,16 +138,36 @@ class Context:
             accounts=Accounts(bounds(settings)),
         )
 
+    def resolved(self, tenant: str, reference: str) -> Ref:
+        """The version that `name` or `name@3` means now, of this model; raises the store's errors, AdapterMismatch."""
+        ref = self.store.resolve(tenant, reference)
+        fingerprint = self.store.manifest(ref).get("fingerprint")
+        if fingerprint != self.pipeline.clap.fingerprint:
+            raise AdapterMismatch(f"{ref} was trained on another base model than {self.pipeline.clap.name}")
+        return ref
+
     def start(self) -> None:
-        """Begin to serve."""
+        """Begin to serve, on the running event loop."""
         self.pipeline.start()
+        self._flushing = asyncio.get_running_loop().create_task(self._flush_drift())
 
     async def stop(self) -> None:
         """Finish what runs, end all threads and connections."""
         self.pipeline.stop()
         await self.job_events.close()
+        if self._flushing is not None:
+            await cancel_all([self._flushing])
+            await self.pipeline.drift.flush(self.redis.drift)
         self.jobs.close()
         await self.redis.close()
+
+    async def _flush_drift(self) -> None:
+        while True:
+            await asyncio.sleep(DRIFT_FLUSH_S)
+            try:
+                await self.pipeline.drift.flush(self.redis.drift)
+            except Exception:  # of ours: what adapters hear of their channels is no reason to stop
+                log.exception("what adapters hear of their channels was not kept")
 
 
 def _impatient_redis(settings: ServiceSettings, timeout_s: float) -> AsyncRedis:

@@ -34,6 +34,11 @@ class Metrics:
         self.cached_adapters = Gauge("earshot_cached_adapters", "Adapters in memory.", registry=self.registry)
         self.cached_bytes = Gauge("earshot_cached_adapter_bytes", "Their size.", registry=self.registry)
         self.adapter_loads = Counter("earshot_adapter_loads", "Adapters loaded.", ["outcome"], registry=self.registry)
+        self.drifting_adapters = Gauge(
+            "earshot_drifting_adapters",
+            "Adapter versions heard here whose channel has drifted so far that recalibration is advised.",
+            registry=self.registry,
+        )
         self.jobs = Gauge("earshot_jobs", "Jobs that are to end, by state.", ["state"], registry=self.registry)
         # Without a label, as autoscalers like it.
         self.unfinished_jobs = Gauge("earshot_unfinished_jobs", "Jobs that are to end.", registry=self.registry)

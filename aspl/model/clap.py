@@ -1,9 +1,11 @@
 """The frozen CLAP, its stages in the open: read `audio_head` and `audio_tail` beside figure 1 of arXiv 2606.15751."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -103,6 +105,11 @@ class FrozenClap(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         return self.norm.weight.dtype
+
+    @cached_property
+    def mel_centres_hz(self) -> np.ndarray:
+        """`[M]`, of the mel bins."""
+        return self._log_mel.centres_hz
 
     def log_mel(self, waveforms: Tensor) -> Tensor:
         """Return the log-mel in dB, float32 `[B, 1, T, M]`, of 10 s waveforms `[B, 480000]` at 48 kHz."""

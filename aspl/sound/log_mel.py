@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers.audio_utils import mel_filter_bank
@@ -43,6 +44,13 @@ class LogMel(nn.Module):
         )
         self.register_buffer("filters", torch.from_numpy(filters).float(), persistent=False)  # [F, M]
         self.register_buffer("window", torch.hann_window(self.front_end.n_fft, periodic=True), persistent=False)
+
+    @property
+    def centres_hz(self) -> np.ndarray:
+        """`[M]`, the frequency about which each mel bin gathers power."""
+        filters = self.filters.double().cpu().numpy()
+        hz = np.linspace(0, self.front_end.sample_rate_hz / 2, len(filters))
+        return hz @ filters / filters.sum(0)
 
     @torch.no_grad()
     def forward(self, waveforms: Tensor) -> Tensor:

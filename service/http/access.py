@@ -13,7 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.http import docs
+from service.http import docs, page
 from service.http.authentication import Authentication
 from service.http.body_limits import BodyLimits, LimitedBody
 from service.http.hosts import Callers
@@ -30,6 +30,11 @@ POLICY_VIOLATION = 1008  # of RFC 6455: nothing but HTTP is let in
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 log = structlog.get_logger(__name__)
+
+
+def is_public(path: str) -> bool:
+    """Whether a path is answered without a key."""
+    return path in PUBLIC_PATHS or path.startswith(page.PREFIX)
 
 
 class Access:
@@ -81,7 +86,7 @@ class Access:
         path = route_path(scope)
         if path not in PROBES:
             self._callers.check(headers, is_open=self._authentication.is_open())
-        if path in PUBLIC_PATHS:
+        if is_public(path):
             return None
         tenant = scope["earshot.tenant"] = self._authentication.tenant(headers)
         structlog.contextvars.bind_contextvars(tenant=tenant)
@@ -106,7 +111,7 @@ class Access:
         self._metrics.request_s.labels(scope["method"], route).observe(elapsed_s)
         if code := scope.get("earshot.code"):
             self._metrics.errors.labels(code).inc()
-        level = log.debug if route_path(scope) in PUBLIC_PATHS else log.info
+        level = log.debug if is_public(route_path(scope)) else log.info
         elapsed_ms = round(elapsed_s * 1e3, 1)
         level("request", method=scope["method"], route=route, status=status, elapsed_ms=elapsed_ms)
 

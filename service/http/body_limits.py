@@ -27,8 +27,8 @@ class BodyLimits:
     def of(self, scope: Scope) -> tuple[str, int]:
         """The limit of a request: the name of the setting and its value in bytes."""
         path = route_path(scope)
-        if path.startswith("/adapters/") and path.endswith("/file"):
-            path = "/adapters/*/file"
+        if path.startswith("/adapters/"):
+            path = f"/adapters/*/{path.rpartition('/')[2]}"
         return self.max_bytes_by_path.get(path, self.max_bytes_by_path["*"])
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from service.context import Context
+from service.http.authentication import Authentication
 from service.inference.account import Charge
 
 
@@ -22,6 +23,11 @@ async def _charge(request: Request) -> Charge:
     return request.scope["earshot.charge"]
 
 
+async def _authentication(request: Request) -> Authentication:
+    return request.app.state.authentication
+
+
 ServiceContext = Annotated[Context, Depends(_context)]
 Tenant = Annotated[str, Depends(_tenant)]
+Gate = Annotated[Authentication, Depends(_authentication)]
 RequestCharge = Annotated[Charge, Depends(_charge)]

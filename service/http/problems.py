@@ -32,13 +32,17 @@ KINDS: Mapping[str, Kind] = {
     "origin_not_allowed": Kind(403, "Pages of 'https://example.org' may not call a service without API keys."),
     "not_found": Kind(404, "There is nothing at this address; see /docs."),
     "adapter_not_found": Kind(404, "There is no adapter 'doors'."),
+    "clip_not_found": Kind(404, "Version 3 of 'doors' was not taught with that clip."),
     "job_not_found": Kind(404, "There is no job 'j1'."),
+    "results_not_found": Kind(404, "This job has no results."),
+    "results_not_ready": Kind(409, "The job is still running; its results can be fetched when it has succeeded."),
     "method_not_allowed": Kind(405, "This address does not answer to this method; see /docs."),
     "body_timeout": Kind(408, "Nothing of the body came for body_idle_s = 30 s."),
     "adapter_model_mismatch": Kind(409, "The adapter was trained on another base model."),
     "idempotency_in_flight": Kind(409, "The first request with this Idempotency-Key is still being handled."),
     "body_too_large": Kind(413, "The body is larger than max_request_bytes = 134217728 bytes."),
     "upload_too_large": Kind(413, "The upload is larger than max_upload_bytes = 536870912 bytes."),
+    "quota_exceeded": Kind(413, "1000 adapters are stored, and max_adapters is 1000; delete adapters first."),
     "too_many_files": Kind(413, "More files than max_files = 64."),
     "body_unsupported": Kind(415, "Send the body as multipart/form-data; it came as application/json."),
     "audio_unsupported": Kind(415, "The file holds no audio: it begins like a PNG image."),
@@ -52,6 +56,9 @@ KINDS: Mapping[str, Kind] = {
     "labels_invalid": Kind(422, "The label 'dog' is given twice."),
     "thresholds_unsupported": Kind(
         409, "The adapter knows no background, so has no sensitivities: teach it again with the same clips."
+    ),
+    "recalibration_invalid": Kind(
+        409, "The adapter's file does not say what its clips sounded like: teach it again, and then recalibrate."
     ),
     "thresholds_invalid": Kind(422, "thresholds: the adapter knows no label 'snow'; it knows 'dog', 'rain'."),
     "adapter_name_invalid": Kind(422, "An adapter's name is [a-z0-9][a-z0-9_-]{0,63}."),
@@ -83,7 +90,11 @@ GENERIC = ("internal_error", "keys_unreadable", "not_found", "method_not_allowed
 UPLOAD_NOT_KEPT = "staging_unavailable"
 # No client is left to read it; the number is nginx's, for the log and the metrics.
 CLIENT_LEFT_STATUS = 499
-LASTING = ("adapter_model_mismatch", "thresholds_unsupported")  # to try again would change nothing
+LASTING = (
+    "adapter_model_mismatch",
+    "thresholds_unsupported",
+    "recalibration_invalid",
+)  # to try again would change nothing
 RETRY_AFTER_S = {409: 1, 429: 1, 503: 1}
 # What Starlette raises by itself: by status, and in its form parser by the start of the sentence.
 _BY_STATUS = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}

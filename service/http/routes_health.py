@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 from starlette.responses import Response
 
 from jobs.errors import RedisUnavailable
-from service.http.dependencies import ServiceContext
+from service.http.dependencies import Gate, ServiceContext
 from service.http.problems import ServiceError, responses
 from service.http.schemas import Health, Info, ModelInfo
 from service.version import VERSION
@@ -35,7 +35,7 @@ async def readyz(context: ServiceContext) -> dict[str, str]:
 
 
 @router.get("/info", response_model=Info)
-async def info(context: ServiceContext) -> Info:
+async def info(context: ServiceContext, gate: Gate) -> Info:
     """The model, its licence, and the limits of this service."""
     clap = context.pipeline.clap
     model = ModelInfo(
@@ -47,7 +47,10 @@ async def info(context: ServiceContext) -> Info:
         dtype=str(clap.dtype).removeprefix("torch."),
         batch_windows=context.pipeline.engine.batch_windows,
     )
-    return Info(version=version(), model=model, limits=context.settings.limits())
+    settings = context.settings
+    return Info(
+        version=version(), needs_key=not gate.is_open(), model=model, limits=settings.limits(), keep=settings.keep
+    )
 
 
 @router.get("/metrics", response_class=Response, responses=METRICS)

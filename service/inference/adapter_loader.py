@@ -1,10 +1,14 @@
 """From what a request calls an adapter to the adapter in memory."""
 
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
+import numpy as np
+
 from adapters_store import AdapterStore, Ref
 from aspl import Adapter, FrozenClap
+from aspl.background import BackgroundLibrary
 from aspl.templates import fill_template
 from service.inference.account import Charge, Resource
 from service.inference.adapter_cache import AdapterCache
@@ -35,10 +39,18 @@ class AdapterLoader:
     """Resolves references in the store and loads adapters through the cache."""
 
     def __init__(
-        self, engine: Engine, store: AdapterStore, cache: AdapterCache, *, num_threads: int, text_timeout_s: float
+        self,
+        engine: Engine,
+        store: AdapterStore,
+        cache: AdapterCache,
+        *,
+        num_threads: int,
+        text_timeout_s: float,
+        library: BackgroundLibrary,
     ):
         self._clap: FrozenClap = engine.clap
         self._engine = engine
+        self._library = library
         self._store = store
         self._cache = cache
         self._text_timeout_s = text_timeout_s
@@ -54,9 +66,12 @@ class AdapterLoader:
         """A version of the store, in memory until the block ends; raises the store's errors and aspl's of adapters."""
 
         async def load() -> Adapter:
-            return await self._loaders.run(ref.tenant, lambda _: Adapter.from_bytes(self._store.read(ref), self._clap))
+            return await self._loaders.run(ref.tenant, lambda _: self._load(ref))
 
         return self._cache.use(StoredKey(ref), load)
+
+    def _load(self, ref: Ref) -> Adapter:
+        return Adapter.from_bytes(self._store.read(ref), self._clap).for_inference()
 
     def zero_shot(self, charge: Charge, labels: tuple[str, ...], template: str) -> AbstractAsyncContextManager[Adapter]:
         """An adapter of these labels alone, in memory until the block ends; raises the engine's and charge's errors."""
@@ -65,12 +80,19 @@ class AdapterLoader:
             texts = fill_template(template, labels)
             charge.take(Resource.TEXT_PASSES, len(texts))
             # Before any pass: the last label may be the one that does not fit.
-            await self._loaders.run(charge.tenant, lambda _: self._clap.tokenize(texts))
+            bank = await self._loaders.run(charge.tenant, lambda _: self._prepared(texts))
             work = self._engine.encode_texts(charge.tenant, texts, timeout_s=self._text_timeout_s)
             embeddings = await result_of(work, self._engine.texts)
-            return Adapter.zero_shot(self._clap, labels, template=template, embeddings=embeddings)
+            return Adapter.zero_shot(self._clap, labels, template=template, bank=bank, embeddings=embeddings)
 
         return self._cache.use(ZeroShotKey(charge.tenant, labels, template), load)
+
+    def _prepared(self, texts: Sequence[str]) -> np.ndarray | None:
+        """The background that labels are held against, once it is sure that all texts fit."""
+        self._clap.tokenize(texts)
+        # A model whose background nobody has heard yet is not made to hear it while a request waits.
+        library = self._library
+        return library.features(self._clap).joint if library.is_at_hand(self._clap) else None
 
     def close(self) -> None:
         """End the threads."""

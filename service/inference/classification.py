@@ -16,12 +16,12 @@ from aspl.inference import is_unknown, num_text_passes
 from service.inference.account import Charge, Resource
 from service.inference.adapter_loader import AdapterLoader
 from service.inference.decoding import ClipInfo, DecodedClip, Decoder
+from service.inference.drift import DriftMonitor
 from service.inference.engine import Engine
 from service.inference.errors import ModelFailed, ThresholdsInvalid
 from service.inference.futures import cancel_all
 from service.inference.queued_clip import QueuedClip, Scores
 from service.inference.tenant_queue import result_of
-from service.metrics import Metrics
 
 
 @dataclass(frozen=True)
@@ -43,10 +43,7 @@ class ClassifyRequest:
 
     def thresholds_for(self, adapter: Adapter) -> dict[str, float]:
         """The thresholds in place of the adapter's own, by its labels; raises ThresholdsInvalid for one it has not."""
-        if unheard := [label for label in self.thresholds if label not in adapter.labels]:
-            raise ThresholdsInvalid(unheard, adapter.labels)
-        common = {} if self.threshold is None else dict.fromkeys(adapter.labels, self.threshold)
-        return {**common, **self.thresholds}
+        return check_thresholds(adapter.labels, self.threshold, self.thresholds)
 
 
 @dataclass(frozen=True)
@@ -79,13 +76,14 @@ class Classifier:
         engine: Engine,
         *,
         queue_timeout_s: float,
-        metrics: Metrics,
+        drift: DriftMonitor,
     ):
         self.queue_timeout_s = queue_timeout_s
+        self._drift = drift
         self._adapters = adapters
         self._decoder = decoder
         self._engine = engine
-        self._metrics = metrics
+        self._metrics = drift.metrics
 
     async def classify(self, request: ClassifyRequest) -> ClassifyResult:
         """Score all clips of a request.
@@ -102,6 +100,8 @@ class Classifier:
         try:
             async with self._adapter(request, ref) as adapter:
                 clips = await self._score(request, adapter, decoding)
+                if ref is not None:
+                    self._note(ref, adapter, clips)
         finally:
             await cancel_all(decoding)
         for clip in clips:
@@ -112,6 +112,11 @@ class Classifier:
         if ref is not None:
             return self._adapters.stored(ref)
         return self._adapters.zero_shot(request.charge, request.labels, request.template)
+
+    def _note(self, ref: Ref, adapter: Adapter, clips: Sequence[ScoredClip | Exception]) -> None:
+        for clip in clips:
+            if isinstance(clip, ScoredClip) and clip.scores.curve is not None:
+                self._drift.note(ref, adapter, clip.scores.curve, clip.scores.clip)
 
     async def _score(
         self, request: ClassifyRequest, adapter: Adapter, decoding: Sequence["asyncio.Future[DecodedClip]"]
@@ -146,6 +151,16 @@ class Classifier:
             request.charge.take(Resource.TEXT_PASSES, num_passes)
         self._engine.submit(clip)
         return result_of(clip, self._engine.queue)
+
+
+def check_thresholds(
+    labels: Sequence[str], threshold: float | None, thresholds: Mapping[str, float]
+) -> dict[str, float]:
+    """The thresholds of a request by label: `thresholds`, and of other labels `threshold`; raises ThresholdsInvalid."""
+    if unheard := [label for label in thresholds if label not in labels]:
+        raise ThresholdsInvalid(unheard, labels)
+    common = {} if threshold is None else dict.fromkeys(labels, threshold)
+    return {**common, **thresholds}
 
 
 async def _scored(

@@ -15,19 +15,18 @@ import structlog
 import torch
 
 from aspl import AudioFeatures, FrozenClap
+from aspl.curves import curve_sums
 from aspl.errors import LabelsInvalid
-from aspl.inference import Scored, hear_windows, num_text_passes, rate, reads_stages, score, score_between
+from aspl.inference import Scored, hear_windows, num_text_passes, reads_stages, score
 from service.inference.errors import ModelFailed, NotReady
 from service.inference.queued import Queued, QueuedTexts, Slice, total
 from service.inference.queued_clip import QueuedClip, Scores
 from service.inference.tenant_queue import TenantQueue
+from service.inference.text_steps import Pace, texts_of
 from service.metrics import Metrics
 
 MEASURE_LIMIT_S = 3.0
 MEASURE_ROUNDS = 6
-TEXT_STEP_S = 0.1
-FIRST_TEXT_STEP = 4
-MAX_TEXT_STEP = 128
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -37,7 +36,7 @@ log = structlog.get_logger(__name__)
 class Engine:
     """Owns the model's thread. Callers `submit` clips, or ask to `encode_texts`, and wait on the future.
 
-    It takes turns: a batch of windows, then as many passes of the text encoder as take `TEXT_STEP_S`.
+    It takes turns: a batch of windows, then as many passes of the text encoder as take a tenth of a second.
     """
 
     def __init__(self, clap: FrozenClap, *, batch_windows: int, metrics: Metrics):
@@ -46,7 +45,7 @@ class Engine:
         self._changed = threading.Condition()
         self.queue = TenantQueue(self._changed)
         self.texts = TenantQueue(self._changed)
-        self._pace = Pace(TEXT_STEP_S)
+        self._pace = Pace()
         self._metrics = metrics
         self._last_forward_at: float | None = None
         self._batch_started_at: float | None = None
@@ -175,9 +174,22 @@ class Engine:
     def _encode(self, rows: Sequence[Slice]) -> list[AudioFeatures]:
         windows = torch.cat([torch.as_tensor(row.work.windows[row.start : row.stop]) for row in rows])  # [R, 480000]
         prompts = [row.work.adapter.heard_under for row in rows for _ in range(row.count)]
-        stages = any(reads_stages(row.work.adapter) for row in rows)
-        features = hear_windows(self.clap, windows, prompts, stages=stages, batch_size=len(windows))
+        sums: list[tuple[torch.Tensor, torch.Tensor]] = []
+        features = hear_windows(
+            self.clap,
+            windows,
+            prompts,
+            stages=any(reads_stages(row.work.adapter) for row in rows),
+            batch_size=len(windows),
+            on_log_mel=lambda log_mels: sums.append(curve_sums(log_mels)),
+        )
         assert len(features) == len(windows)
+        curves, frames = (torch.cat(part).cpu().numpy() for part in zip(*sums, strict=True))
+        start = 0
+        for row in rows:
+            part = slice(start, start := start + row.count)
+            row.work.curve_sum += curves[part].sum(0)
+            row.work.num_frames += float(frames[part].sum())
         return list(features.split([row.count for row in rows]))
 
     def _score(self, clips: Sequence[QueuedClip]) -> list[list[Scored]]:
@@ -190,37 +202,6 @@ class Engine:
     def _refuse(self, work: Queued, error: Exception) -> None:
         log.error("clip_failed", tenant=work.tenant, error=repr(error))
         work.fail(ModelFailed("The model failed on this clip."))
-
-
-class Pace:
-    """How many units make a step that takes `step_s`, by how long the steps before took."""
-
-    def __init__(self, step_s: float):
-        self._step_s = step_s
-        self.num_units = FIRST_TEXT_STEP
-
-    def note(self, num_units: int, elapsed_s: float) -> None:
-        """Learn from a step; one that was too long halves the next at least as far as it must."""
-        fitting = int(num_units * self._step_s / max(elapsed_s, 1e-6))
-        self.num_units = max(1, min(fitting, 2 * self.num_units, MAX_TEXT_STEP))
-
-
-def texts_of(clip: QueuedClip) -> QueuedTexts:
-    """What is left to do of an encoded clip whose head runs the text encoder."""
-    rows, num_labels = clip.rows(), num_text_passes(clip.adapter)
-
-    def complete(scores: torch.Tensor) -> None:
-        scored = rate(clip.adapter, scores.view(len(rows), num_labels))
-        clip.succeed(scored[0], scored[1:])
-
-    return QueuedTexts(
-        tenant=clip.tenant,
-        deadline=math.inf,
-        future=clip.future,
-        num_passes=len(rows) * num_labels,
-        run=lambda start, stop: score_between(clip.adapter, rows, start, stop),
-        complete=complete,
-    )
 
 
 def each_or_error(items: Sequence[Item], handle: Callable[[Sequence[Item]], list[Result]]) -> list[Result | Exception]:

@@ -5,10 +5,12 @@ from typing import Self
 
 from adapters_store import AdapterStore
 from aspl import FrozenClap
+from aspl.background import shipped_library
 from service.inference.adapter_cache import AdapterCache
 from service.inference.adapter_loader import AdapterLoader
 from service.inference.classification import Classifier
 from service.inference.decoding import Decoder
+from service.inference.drift import DriftMonitor
 from service.inference.engine import Engine, measure_batch_windows
 from service.metrics import Metrics
 from service.settings import ServiceSettings
@@ -26,6 +28,7 @@ class Pipeline:
     decoder: Decoder
     engine: Engine
     classifier: Classifier
+    drift: DriftMonitor
 
     @classmethod
     def open(cls, clap: FrozenClap, store: AdapterStore, settings: ServiceSettings, metrics: Metrics) -> Self:
@@ -33,16 +36,18 @@ class Pipeline:
         sizes = CUDA_BATCHES if clap.device.type == "cuda" else CPU_BATCHES
         batch_windows = settings.batch_windows or measure_batch_windows(clap, sizes)
         engine = Engine(clap, batch_windows=batch_windows, metrics=metrics)
+        drift = DriftMonitor(clap.mel_centres_hz, metrics)
         adapters = AdapterLoader(
             engine,
             store,
             AdapterCache(max_bytes=settings.cache_bytes, metrics=metrics),
             num_threads=settings.load_threads,
             text_timeout_s=settings.queue_timeout_s,
+            library=shipped_library(settings.data_dir / "background"),
         )
         decoder = Decoder(num_threads=settings.decode_threads, max_clip_s=settings.max_clip_s, metrics=metrics)
-        classifier = Classifier(adapters, decoder, engine, queue_timeout_s=settings.queue_timeout_s, metrics=metrics)
-        return cls(clap, adapters, decoder, engine, classifier)
+        classifier = Classifier(adapters, decoder, engine, queue_timeout_s=settings.queue_timeout_s, drift=drift)
+        return cls(clap, adapters, decoder, engine, classifier, drift)
 
     def start(self) -> None:
         """Start the inference thread."""

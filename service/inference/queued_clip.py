@@ -19,6 +19,7 @@ class Scores:
     windows: list[Scored]  # W of them; empty unless asked for
     queue_ms: float
     encode_ms: float
+    curve: np.ndarray | None = None  # [M] in dB, see aspl.curves; None where nothing sounds
 
 
 @dataclass(eq=False, kw_only=True)
@@ -29,6 +30,8 @@ class QueuedClip(Queued):
     adapter: Adapter
     wants_windows: bool = False
     features: list[AudioFeatures] = field(default_factory=list, init=False)
+    curve_sum: np.ndarray | float = field(default=0.0, init=False)  # [M] in dB, over `num_frames` that sound
+    num_frames: float = field(default=0.0, init=False)
 
     @property
     def num_units(self) -> int:
@@ -57,4 +60,6 @@ class QueuedClip(Queued):
         """Hand the scores to whoever waits."""
         assert self.started_at is not None
         queue_s, encode_s = self.started_at - self.submitted_at, time.monotonic() - self.started_at
-        self.finish(lambda: self.future.set_result(Scores(clip, windows, queue_s * 1e3, encode_s * 1e3)))
+        curve = self.curve_sum / self.num_frames if self.num_frames else None
+        scores = Scores(clip, windows, queue_s * 1e3, encode_s * 1e3, curve)
+        self.finish(lambda: self.future.set_result(scores))

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from aspl import Adapter, AudioPrompts, TrainingConfig, classify, fit
+from aspl import Adapter, AudioPrompts, TrainingConfig, classify
 from aspl.curves import TaughtCurves, clip_curve
 from aspl.errors import AdapterInvalid
+from aspl.heads.guarded import GuardedHead
 from aspl.prompts.audio import Affine
+from tests.aspl.few_sounds import fit
 
 
 @pytest.fixture(scope="module", params=["ridge", "zero_shot"])
@@ -32,8 +34,7 @@ def test_curves_are_kept_by_label_and_in_all():
     assert TaughtCurves.of([None, curves[0]], np.array([0, 1])) is None
 
 
-def test_every_fit_keeps_its_curves(adapter, clap, clips):
-    waveforms, labels = clips
+def test_every_fit_keeps_its_curves(adapter, clap):
     curves = adapter.taught_curves
     assert curves.mean.shape == curves.deviation.shape == (len(adapter.labels) + 1, clap.mel_bins)
     assert np.allclose(curves.mean[-1], curves.mean[:-1].mean(0), atol=1e-4)  # as many clips of each
@@ -57,6 +58,8 @@ def test_a_channel_is_folded_in_front_of_what_was_learnt(adapter, clap, clips, l
 
 
 def test_the_format_before_has_no_channel(adapter, clap):
+    if isinstance(adapter.head, GuardedHead):
+        adapter = replace(adapter, head=adapter.head.answering, known=None)  # as that format had it
     with pytest.raises(AdapterInvalid, match="missing or unknown"):
         Adapter.from_bytes(replace(adapter, format_version=2).to_bytes(), clap)
     bare = replace(adapter, format_version=2, taught_curves=None)

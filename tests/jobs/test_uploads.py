@@ -30,7 +30,7 @@ def upload(uploads):
 def test_clips_come_back_in_order_with_their_labels(uploads, upload):
     uploads.add_clip(upload, " dog ", [b"ab", b"c"])
     uploads.add_clip(upload, "Katze 🐱", io.BytesIO(b"def"))
-    loaded = uploads.training_clips(upload).clips
+    loaded = uploads.evaluation_clips(upload).clips
     assert [(path.read_bytes(), label) for path, label in loaded] == [(b"abc", "dog"), (b"def", "Katze 🐱")]
 
 
@@ -52,7 +52,7 @@ def test_a_disk_that_is_not_there_is_named(uploads):
 def test_a_clip_that_cannot_be_read_back_is_named(uploads, upload):
     for label in ("dog", "cat"):
         uploads.add_clip(upload, label, [b"a"])
-    path, _ = uploads.training_clips(upload).clips[0]
+    path, _ = uploads.evaluation_clips(upload).clips[0]
     path.unlink()
     path.mkdir()
     with pytest.raises(StagingUnavailable):
@@ -75,7 +75,7 @@ def test_adding_a_clip_costs_the_same_however_many_there_are(uploads, upload, mo
     for number in range(30):
         uploads.add_clip(upload, f"label {number}", [b"a"])
     assert len(reads) <= 1
-    assert len(uploads.training_clips(upload).clips) == 30
+    assert len(uploads.evaluation_clips(upload).clips) == 30
 
 
 @pytest.mark.parametrize("label", ["", "  ", "x" * 201, "a\0b", "\u202edog"])
@@ -138,7 +138,7 @@ def test_clips_that_do_not_decode_are_left_out(uploads, upload):
     findings = uploads.check_audio(upload)
     assert [(file.file, file.label) for file in findings.left_out] == [("broken.wav", "cat")]
     assert findings.left_out[0].error["code"].startswith("audio_")
-    assert [label for _, label in uploads.training_clips(upload).clips] == ["dog", "dog", "cat"]
+    assert [label for _, label in uploads.evaluation_clips(upload).clips] == ["dog", "dog", "cat"]
 
 
 def test_a_label_without_a_usable_clip_is_named(uploads, upload):
@@ -167,7 +167,7 @@ def test_folders_of_an_archive_are_labels(uploads, upload, make):
         ("clips/große katze/1.wav", b"b"),
     ]
     uploads.add_archive(upload, make(entries))
-    assert [(path.read_bytes(), label) for path, label in uploads.training_clips(upload).clips] == [
+    assert [(path.read_bytes(), label) for path, label in uploads.evaluation_clips(upload).clips] == [
         (b"a", "dog"),
         (b"b", "große katze"),
     ]
@@ -200,7 +200,7 @@ def test_files_of_an_archive_that_are_no_clips_are_listed_and_not_kept(uploads, 
         ("cat/broken.wav", "cat", "audio_unsupported"),
     ]
     assert findings.num_left_out == 8
-    assert [label for _, label in uploads.training_clips(upload).clips] == ["dog", "cat"]
+    assert [label for _, label in uploads.evaluation_clips(upload).clips] == ["dog", "cat"]
     assert len(list(uploads.directory(upload).glob("*.clip"))) == 3
 
 
@@ -209,7 +209,7 @@ def test_files_that_are_no_clips_count_for_no_limit_of_clips(tmp_path):
     upload = uploads.new_upload()
     notes = [(f"notes/{number}.txt", b"x" * 60) for number in range(9)]
     uploads.add_archive(upload, zip_of([*notes[:3], ("dog/1.wav", b"a"), *notes[3:6], ("cat/1.wav", b"b"), *notes[6:]]))
-    assert [label for _, label in uploads.training_clips(upload).clips] == ["dog", "cat"]
+    assert [label for _, label in uploads.evaluation_clips(upload).clips] == ["dog", "cat"]
     with pytest.raises(UploadTooLarge, match="max_clips"):
         uploads.add_clip(upload, "dog", [b"c"])
     with pytest.raises(UploadTooLarge, match="max_clips"):
@@ -358,4 +358,4 @@ def test_a_damaged_file_of_a_zip_is_left_out_and_named(uploads):
         ("dog", None),
         (None, "archive_invalid"),
     ]
-    assert len(uploads.training_clips(upload).clips) == 1
+    assert len(uploads.evaluation_clips(upload).clips) == 1

@@ -14,7 +14,7 @@ def adapt(client, context):
             return answer, []
         record = context.jobs.records.get("local", answer.json()["id"])
         return answer, list(
-            dict.fromkeys(label for _, label in context.jobs.uploads.training_clips(record.upload_id).clips)
+            dict.fromkeys(label for _, label in context.jobs.uploads.evaluation_clips(record.upload_id).clips)
         )
 
     return send

@@ -14,7 +14,7 @@ from tests.service.sounds import tone
 
 @pytest.fixture
 def pipeline(context):
-    context.start()
+    context.pipeline.start()
     yield context.pipeline
     asyncio.run(context.stop())
 

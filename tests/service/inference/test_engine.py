@@ -13,9 +13,10 @@ from aspl.heads.linear import LinearHead
 from aspl.inference import hear_windows, score
 from aspl.methods import METHODS
 from service.inference import engine as engine_module
-from service.inference.engine import Engine, Pace, measure_batch_windows
+from service.inference.engine import Engine, measure_batch_windows
 from service.inference.errors import ModelFailed, QueueTimeout
 from service.inference.queued_clip import QueuedClip
+from service.inference.text_steps import Pace
 from service.metrics import Metrics
 
 

@@ -1,0 +1,138 @@
+"""`POST /adapters/{name}/recalibrate`: the channel put right, from live clips or what was heard; and that shown."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from fastapi import APIRouter, Request
+from redis.exceptions import RedisError
+from starlette.datastructures import FormData, UploadFile
+from starlette.responses import JSONResponse
+
+from adapters_store import Ref
+from aspl import Adapter
+from aspl.channel import check_curves
+from aspl.channel_drift import assess
+from aspl.errors import RecalibrationInvalid
+from jobs.errors import JobUnconfirmed
+from jobs.kinds import RECALIBRATE
+from jobs.live_clips import add_live_clips
+from jobs.queue import NOTHING_FOUND
+from jobs.records import JobRecord
+from service.context import Context
+from service.http.dependencies import ServiceContext, Tenant
+from service.http.fields import check_known
+from service.http.multipart import read_form
+from service.http.problems import ServiceError, responses
+from service.http.schemas import Job
+from service.inference.drift import HeardChannel, drift_key, shown
+
+ERRORS = responses(
+    "bad_request", "adapter_not_found", "recalibration_invalid", "body_too_large", "too_many_files",
+    "upload_too_large", "body_unsupported", "invalid_request", "adapter_name_invalid", "adapter_invalid",
+    "adapter_model_mismatch", "upload_invalid", "tenant_queue_full", "queue_full", "redis_unavailable",
+    "staging_unavailable", "adapter_corrupt", "store_unavailable",
+)  # fmt: skip
+ACCEPTED = {202: {"headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}}}}
+AUDIO = {"type": "array", "items": {"type": "string", "format": "binary"}, "description": "5 files or more, or none."}
+PROMOTE = {"type": "string", "enum": ["auto", "always", "never"], "default": "auto"}
+FORM = {"type": "object", "properties": {"audio": AUDIO, "promote": PROMOTE}}
+BODY = {"requestBody": {"required": False, "content": {"multipart/form-data": {"schema": FORM}}}}
+FILES = frozenset({"audio"})
+
+router = APIRouter(tags=["adapters"])
+
+
+@router.post(
+    "/adapters/{name}/recalibrate", status_code=202, response_model=Job, responses=ACCEPTED | ERRORS, openapi_extra=BODY
+)
+async def recalibrate(name: str, request: Request, tenant: Tenant, context: ServiceContext) -> JSONResponse:
+    """Queue a version that differs in its channel alone, told from unlabelled `audio` of the place where it listens.
+
+    Without audio it is told from what the version has heard lately, where that suffices. Where the clips would sound no
+    more like what was taught, no version is made, and the job's report says so.
+    """
+    structlog.contextvars.bind_contextvars(adapter=name)
+    form = await _form(request, context)
+    try:
+        files = [(file.filename or "", file.file) for file in form.getlist("audio") if isinstance(file, UploadFile)]
+        promote = str(form.get("promote") or "auto")
+        if promote not in PROMOTE["enum"]:
+            raise ServiceError("invalid_request", f"promote: {promote[:40]!r} is none of {', '.join(PROMOTE['enum'])}")
+        arguments = context, tenant, name, files, promote
+        record = await context.jobs.uploaders.run(tenant, lambda _: _submit(*arguments))
+    finally:
+        await form.close()
+    structlog.contextvars.bind_contextvars(job=record.id)
+    return JSONResponse(record.public(), status_code=202, headers={"Location": f"/jobs/{record.id}"})
+
+
+async def _form(request: Request, context: Context) -> FormData:
+    content_type = request.headers.get("content-type", "")
+    if not content_type.lower().startswith("multipart/form-data"):
+        if await request.body():
+            came = content_type[:100] or "without a Content-Type"
+            detail = f"Send audio as multipart/form-data (-F audio=@clip.wav), or no body at all; it came as {came}."
+            raise ServiceError("body_unsupported", detail)
+        return FormData()
+    form = await read_form(request, files=FILES, max_files=context.settings.max_clips, max_fields=10)
+    try:
+        check_known(form, FILES | {"promote"})
+    except BaseException:
+        await form.close()
+        raise
+    return form
+
+
+def _submit(context: Context, tenant: str, name: str, files: list, promote: str) -> JobRecord:
+    ref = context.store.resolve(tenant, name)
+    adapter = Adapter.from_bytes(context.store.read(ref), context.pipeline.clap)
+    check_curves(adapter)
+    asked: dict[str, Any] = {"reference": f"{ref.name}@{ref.version}", "promote": promote}
+    upload_id, findings, may_have_job = "", NOTHING_FOUND, False
+    if files:
+        upload_id, findings = add_live_clips(context.jobs.uploads, files)
+    else:
+        asked["heard"] = _sufficient(context, ref, adapter).differences.vector().tolist()
+    record = None
+    try:
+        queue = context.jobs.queue
+        record = queue.submit(tenant, ref.name, upload_id, {}, kind=RECALIBRATE, request=asked, findings=findings)
+        return record
+    except JobUnconfirmed:
+        may_have_job = True
+        raise
+    finally:
+        if record is None and upload_id and not may_have_job:
+            context.jobs.uploads.remove(upload_id)
+
+
+def _sufficient(context: Context, ref: Ref, adapter: Adapter) -> HeardChannel:
+    """Return what the version has heard; raises RecalibrationInvalid where something is wanting."""
+    heard = _heard(context, ref, adapter)
+    wanting = ("it has heard nothing yet",)
+    if heard is not None:
+        wanting = assess(heard.differences, adapter, context.pipeline.clap.mel_centres_hz).wanting
+    if heard is None or wanting:
+        raise RecalibrationInvalid(
+            f"what {ref.name}@{ref.version} has heard does not suffice: {'; '.join(wanting)}. Send audio with the call"
+        )
+    return heard
+
+
+def _heard(context: Context, ref: Ref, adapter: Adapter) -> HeardChannel | None:
+    try:
+        stored = context.jobs.records.redis.hmget(drift_key(ref), "sums", "since")
+    except RedisError:  # then what this process heard has to do
+        stored = [None, None]
+    return context.pipeline.drift.heard(ref, stored, len(adapter.labels))
+
+
+def channel_of(context: Context, ref: Ref) -> dict[str, Any] | None:
+    """Return what a version hears of its channel; None where it has heard nothing, or cannot tell."""
+    adapter = Adapter.from_bytes(context.store.read(ref), context.pipeline.clap)
+    if adapter.taught_curves is None or (heard := _heard(context, ref, adapter)) is None:
+        return None
+    drift = assess(heard.differences, adapter, context.pipeline.clap.mel_centres_hz)
+    since = datetime.fromtimestamp(heard.since, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return {**shown(drift, heard, adapter.labels), "since": since}
