@@ -39,3 +39,15 @@ class StoreFull(StoreError):
     """No space is left for another version."""
 
     code = "store_full"
+
+
+class ClipNotFound(StoreError):
+    """The adapter was not taught with that clip, or its audio is not there any more."""
+
+    code = "clip_not_found"
+
+
+class ClipsGone(StoreError):
+    """What a version was to go on from was deleted while it was made."""
+
+    code = "base_gone"

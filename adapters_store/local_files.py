@@ -5,15 +5,20 @@ import fcntl
 import os
 import time
 import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from adapters_store.errors import StoreFull, StoreUnavailable
+from adapters_store.files import Entry
 
 INCOMING = ".incoming"
 STALE_AFTER_S = 3600
 """A file that is this long in `.incoming` was left by a writer that died."""
+LOCK_FILE = ".lock"
+LOCK_TIMEOUT_S = 10.0
+"""A writer holds a lock for milliseconds; one that is stopped in the middle must not stop all others for ever."""
+LOCK_POLL_S = 0.01
 
 FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -34,17 +39,27 @@ class LocalFiles:
                 self._require_root()
                 return None
 
+    def read_many(self, paths: Iterable[str]) -> dict[str, bytes]:
+        return {path: data for path in paths if (data := self.read(path)) is not None}
+
     def write(self, path: str, data: bytes) -> None:
+        self.write_many({path: data})
+
+    def write_many(self, files: Mapping[str, bytes]) -> None:
         with self._faults():
-            target = self._root / path
-            self._make_directory(target.parent)
-            incoming = self._write_incoming(data)
-            try:
-                os.replace(incoming, target)
-            except BaseException:
-                incoming.unlink(missing_ok=True)
-                raise
-            _sync_directory(target.parent)
+            targets = {self._root / path: data for path, data in files.items()}
+            directories = {target.parent for target in targets}
+            for directory in directories:
+                self._make_directory(directory)
+            for target, data in targets.items():
+                incoming = self._write_incoming(data)
+                try:
+                    os.replace(incoming, target)
+                except BaseException:
+                    incoming.unlink(missing_ok=True)
+                    raise
+            for directory in directories:
+                _sync_directory(directory)
 
     def claim(self, path: str) -> bool:
         with self._faults():
@@ -58,13 +73,17 @@ class LocalFiles:
             return True
 
     def remove(self, path: str) -> None:
+        self.remove_many([path])
+
+    def remove_many(self, paths: Collection[str]) -> None:
         with self._faults():
-            target = self._root / path
-            try:
-                target.unlink()
-            except (FileNotFoundError, NotADirectoryError):
-                return
-            _sync_directory(target.parent)
+            changed = set()
+            for target in (self._root / path for path in paths):
+                with suppress(FileNotFoundError, NotADirectoryError):
+                    target.unlink()
+                    changed.add(target.parent)
+            for directory in changed:
+                _sync_directory(directory)
 
     def children(self, path: str) -> list[str]:
         with self._faults():
@@ -74,9 +93,27 @@ class LocalFiles:
                 self._require_root()
                 return []
 
-    def existing(self, paths: Iterable[str]) -> set[str]:
+    def children_many(self, paths: Iterable[str]) -> dict[str, list[str]]:
+        return {path: self.children(path) for path in paths}
+
+    def tree(self, path: str) -> dict[str, Entry]:
         with self._faults():
-            return {path for path in paths if (self._root / path).is_file()}
+            self._require_root()
+            now, found, pending = time.time(), {}, [""]
+            while pending:
+                prefix = pending.pop()
+                try:
+                    entries = list(os.scandir(self._root / path / prefix))
+                except (FileNotFoundError, NotADirectoryError):
+                    continue
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(f"{prefix}{entry.name}/")
+                    elif entry.name != LOCK_FILE:
+                        with suppress(FileNotFoundError):  # removed since it was listed
+                            stat = entry.stat()
+                            found[prefix + entry.name] = Entry(stat.st_size, now - stat.st_mtime)
+            return found
 
     @contextmanager
     def lock(self, path: str) -> Iterator[None]:
@@ -84,10 +121,10 @@ class LocalFiles:
             directory = self._root / path
             self._make_directory(directory)
             # A lock of the kernel's: it ends with its holder, also with one that is killed.
-            descriptor = os.open(directory / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+            descriptor = os.open(directory / LOCK_FILE, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
         try:
             with self._faults():
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                self._wait_for(descriptor, path)
             yield
         finally:
             os.close(descriptor)
@@ -97,6 +134,18 @@ class LocalFiles:
             self._require_root()
             self._write_incoming(b"probe").unlink()
             self._remove_stale()
+
+    def _wait_for(self, descriptor: int, path: str) -> None:
+        deadline = time.monotonic() + LOCK_TIMEOUT_S
+        while True:
+            try:
+                return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise StoreUnavailable(
+                        f"Another writer holds {self._root / path} for more than {LOCK_TIMEOUT_S:g} s; try again later."
+                    ) from None
+            time.sleep(LOCK_POLL_S)
 
     def _write_incoming(self, data: bytes) -> Path:
         directory = self._root / INCOMING

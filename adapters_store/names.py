@@ -4,6 +4,7 @@ Only what passes here becomes part of a path, so no path leaves a tenant's own d
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from adapters_store.errors import NameInvalid
@@ -13,6 +14,9 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 VERSION = re.compile(r"[1-9][0-9]{0,8}")
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
+
+CLAIM, LIST, DATA, MANIFEST = ".claim", ".clips", ".safetensors", ".json"
+"""The suffixes of a version's files."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,14 @@ def tenant_directory(tenant: str) -> str:
     return re.sub("[A-Z]", lambda capital: "=" + capital[0].lower(), check_tenant(tenant))
 
 
+TENANT_DIRECTORY = re.compile(r"(?:[a-z0-9_-]|=[a-z]){1,128}")
+
+
+def tenant_of(directory: str) -> str:
+    """The tenant whose directory it is."""
+    return re.sub("=([a-z])", lambda capital: capital[1].upper(), directory)
+
+
 def adapter_directory(tenant: str, name: str) -> str:
     """The directory with the adapter's `current` pointer and its `versions`."""
     return f"{tenant_directory(tenant)}/{check_name(name)}"
@@ -95,6 +107,12 @@ def pointer_path(tenant: str, name: str) -> str:
 def version_path(tenant: str, name: str, version: int) -> str:
     """The path of a version's files, less their suffix."""
     return f"{adapter_directory(tenant, name)}/versions/{check_version(version):06d}"
+
+
+def numbers_in(children: Iterable[str], suffix: str) -> list[int]:
+    """The versions that have a file with this suffix, among the children of `versions`, in ascending order."""
+    stems = (child.removesuffix(suffix) for child in children if child.endswith(suffix))
+    return sorted(int(stem) for stem in stems if stem.isdecimal())
 
 
 def _quoted(value: object) -> str:

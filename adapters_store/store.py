@@ -1,32 +1,51 @@
 """Tenants' adapters as immutable, numbered versions, and the pointer to the one that a bare name means.
 
 TENANT/NAME/current                          {"version": 3, "digest": "…"}
-TENANT/NAME/versions/000003.claim            empty; taken once, never removed: no number comes twice
+TENANT/NAME/versions-clips/DIGEST.audio      a clip that versions were taught with, once however many name it
+TENANT/NAME/versions-clips/DIGEST.erased     its audio was erased; `done` once its features are gone as well
+TENANT/NAME/versions-features/MODEL-ID.pack  what one base model hears of several clips; see feature_packs.py
+TENANT/NAME/versions/000003.claim            taken once, never removed: no number comes twice; empty until the version
+                                             has failed or is deleted
+TENANT/NAME/versions/000003.clips            the list of the version's clips, and the packs of their features
 TENANT/NAME/versions/000003.safetensors      the adapter
 TENANT/NAME/versions/000003.json             the manifest; with it, and not before, the version exists
+
+A publication claims its number, then writes clips, packs, list, adapter and manifest, in this order: wherever it is cut
+off there is no version without its clips. What no version's list names goes with the last version that named it; not
+while an empty claim without a manifest, younger than `sweep.GRACE_S`, tells of a publication that may need it.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from adapters_store.errors import AdapterCorrupt, AdapterNotFound, NameInvalid, StoreError, VersionNotFound
+from adapters_store.clips import ClipList, Taught
+from adapters_store.errors import AdapterCorrupt, AdapterNotFound, StoreError, VersionNotFound
 from adapters_store.files import Files
+from adapters_store.kept_clips import KeptClips
+from adapters_store.manifests import checked_ref, parsed_manifest, pointed_ref, pointer_text
 from adapters_store.names import (
-    NAME,
+    CLAIM,
+    DATA,
+    LIST,
+    MANIFEST,
     Ref,
     adapter_directory,
     check_version,
+    numbers_in,
     parse_reference,
     pointer_path,
-    tenant_directory,
     version_path,
 )
+from adapters_store.pages import AdapterEntry, read_entries, read_pointers
+from adapters_store.sweep import drop_unused, sweep
+from adapters_store.usage import Usage, count_usage
 
-CLAIM, DATA, MANIFEST = ".claim", ".safetensors", ".json"
+CLOSED = b"closed"
+"""What a claim holds whose number no publication will use any more."""
 
 
 class AdapterStore:
@@ -40,7 +59,14 @@ class AdapterStore:
         self._files = files
 
     def publish(
-        self, tenant: str, name: str, data: bytes, manifest: Mapping[str, Any], *, takes_over: bool = True
+        self,
+        tenant: str,
+        name: str,
+        data: bytes,
+        manifest: Mapping[str, Any],
+        *,
+        takes_over: bool = True,
+        taught: Taught | None = None,
     ) -> Ref:
         """Store `data` as the adapter's next version and make it the current one.
 
@@ -49,29 +75,41 @@ class AdapterStore:
             data: the adapter file.
             manifest: what to tell of it, as JSON; `version`, `digest`, `size_bytes` and `created_at` are added.
             takes_over: whether the bare name means it from now on; the first version always does.
+            taught: the clips that it was taught with, which are kept beside it.
 
         Returns:
             The new version. Its number was never given before, not even to a version deleted since.
+
+        Raises:
+            ClipsGone: what it goes on from was deleted meanwhile.
         """
-        directory = adapter_directory(tenant, name)
+        directory, kept = adapter_directory(tenant, name), KeptClips(self._files, tenant, name)
         digest = hashlib.sha256(data).hexdigest()
         with self._files.lock(directory):
             ref = Ref(tenant, name, self._claim_number(tenant, name), digest)
-            path = version_path(tenant, name, ref.version)
-            created_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-            added = {"version": ref.version, "digest": digest, "size_bytes": len(data), "created_at": created_at}
-            text = json.dumps({**manifest, **added}, ensure_ascii=False, allow_nan=False)
+        path = version_path(tenant, name, ref.version)
+        created_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        added = {"version": ref.version, "digest": digest, "size_bytes": len(data), "created_at": created_at}
+        text = json.dumps({**manifest, **added}, ensure_ascii=False, allow_nan=False)
+        try:
+            listed = taught and kept.put(taught)
+        except StoreError:
+            self._discard(path)
+            raise
+        with self._files.lock(directory):
             try:
+                if listed:
+                    self._files.write(path + LIST, kept.confirm(listed).to_bytes())
                 self._files.write(path + DATA, data)
                 self._files.write(path + MANIFEST, text.encode())
             except StoreError:
                 # A write that is reported as failed may have been applied: no manifest may outlive its data.
-                self._discard(path + MANIFEST, path + DATA)
+                self._discard(path)
                 raise
             current = self._sound_current(tenant, name)
             # A writer that claimed a later number may have been faster.
             if current is None or (takes_over and current < ref.version):
-                self._point(ref)
+                self._files.write(pointer_path(tenant, name), pointer_text(ref))
         return ref
 
     def resolve(self, tenant: str, reference: str) -> Ref:
@@ -83,10 +121,10 @@ class AdapterStore:
         name, version = parse_reference(reference)
         if version is not None:
             return self._stored_ref(tenant, name, version)
-        ref = self._pointer(tenant, name)
-        if ref is None:
-            raise AdapterNotFound(f"There is no adapter {name!r}.")
-        return ref
+        data = self._files.read(pointer_path(tenant, name))
+        if data is None:
+            raise _no_adapter(name)
+        return pointed_ref(data, tenant, name)
 
     def read(self, ref: Ref) -> bytes:
         """The adapter file of `ref`.
@@ -106,27 +144,39 @@ class AdapterStore:
         """What `publish` was told of this version, with `version`, `digest`, `size_bytes` and `created_at`."""
         return self._manifest(ref.tenant, ref.name, ref.version)
 
+    def clips(self, ref: Ref) -> ClipList | None:
+        """What a version was taught with; None where that was not kept, as of an imported one."""
+        return self.kept(ref).list_of(ref)
+
+    def kept(self, ref: Ref) -> KeptClips:
+        """The clips of the version's adapter, to be read."""
+        return KeptClips(self._files, ref.tenant, ref.name)
+
+    def erase_clips(self, tenant: str, name: str, ids: Iterable[str]) -> None:
+        """Erase clips with all that was heard of them; the versions that name them go on serving."""
+        with self._existing_adapter(tenant, name):
+            KeptClips(self._files, tenant, name).erase(ids)
+
     def names(self, tenant: str, *, limit: int = 100, after: str | None = None) -> tuple[list[str], str | None]:
-        """The tenant's adapters in alphabetical order.
+        """The tenant's adapters in alphabetical order, and the `after` of the next page; see `adapters_store.pages`."""
+        pointers, following = read_pointers(self._files, tenant, limit=limit, after=after)
+        return list(pointers), following
 
-        Args:
-            limit: how many at most, from 1.
-            after: the name after which to go on.
+    def page(self, tenant: str, *, limit: int = 100, after: str | None = None) -> tuple[list[AdapterEntry], str | None]:
+        """As `names`, with what `entry` tells of each; in four rounds of reads."""
+        pointers, following = read_pointers(self._files, tenant, limit=limit, after=after)
+        return read_entries(self._files, tenant, pointers), following
 
-        Returns:
-            The names, and the one to pass as `after` for the next page, `None` on the last.
+    def entry(self, tenant: str, name: str) -> AdapterEntry:
+        """An adapter with its versions and the manifests of the current one and of those after it.
+
+        Raises:
+            AdapterNotFound: the tenant has no such adapter.
         """
-        if limit < 1:
-            raise ValueError(f"limit is {limit}; it must be at least 1")
-        children = self._files.children(tenant_directory(tenant))
-        candidates = sorted(name for name in children if NAME.fullmatch(name) and (after is None or name > after))
-        found: list[str] = []
-        for start in range(0, len(candidates), limit + 1):
-            chunk = {pointer_path(tenant, name): name for name in candidates[start:][: limit + 1]}
-            found += sorted(chunk[path] for path in self._files.existing(chunk))
-            if len(found) > limit:
-                return found[:limit], found[limit - 1]
-        return found, None
+        data = self._files.read(pointer_path(tenant, name))
+        if data is None:
+            raise _no_adapter(name)
+        return read_entries(self._files, tenant, {name: data})[0]
 
     def versions(self, tenant: str, name: str) -> list[int]:
         """The adapter's versions in ascending order; none where there is no such adapter."""
@@ -134,8 +184,8 @@ class AdapterStore:
 
     def current(self, tenant: str, name: str) -> int | None:
         """The version that the bare name means, `None` where there is no such adapter."""
-        ref = self._pointer(tenant, name)
-        return ref.version if ref else None
+        data = self._files.read(pointer_path(tenant, name))
+        return None if data is None else pointed_ref(data, tenant, name).version
 
     def set_current(self, tenant: str, name: str, version: int) -> Ref:
         """Let the bare name mean `version`, an older or a newer one.
@@ -145,7 +195,7 @@ class AdapterStore:
         """
         with self._existing_adapter(tenant, name):
             ref = self._stored_ref(tenant, name, check_version(version))
-            self._point(ref)
+            self._files.write(pointer_path(tenant, name), pointer_text(ref))
         return ref
 
     def delete(self, tenant: str, name: str, version: int | None = None) -> None:
@@ -161,19 +211,30 @@ class AdapterStore:
             if version is None:
                 doomed = versions
                 if not versions and self._files.read(pointer_path(tenant, name)) is None:
-                    raise AdapterNotFound(f"There is no adapter {name!r}.")
+                    raise _no_adapter(name)
             elif check_version(version) in versions:
                 doomed = [version]
             else:
                 raise _no_version(name, version)
             # The pointer moves first: a request that comes meanwhile finds a version that is whole.
             self._settle_pointer(tenant, name, without=doomed)
-            for number in doomed:
-                path = version_path(tenant, name, number)
+            paths = [version_path(tenant, name, number) for number in doomed]
+            for path in paths:
                 self._files.remove(path + MANIFEST)
                 self._files.remove(path + DATA)
+            self._files.remove_many([path + LIST for path in paths])
+            self._files.write_many({path + CLAIM: CLOSED for path in paths})
+            drop_unused(self._files, tenant, name)
             # Where there are no locks, another deletion may have taken the version that was pointed to.
             self._settle_pointer(tenant, name)
+
+    def sweep(self) -> int:
+        """Remove what crashes left, of all tenants, once it is old enough; returns how many files went."""
+        return sweep(self._files)
+
+    def usage(self, tenant: str) -> Usage:
+        """What the tenant has stored, counted file by file."""
+        return count_usage(self._files, tenant)
 
     def check(self) -> None:
         """Raise `StoreUnavailable` or `StoreFull` unless the store is reachable and writable."""
@@ -186,32 +247,23 @@ class AdapterStore:
         return number
 
     def _numbers(self, tenant: str, name: str, suffix: str) -> list[int]:
-        children = self._files.children(f"{adapter_directory(tenant, name)}/versions")
-        stems = (child.removesuffix(suffix) for child in children if child.endswith(suffix))
-        return sorted(int(stem) for stem in stems if stem.isdecimal())
+        return numbers_in(self._files.children(f"{adapter_directory(tenant, name)}/versions"), suffix)
 
     def _existing_adapter(self, tenant: str, name: str) -> AbstractContextManager[None]:
         """The adapter's lock, without making a directory for an adapter that never was."""
-        directory = adapter_directory(tenant, name)
-        if not self._files.children(f"{directory}/versions"):
-            raise AdapterNotFound(f"There is no adapter {name!r}.")
-        return self._files.lock(directory)
+        if not self._files.children(f"{adapter_directory(tenant, name)}/versions"):
+            raise _no_adapter(name)
+        return self._files.lock(adapter_directory(tenant, name))
 
     def _stored_ref(self, tenant: str, name: str, version: int) -> Ref:
         manifest = self._manifest(tenant, name, version)
-        return _checked_ref(tenant, name, {**manifest, "version": version})
+        return checked_ref(tenant, name, {**manifest, "version": version})
 
     def _manifest(self, tenant: str, name: str, version: int) -> dict[str, Any]:
         data = self._files.read(version_path(tenant, name, version) + MANIFEST)
         if data is None:
             raise _no_version(name, version)
-        return _parsed(data, f"The manifest of adapter {name}@{version}")
-
-    def _pointer(self, tenant: str, name: str) -> Ref | None:
-        data = self._files.read(pointer_path(tenant, name))
-        if data is None:
-            return None
-        return _checked_ref(tenant, name, _parsed(data, f"The current pointer of adapter {name!r}"))
+        return parsed_manifest(data, name, version)
 
     def _sound_current(self, tenant: str, name: str) -> int | None:
         """As `current`, for those about to set it: a damaged pointer counts as none, and so is healed."""
@@ -220,44 +272,25 @@ class AdapterStore:
         except AdapterCorrupt:
             return None
 
-    def _point(self, ref: Ref) -> None:
-        text = json.dumps({"version": ref.version, "digest": ref.digest})
-        self._files.write(pointer_path(ref.tenant, ref.name), text.encode())
-
     def _settle_pointer(self, tenant: str, name: str, *, without: list[int] | None = None) -> None:
         """Let the pointer name a version that is there and not in `without`, or remove it where none is left."""
         remaining = [number for number in self.versions(tenant, name) if number not in (without or [])]
         if not remaining:
             self._files.remove(pointer_path(tenant, name))
         elif self._sound_current(tenant, name) not in remaining:
-            self._point(self._stored_ref(tenant, name, remaining[-1]))
+            ref = self._stored_ref(tenant, name, remaining[-1])
+            self._files.write(pointer_path(tenant, name), pointer_text(ref))
 
-    def _discard(self, *paths: str) -> None:
-        """Remove the files in this order, as far as the place lets it."""
+    def _discard(self, path: str) -> None:
+        """Remove a version that failed, the manifest first, as far as the place lets it."""
         with suppress(StoreError):
-            for path in paths:
-                self._files.remove(path)
+            for suffix in (MANIFEST, DATA, LIST):
+                self._files.remove(path + suffix)
+            self._files.write(path + CLAIM, CLOSED)
 
 
-def _parsed(data: bytes, what: str) -> dict[str, Any]:
-    try:
-        value = json.loads(data, parse_constant=_refuse)
-    except (ValueError, RecursionError) as error:
-        raise AdapterCorrupt(f"{what} is damaged: it is not JSON.") from error
-    if not isinstance(value, dict):
-        raise AdapterCorrupt(f"{what} is damaged: it is not a JSON object.")
-    return value
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
-
-
-def _checked_ref(tenant: str, name: str, fields: dict[str, Any]) -> Ref:
-    try:
-        return Ref(tenant, name, fields.get("version"), fields.get("digest"))
-    except NameInvalid as error:
-        raise AdapterCorrupt(f"What is stored of adapter {name!r} is damaged: {error}") from error
+def _no_adapter(name: str) -> AdapterNotFound:
+    return AdapterNotFound(f"There is no adapter {name!r}.")
 
 
 def _no_version(name: str, version: int) -> VersionNotFound:

@@ -64,6 +64,11 @@ class TaughtCurves:
         mean, deviation = ([getattr(group, name)(0) for group in groups] for name in ("mean", "std"))
         return cls(np.array(mean, np.float32), np.array(deviation, np.float32))
 
+    def reordered(self, places: Sequence[int]) -> Self:
+        """Return them with the labels' rows in another order, that of all clips last as ever."""
+        rows = [*places, len(self.mean) - 1]
+        return type(self)(self.mean[rows], self.deviation[rows])
+
     def tensors(self) -> dict[str, Tensor]:
         """Return them by the names in an adapter's file."""
         return {"taught.mean": torch.from_numpy(self.mean), "taught.deviation": torch.from_numpy(self.deviation)}

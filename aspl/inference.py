@@ -97,12 +97,12 @@ def score(features: AudioFeatures, adapters: Sequence[Adapter]) -> list[Scored]:
 
 
 def _score_alike(adapter: Adapter, features: AudioFeatures) -> list[Scored]:
-    scores, background = adapter.scores(features)
+    scores, lead = adapter.scores(features)
     probabilities = (scores * adapter.scale).softmax(-1).float().cpu().numpy()
     known: Sequence[float | None] = [None] * len(features)
     if adapter.known is not None:
-        rest = None if background is None else background.double().cpu().numpy()
-        known = adapter.known.scores(scores.double().cpu().numpy(), rest).tolist()
+        over = None if lead is None else lead.double().cpu().numpy()
+        known = adapter.known.scores(scores.double().cpu().numpy(), over).tolist()
     return [Scored(*row) for row in zip(probabilities, known, strict=True)]
 
 

@@ -17,13 +17,13 @@ MAX_SLOPE = 1e9
 class KnownRule:
     """An adapter's rule: known_score = 1 / (1 + exp(-slope (raw - middle))), an answer under its threshold unknown.
 
-    The raw score is the winning label's, in `deviation` from `mean` where the head has no score for the background, and
-    less that score where it has.
+    The raw score is the head's lead over the background; where the head hears none, it is the winning label's score, in
+    `deviation` from `mean`.
 
     Attributes:
         thresholds: `[K]`, of the known score where the label wins, by label: those in force.
         sensitivities: the thresholds that each of SENSITIVITIES stands for.
-        mean, deviation: `[K]`, of what the background scores under each label; None where the head scores it itself.
+        mean, deviation: `[K]`, of what the background scores under each label; None where the head hears it itself.
     """
 
     slope: float
@@ -63,15 +63,13 @@ class KnownRule:
             None if facts["deviation"] is None else tuple(facts["deviation"]),
         )
 
-    def scores(self, labels: np.ndarray, background: np.ndarray | None) -> np.ndarray:
-        """Return known scores `[B]`, 0 to 1, of a head's scores `[B, K]` and of its background's `[B]`."""
+    def scores(self, labels: np.ndarray, lead: np.ndarray | None) -> np.ndarray:
+        """Return known scores `[B]`, 0 to 1, of a head's scores `[B, K]` and of its lead over the background, `[B]`."""
+        if self.mean is None or self.deviation is None:
+            assert lead is not None  # no file is loaded whose rule has neither
+            return self.on_scale(lead)
         rows, winner = np.arange(len(labels)), labels.argmax(1)
-        raw = labels[rows, winner].astype(np.float64)
-        if self.mean is not None and self.deviation is not None:
-            raw = (raw - np.array(self.mean)[winner]) / np.array(self.deviation)[winner]
-        if background is not None:
-            raw = raw - background
-        return self.on_scale(raw)
+        return self.on_scale((labels[rows, winner] - np.array(self.mean)[winner]) / np.array(self.deviation)[winner])
 
     def on_scale(self, raw: np.ndarray) -> np.ndarray:
         """Return known scores of raw ones."""

@@ -1,7 +1,9 @@
-"""The channel that live clips tell of beside the true filter: `python -m benchmarks.channel_curve`, after `benchmarks.channel`.
+"""What live clips tell of a channel beside the true filter: `python -m benchmarks.channel_curve`.
 
-Plots, for the microphones of a few seeds, the channel that 5 and 15 mixed live clips without labels led to on each set,
-whether it was kept or half of it, beside the microphone's own response turned over; all of them about their mean.
+To be run after `benchmarks.channel`, whose results it reads.
+
+Plots, for the microphones of a few seeds, the channel that 5 and 15 mixed live clips without labels led to on each
+set, all or half of it, beside the microphone's own response turned over; all of them about their mean.
 """
 
 import argparse

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import scipy.stats
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -22,12 +21,14 @@ from sklearn.metrics import roc_auc_score
 
 from aspl import FrozenClap, classify, decode, fit
 from aspl.background import MODELS, shipped_library
-from aspl.fitting.closed_form import Heard, bank_of, digest_order, hear
-from aspl.fitting.suspects import find_suspects
+from aspl.fitting.closed_form import Heard, bank_of, hear
+from aspl.fitting.heard_clip import digest_of
+from aspl.fitting.suspects import AgainstBackground, Suspects, find_suspects
 from aspl.heads.ridge_head import Bank, HeadFit, Teaching, fit_ridge_head
 from aspl.heads.unknown import raw_known, raw_threshold
 from aspl.templates import SENTENCE, fill_template
 from benchmarks.ear_draws import Clips, Draw, RecordingSet, draw, stack
+from benchmarks.intervals import mean_and_interval
 from benchmarks.machine import describe_machine
 
 SETS = ("esc10", "instruments", "foley")
@@ -116,7 +117,7 @@ def teach(
     teaching = Teaching(
         scaled=features,
         classes=drawn.train_classes if classes is None else classes,
-        order=digest_order([world.sets[name].waveforms[row] for name, row in drawn.train]),
+        order=np.array([digest_of(world.sets[name].waveforms[row]) for name, row in drawn.train]),
         own=own,
         joint=stack(world.sets, drawn.train, "joint"),
         texts=texts if words else None,
@@ -200,7 +201,7 @@ def wrong_labels(world: World, name: str, shots: int, seed: int) -> Row:
     wrong = rng.permutation(len(right))[:num_wrong]
     spoilt = right.copy()
     spoilt[wrong] = (right[wrong] + rng.integers(1, len(drawn.taught), num_wrong)) % len(drawn.taught)
-    clean, found = (_suspects(teach(world, drawn, classes=classes), classes) for classes in (right, spoilt))
+    clean, found = (find_tenants_suspects(teach(world, drawn, classes=classes), classes) for classes in (right, spoilt))
     worst = found.ranked[:num_wrong]
     return {
         "wrong among the k worst": float(np.isin(worst, wrong).mean()),
@@ -209,8 +210,11 @@ def wrong_labels(world: World, name: str, shots: int, seed: int) -> Row:
     }
 
 
-def _suspects(tenant: Tenant, classes: np.ndarray):
-    return find_suspects(tenant.fit.held_out, classes, tenant.fit.folds, tenant.fit.sharpness)
+def find_tenants_suspects(tenant: Tenant, classes: np.ndarray) -> Suspects:
+    """Return what a fit makes of its own clips, taught as `classes`."""
+    fit = tenant.fit
+    against = AgainstBackground.of(fit.held_out, fit.bank)
+    return find_suspects(fit.held_out[:, :-1], classes, fit.folds >= 0, fit.sharpness, against)
 
 
 def calibration(world: World, name: str, shots: int, seeds: Iterable[int]) -> tuple[np.ndarray, np.ndarray]:
@@ -232,13 +236,6 @@ def calibration_error(tops: np.ndarray, hits: np.ndarray) -> float:
     bins = np.minimum((tops * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     gaps = [abs(tops[bins == k].mean() - hits[bins == k].mean()) * (bins == k).mean() for k in np.unique(bins)]
     return float(sum(gaps))
-
-
-def mean_and_interval(values: Iterable[float]) -> tuple[float, float]:
-    """Return mean and half-width of the 95 % t-interval."""
-    known = np.array([value for value in values if not np.isnan(value)])
-    error = known.std(ddof=1) / len(known) ** 0.5
-    return float(known.mean()), float(scipy.stats.t.ppf(0.975, len(known) - 1) * error)
 
 
 def table(title: str, measure: Callable[..., Row], world: World, names: Iterable[str], shots: Iterable[int], seeds):

@@ -19,17 +19,17 @@ from pathlib import Path
 
 import numpy as np
 import scipy.signal
-import scipy.stats
 import torch
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from aspl import Adapter, FrozenClap, TrainingConfig, classify, fit
-from aspl.prompts.audio import Affine
-from aspl.prompts.audio_parameters import recentred, sounding_frames
+from aspl.prompts.audio_parameters import sounding_frames
 from aspl.sound.clip import SAMPLE_RATE_HZ, decode, windows
 from aspl.sound.log_mel import LogMel
+from benchmarks.adabn import with_adapted_batch_norm
+from benchmarks.intervals import mean_and_interval
 
 RESULTS = Path(__file__).parent / "results" / "esc10.jsonl"
 METHODS = ["zero_shot", "coop", "cocoop", "palm"]
@@ -87,12 +87,7 @@ def log_mels_of(clap: FrozenClap, waveforms: list[np.ndarray]) -> torch.Tensor:
 
 def with_adabn(clap: FrozenClap, waveforms: list[np.ndarray]) -> FrozenClap:
     """Return the model with its batch-norm statistics re-estimated on these clips (arXiv 1603.04779)."""
-    adapted = copy.deepcopy(clap)
-    spectrum: Affine = recentred(clap, log_mels_of(clap, waveforms))
-    std = clap.batch_norm_std / spectrum.gamma
-    adapted.batch_norm.running_mean.copy_((clap.batch_norm_mean - spectrum.beta) / spectrum.gamma)
-    adapted.batch_norm.running_var.copy_(std.square() - clap.batch_norm.eps)
-    return adapted
+    return with_adapted_batch_norm(clap, log_mels_of(clap, waveforms))
 
 
 def with_undone(clap: FrozenClap, waveforms: list[np.ndarray]) -> FrozenClap:
@@ -115,7 +110,7 @@ def accuracy(
     hits = [answer.label == clips[i][1] for answer, i in zip(answers, test, strict=True)]
     return {
         "accuracy": statistics.mean(hits),
-        "validation": adapter.report["accuracy"],
+        "validation": adapter.report.accuracy,
         "kept": adapter.audio_prompt,
         "spectral_db": spectral_shift_db(clap, waveforms, adapter),
     }
@@ -133,15 +128,6 @@ def spectral_shift_db(clap: FrozenClap, waveforms: list[np.ndarray], adapter: Ad
         return None
     mean = sounding_frames(log_mels_of(clap, waveforms)).mean(0)
     return [round(float(shift), 2) for shift in adapter.prompts.spectral(mean) - mean]
-
-
-def interval(differences: list[float]) -> tuple[float, float]:
-    """Return mean and half-width of the 95 % t-interval of paired differences, in points."""
-    mean = 100 * statistics.mean(differences)
-    if len(differences) < 2:
-        return mean, float("nan")
-    error = 100 * statistics.stdev(differences) / len(differences) ** 0.5
-    return mean, float(scipy.stats.t.ppf(0.975, len(differences) - 1) * error)
 
 
 def won_back(runs: dict, plain: dict, clean: dict) -> str:
@@ -162,7 +148,11 @@ def show(rows: list[dict]) -> None:
         deviation = statistics.stdev(values) if len(values) > 1 else float("nan")
         plain = cells.get((is_filtered, method, "none"), {})
         paired = [run["accuracy"] - plain[key]["accuracy"] for key, run in runs.items() if key in plain]
-        difference = "{:+.1f} +- {:.1f}".format(*interval(paired)) if paired and prompt != "none" else ""
+        difference = (
+            "{:+.1f} +- {:.1f}".format(*(100 * part for part in mean_and_interval(paired)))
+            if paired and prompt != "none"
+            else ""
+        )
         clean = cells.get((False, method, "none"), {})
         kept = sum(run["kept"] != "none" for run in runs.values())
         name = "microphone" if is_filtered else "clean"

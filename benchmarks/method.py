@@ -8,6 +8,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,11 +16,15 @@ import numpy as np
 import torch
 from transformers import ClapConfig, ClapModel
 
-from aspl import Adapter, AudioPrompts, FrozenClap
+from aspl import Adapter, AudioPrompts, FrozenClap, fit
+from aspl.background import shipped_library
 from aspl.features import AudioFeatures
 from aspl.fitting.config import TrainingConfig
 from aspl.fitting.learner import Learner, LearnerInputs
 from aspl.fitting.recipe import recipe_for
+from aspl.heads.linear import LinearHead
+from aspl.inference import score
+from aspl.known import SENSITIVITIES, KnownRule
 from aspl.methods import METHODS
 from aspl.prompts.audio import Affine
 from aspl.prompts.audio_parameters import AudioParameters
@@ -29,6 +34,7 @@ from tests.small_clap import write_small_clap
 
 NUM_ROWS = 32
 NUM_CLIPS, NUM_EPOCHS = 160, 100
+NUM_JOB_CLIPS = 40
 LABELS = [f"sound number {index}" for index in range(10)]
 
 
@@ -63,18 +69,69 @@ def _seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def mixed_batch(clap: FrozenClap, rounds: int, micro_batch: int) -> Figure:
-    log_mels = clap.log_mel(0.1 * torch.randn(NUM_ROWS, 480_000))
-    adapters = [moved_prompts(clap, row).to(clap.device) for row in range(NUM_ROWS)]
+def ridge_adapter(clap: FrozenClap, seed: int, labels: list[str], *, prompts: AudioPrompts | None = None) -> Adapter:
+    """Return an adapter with a closed-form head of random numbers."""
+    generator = torch.Generator().manual_seed(seed)
+    shapes = LinearHead.shapes(len(labels), clap)
+    tensors = {name: (0.01 * torch.randn(shape, generator=generator)).to(clap.device) for name, shape in shapes.items()}
+    rows = {name: (0.5,) * len(labels) for name in SENSITIVITIES}
+    return replace(
+        Adapter.zero_shot(clap, labels),
+        head=LinearHead.load(tensors, labels, clap),
+        prompts=prompts,
+        audio_prompt="none" if prompts is None else prompts.kind,
+        method="ridge",
+        known=KnownRule(1.0, 0.0, rows["balanced"], rows),
+    )
 
-    def encode(prompts: list[AudioPrompts | None]) -> None:
+
+def mixed_batch(clap: FrozenClap, rounds: int, micro_batch: int) -> list[Figure]:
+    log_mels = clap.log_mel(0.1 * torch.randn(NUM_ROWS, 480_000))
+    prompts = [moved_prompts(clap, row).to(clap.device) for row in range(NUM_ROWS)]
+    adapters = [ridge_adapter(clap, row, LABELS, prompts=each) for row, each in enumerate(prompts)]
+
+    def encode(prompts: list[AudioPrompts | None], *, stages: bool = False) -> AudioFeatures:
+        parts = []
         with torch.inference_mode():
             for start in range(0, NUM_ROWS, micro_batch):
                 part = slice(start, start + micro_batch)
-                clap.encode_audio(log_mels[part], AudioPrompts.stack(prompts[part]))
+                parts.append(clap.hear(log_mels[part], AudioPrompts.stack(prompts[part]), stages=stages))
+        return AudioFeatures.cat(parts)
 
-    value = ratio(lambda: encode(adapters), lambda: encode([None] * NUM_ROWS), rounds)
-    return Figure("32 rows of 32 ASPL* adapters against 32 bare rows", value, "x", 1.03)
+    def answer() -> None:
+        score(encode(prompts, stages=True), adapters)
+
+    def bare() -> AudioFeatures:
+        return encode([None] * NUM_ROWS)
+
+    return [
+        Figure(
+            "32 rows of 32 ASPL* adapters against 32 bare rows", ratio(lambda: encode(prompts), bare, rounds), "x", 1.03
+        ),
+        Figure("the same with closed-form heads, their statistics and scores", ratio(answer, bare, rounds), "x", 1.03),
+        Figure(
+            "statistics of the stages, with against without",
+            ratio(lambda: encode([None] * NUM_ROWS, stages=True), bare, rounds),
+            "x",
+            1.03,
+        ),
+    ]
+
+
+def default_job(clap: FrozenClap, *, is_full_size: bool) -> Figure:
+    """Time the default fit of 40 clips of 5 s, from waveforms to an adapter that is loaded from its file."""
+    generator = np.random.default_rng(0)
+    clips = [(0.1 * generator.standard_normal(5 * 48_000)).astype(np.float32) for _ in range(NUM_JOB_CLIPS)]
+    labels = [LABELS[index % len(LABELS)] for index in range(NUM_JOB_CLIPS)]
+    shipped_library().features(clap)  # heard once for a model, whatever is taught
+
+    def job() -> None:
+        Adapter.from_bytes(fit(clap, clips, labels).to_bytes(), clap)
+
+    job()
+    value = statistics.median(_seconds(job) for _ in range(3))
+    bar = 4.0 if is_full_size else 1.5
+    return Figure("default fit of 40 clips of 5 s, from waveforms to a loaded adapter", value, "s", bar)
 
 
 def training_step(clap: FrozenClap, rounds: int, micro_batch: int) -> Figure:
@@ -109,20 +166,37 @@ def palm_training(clap: FrozenClap) -> Figure:
 
 
 def adapter_memory(clap: FrozenClap) -> list[Figure]:
-    static = Adapter.zero_shot(clap, LABELS).size_bytes + sum(
-        affine.gamma.nbytes + affine.beta.nbytes
-        for affine in AudioPrompts.identity(clap, "aspl_star").stages().values()
-    )
+    prompts = AudioPrompts.identity(clap, "aspl_star")
+    curves = 2 * 4 * (len(LABELS) + 1) * clap.mel_bins  # what the clips that it was taught with sounded like
+    ridge = ridge_adapter(clap, 0, LABELS, prompts=prompts)
+    words = replace(Adapter.zero_shot(clap, LABELS), prompts=prompts)
+    guard = sum(tensor.nbytes for tensor in ridge.head.halved().tensors().values())
     cocoop = sum(parameter.nbytes for parameter in METHODS["cocoop"].untrained(clap, LABELS).parameters())
+    in_memory = {
+        "a closed-form adapter": (ridge.size_bytes, 160),
+        "an adapter of words alone": (words.size_bytes, 64),
+        "the same with what knows the unknown": (words.size_bytes + guard, None),
+        "a CoCoOp adapter with what knows the unknown": (cocoop + prompts_bytes(prompts) + guard, None),
+    }
     return [
-        Figure("memory of a static adapter of 10 labels", static / 1024, "KiB", 64),
-        Figure("memory of a CoCoOp adapter of 10 labels", cocoop / 1024, "KiB", 256),
-        Figure("file of a static adapter of 100 labels", _file_bytes(clap, 100) / 2**20, "MiB", 1),
+        *(
+            Figure(f"memory of {name}, 10 labels", (size + curves) / 1024, "KiB", bar)
+            for name, (size, bar) in in_memory.items()
+        ),
+        *(
+            Figure(f"file of a closed-form adapter of {count} labels", _file_bytes(clap, count) / 2**20, "MiB", bar)
+            for count, bar in ((100, 1), (1000, 8))
+        ),
     ]
 
 
+def prompts_bytes(prompts: AudioPrompts) -> int:
+    return sum(affine.gamma.nbytes + affine.beta.nbytes for affine in prompts.stages().values())
+
+
 def _file_bytes(clap: FrozenClap, num_labels: int) -> int:
-    return len(Adapter.zero_shot(clap, [f"sound number {index}" for index in range(num_labels)]).to_bytes())
+    adapter = ridge_adapter(clap, 0, [f"sound number {index}" for index in range(num_labels)])
+    return len(replace(adapter, head=adapter.head.halved()).to_bytes())
 
 
 def main() -> None:
@@ -139,10 +213,11 @@ def main() -> None:
         clap = FrozenClap.load(write_small_clap(path)) if arguments.small else full_size_clap(path)
     clap.to(arguments.device)
     figures = [
-        mixed_batch(clap, arguments.rounds, micro_batch),
+        *mixed_batch(clap, arguments.rounds, micro_batch),
         training_step(clap, arguments.rounds, micro_batch),
         palm_training(clap),
         *adapter_memory(clap),
+        default_job(clap, is_full_size=not arguments.small),
     ]
     if arguments.small:
         show(figures)

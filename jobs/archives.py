@@ -2,7 +2,6 @@
 
 import gzip
 import stat
-import struct
 import tarfile
 import zipfile
 import zlib
@@ -14,7 +13,7 @@ from typing import BinaryIO, Protocol
 
 from jobs.archive_names import tar_name, zip_name
 from jobs.decompression import Readable, as_it_is, opened_bzip2, opened_gzip, opened_xz
-from jobs.errors import ArchiveInvalid, UploadTooLarge
+from jobs.errors import ArchiveInvalid, MemberDamaged, UploadTooLarge
 
 CHUNK_BYTES = 256 * 1024
 # Silence folds a thousand times, so an archive that stays small anyway is let off the ratio.
@@ -22,8 +21,13 @@ RATIO_FREE_BYTES = 4 * 1024 * 1024
 # Room for headers and paddings above the clips' own bytes.
 OVERHEAD_BYTES = 16 * 1024 * 1024
 ZIP_ENTRY_BYTES = 512
-ZIP_END = struct.Struct("<4s4H2LH")
-DAMAGE = (zipfile.BadZipFile, tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError, ValueError, NotImplementedError)
+# Of one extended tar header (long names, PAX); real ones hold some hundred bytes, with a system's attributes thousands.
+TAR_HEADER_BYTES = 64 * 1024
+# A chain of extended headers, each of the next, recurses in tarfile.
+DAMAGE = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError, ValueError, NotImplementedError,
+    RecursionError,
+)  # fmt: skip
 
 TAR_MAGIC, TAR_MAGIC_AT = b"ustar", 257
 PACKED_TARS = {
@@ -72,7 +76,8 @@ def members(archive: Path | BinaryIO, limits: ArchiveLimits) -> Iterator[Archive
         archive: a path or a seekable binary file: zip, or tar as it is or packed by gzip, bzip2 or xz.
 
     Raises ArchiveInvalid for anything else, and for damage, links, devices, absolute paths, `..` and folders whose
-    names cannot be told; UploadTooLarge past a limit.
+    names cannot be told; UploadTooLarge past a limit. A damaged file of a zip raises MemberDamaged as it is read,
+    and the next can be asked for.
     """
     with _opened(archive) as file, _damage_named("the archive"):
         archive_bytes = file.seek(0, 2)
@@ -80,9 +85,7 @@ def members(archive: Path | BinaryIO, limits: ArchiveLimits) -> Iterator[Archive
         unpack = _unpacking(file)
         # Tars by their mark first: a zip's is looked for at the end, where a tar may hold a zip.
         if unpack is None and zipfile.is_zipfile(file):
-            _check_zip_directory(file, archive_bytes, limits)
-            file.seek(0)
-            yield from _zip_members(file, budget)
+            yield from _zip_members(_ZipFile(file, limits), budget)
         else:
             file.seek(0)
             yield from _tar_members((unpack or as_it_is)(file), budget)  # the oldest tars bear no mark
@@ -95,6 +98,7 @@ class _Budget:
         self.limits = limits
         self.num_entries = 0
         self.size_bytes = 0
+        self.header_bytes = 0
         self.ratio_bytes = max(RATIO_FREE_BYTES, int(archive_bytes * limits.max_archive_ratio))
 
     def count_entry(self) -> None:
@@ -102,6 +106,11 @@ class _Budget:
         if self.num_entries > self.limits.max_archive_members:
             limit = self.limits.max_archive_members
             raise UploadTooLarge(f"more than {limit} entries in the archive (max_archive_members)")
+
+    def count_header(self, size_bytes: int) -> None:
+        self.header_bytes += size_bytes
+        if size_bytes > TAR_HEADER_BYTES or self.header_bytes > OVERHEAD_BYTES:
+            raise ArchiveInvalid("the archive's headers hold more than names and dates; pack the clips anew")
 
     def count_bytes(self, size_bytes: int) -> None:
         self.size_bytes += size_bytes
@@ -125,15 +134,55 @@ class _Counted:
         return piece
 
 
-class _TarHeader(tarfile.TarInfo):
-    """A tar header that raises where it is damaged; tarfile would take it for the end, with no word of the rest."""
+class _ZipFile:
+    """A zip's file, of which zipfile may read no more at once than a directory of as many entries as are let in.
 
-    @classmethod
-    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> tarfile.TarInfo:
-        try:
-            return super().frombuf(buf, encoding, errors)
-        except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:
-            raise tarfile.ReadError(str(error)) from error
+    It reads a directory whole, and more than one record may say how long that is (APPNOTE.TXT 4.3.14, ZIP64).
+    """
+
+    def __init__(self, file: BinaryIO, limits: ArchiveLimits):
+        self._file = file
+        self._num_entries = limits.max_archive_members
+        self.seek, self.tell = file.seek, file.tell
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size_bytes: int = -1, /) -> bytes:
+        if size_bytes > self._num_entries * ZIP_ENTRY_BYTES:
+            raise UploadTooLarge(f"more than {self._num_entries} entries in the archive (max_archive_members)")
+        return self._file.read(size_bytes)
+
+
+def _tar_header_class(budget: _Budget) -> type[tarfile.TarInfo]:
+    """The class of an archive's tar headers, which counts the extended ones: tarfile holds all of them in memory."""
+    extended = (
+        tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK
+    )  # fmt: skip
+
+    class TarHeader(tarfile.TarInfo):
+        @classmethod
+        def frombuf(cls, buf: bytes, encoding: str, errors: str) -> tarfile.TarInfo:
+            try:
+                header = super().frombuf(buf, encoding, errors)
+            except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as error:
+                # tarfile would take it for the end, with no word of the rest.
+                raise tarfile.ReadError(str(error)) from error
+            if header.type in extended:
+                budget.count_header(header.size)
+            elif header.type == tarfile.GNUTYPE_SPARSE:
+                refuse_sparse(header)
+            return header
+
+    def refuse_sparse(header: tarfile.TarInfo, *_: object) -> None:
+        # tarfile makes up the holes, which take no bytes of the archive, and reads a map of any length.
+        name = PurePosixPath(tar_name(header)).name  # its folder may be one that tar made up
+        raise ArchiveInvalid(f"{name!r} in the archive is stored with holes; pack it again without --sparse")
+
+    # How PAX keeps sparse files is told by its headers alone, which tarfile's own methods take apart.
+    for method in ("_proc_gnusparse_00", "_proc_gnusparse_01", "_proc_gnusparse_10"):
+        setattr(TarHeader, method, refuse_sparse)
+    return TarHeader
 
 
 def _unpacking(file: BinaryIO) -> Callable[[BinaryIO], Readable] | None:
@@ -151,7 +200,7 @@ def _unpacking(file: BinaryIO) -> Callable[[BinaryIO], Readable] | None:
     return None
 
 
-def _zip_members(file: BinaryIO, budget: _Budget) -> Iterator[ArchiveMember]:
+def _zip_members(file: _ZipFile, budget: _Budget) -> Iterator[ArchiveMember]:
     with zipfile.ZipFile(file) as opened:
         for info in opened.infolist():
             budget.count_entry()
@@ -166,28 +215,18 @@ def _zip_members(file: BinaryIO, budget: _Budget) -> Iterator[ArchiveMember]:
                 method = f"{str(path)!r} in the zip is packed by method {info.compress_type}"
                 raise ArchiveInvalid(f"{method}; take 0 (stored) or 8 (deflated), as a plain zip does")
             with opened.open(info) as member:
-                yield ArchiveMember(path, _pieces(_Counted(member, budget), path))
+                yield ArchiveMember(path, _pieces(_Counted(member, budget), path, fault=MemberDamaged))
 
 
 def _tar_members(file: Readable, budget: _Budget) -> Iterator[ArchiveMember]:
     # Headers are counted too: tarfile holds an extended one in memory, however long it says it is.
-    stream = _Counted(file, budget)
-    with tarfile.open(fileobj=stream, mode="r|", tarinfo=_TarHeader, encoding="utf-8") as opened:
+    stream, header_class = _Counted(file, budget), _tar_header_class(budget)
+    with tarfile.open(fileobj=stream, mode="r|", tarinfo=header_class, encoding="utf-8") as opened:
         for info in opened:
             budget.count_entry()
             path = _safe_path(tar_name(info), is_special=not (info.isreg() or info.isdir()))
             if info.isreg() and path is not None:
-                yield ArchiveMember(path, _pieces(opened.extractfile(info), path))
-
-
-def _check_zip_directory(file: BinaryIO, archive_bytes: int, limits: ArchiveLimits) -> None:
-    """Refuse a zip whose directory is too large to be read into memory, which zipfile does at once."""
-    tail_bytes = min(archive_bytes, ZIP_END.size + 0xFFFF)
-    file.seek(archive_bytes - tail_bytes)
-    tail = file.read(tail_bytes)
-    _, _, _, _, _, directory_bytes, _, _ = ZIP_END.unpack_from(tail, tail.rindex(b"PK\x05\x06"))
-    if directory_bytes > limits.max_archive_members * ZIP_ENTRY_BYTES:
-        raise UploadTooLarge(f"more than {limits.max_archive_members} entries in the archive (max_archive_members)")
+                yield ArchiveMember(path, _pieces(opened.extractfile(info), path, fault=ArchiveInvalid))
 
 
 def _safe_path(name: str, *, is_special: bool) -> PurePosixPath | None:
@@ -205,9 +244,9 @@ def _safe_path(name: str, *, is_special: bool) -> PurePosixPath | None:
     return path
 
 
-def _pieces(file: Readable, path: PurePosixPath) -> Iterator[bytes]:
+def _pieces(file: Readable, path: PurePosixPath, *, fault: type[ArchiveInvalid]) -> Iterator[bytes]:
     while True:
-        with _damage_named(f"{str(path)!r} in the archive"):
+        with _damage_named(f"{str(path)!r} in the archive", fault):
             piece = file.read(CHUNK_BYTES)
         if not piece:
             return
@@ -224,8 +263,8 @@ def _opened(archive: Path | BinaryIO) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def _damage_named(what: str) -> Iterator[None]:
+def _damage_named(what: str, fault: type[ArchiveInvalid] = ArchiveInvalid) -> Iterator[None]:
     try:
         yield
     except DAMAGE as error:
-        raise ArchiveInvalid(f"{what} is damaged, or neither a zip nor a tar; {TAKEN}") from error
+        raise fault(f"{what} is damaged, or neither a zip nor a tar; {TAKEN}") from error

@@ -4,10 +4,14 @@ Nothing here imports torch, which the worker's own process must not.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from jobs.findings import ClipWarning
+from aspl.errors import AsplError
+from jobs.errors import UploadTooLarge
+from jobs.findings import ClipWarning, fault
+from jobs.limits import UploadLimits
 from jobs.uploaded_clip import UploadedClip
 
 if TYPE_CHECKING:
@@ -26,7 +30,6 @@ PICTURE_SUFFIXES = {".heic", ".heif", ".avif"}
 
 def is_clip(file: Path, name: str) -> bool:
     """Whether a file is audio by its first bytes, or by its name: a broken clip is to be named as one."""
-    from aspl.errors import AsplError
     from aspl.sound.containers import identify
 
     suffix = PurePosixPath(name).suffix.lower()
@@ -38,6 +41,29 @@ def is_clip(file: Path, name: str) -> bool:
         except AsplError:
             return False
     return True
+
+
+def check_decoded(
+    files: Sequence[tuple[UploadedClip, Path]], limits: UploadLimits
+) -> Iterator[tuple[UploadedClip, list[ClipWarning]]]:
+    """Each clip of an upload, decoded: with its error where it cannot be used, and with what is odd about it.
+
+    Raises UploadTooLarge where all of them together are too long.
+    """
+    # Imported here because the worker's parent process stages nothing, and is to stay small.
+    from aspl.sound.clip import decode
+
+    total_s = 0.0
+    for clip, path in files:
+        try:
+            decoded = decode(path.read_bytes(), max_duration_s=limits.max_clip_s)
+        except AsplError as error:
+            yield replace(clip, error=fault(error.code, str(error))), []
+            continue
+        total_s += decoded.duration_s
+        if total_s > limits.max_upload_s:
+            raise UploadTooLarge(f"more than {limits.max_upload_s:g} seconds of audio (max_upload_s)")
+        yield replace(clip, duration_s=round(decoded.duration_s, 3)), list(oddities(clip, decoded))
 
 
 def oddities(clip: UploadedClip, decoded: "Clip") -> Iterator[ClipWarning]:

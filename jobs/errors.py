@@ -71,10 +71,24 @@ class ArchiveInvalid(UploadInvalid):
     code = "archive_invalid"
 
 
+class MemberDamaged(ArchiveInvalid):
+    """One file in a zip is damaged; the others can still be read."""
+
+
 class UploadTooLarge(JobsError):
     """The upload is over a limit, which the message names."""
 
     code = "upload_too_large"
+
+
+class QuotaExceeded(JobsError):
+    """The tenant has stored as much as it may; `limit` is the name of the limit and its value."""
+
+    code = "quota_exceeded"
+
+    def __init__(self, detail: str, limit: tuple[str, float]):
+        super().__init__(detail)
+        self.limit = limit
 
 
 class TrainingStopped(JobsError):
@@ -89,3 +103,9 @@ class TrainingFailed(JobsError):
     def __init__(self, code: str, detail: str):
         super().__init__(detail)
         self.code = code
+
+
+class ResultsNotFound(JobsError):
+    """The job has no results to be fetched: it is of another kind, has not succeeded, or they have expired."""
+
+    code = "results_not_found"

@@ -1,7 +1,7 @@
 """What was found in an upload beside good clips: files that are left out, and clips that are used but odd."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 # Findings travel in records, answers and adapters' files: no more rows of either sort, and no longer texts.
@@ -43,6 +43,12 @@ class Findings:
         """Findings of any number, bounded."""
         left_out, warnings = list(left_out), list(warnings)
         return cls(tuple(left_out[:MAX_ROWS]), tuple(warnings[:MAX_ROWS]), len(left_out), len(warnings))
+
+    def beside(self, left_out: Iterable[LeftOut]) -> "Findings":
+        """The same, after these further files that are left out."""
+        further = tuple(left_out)
+        rows = (*further, *self.left_out)[:MAX_ROWS]
+        return replace(self, left_out=rows, num_left_out=self.num_left_out + len(further))
 
     def to_json(self) -> dict[str, Any]:
         """The findings as a record, an answer and a report have them."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from types import NoneType
 from typing import Any
 
 from jobs.kinds import ADAPT
@@ -17,7 +19,9 @@ SUMMARY_FIELDS = ("id", "kind", *CHANGING_FIELDS[1:], *FINDINGS_FIELDS)
 PUBLIC_FIELDS = (*SUMMARY_FIELDS, "report")
 NO_PROGRESS = {"phase": "queued", "epoch": 0, "epochs": 0, "loss": None, "accuracy": None, "eta_s": None}
 # Written only where they say something: a job of kind `adapt` looks to releases before 0.3 as theirs do.
-NEW_FIELDS = ("kind", "request", "report")
+NEW_FIELDS = ("kind", "request", "report", "holder")
+DAMAGED = {"code": "record_damaged", "detail": "what was kept of this job is damaged; ask for it again"}
+LONG_AGO = "1970-01-01T00:00:00.000000Z"
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class JobRecord:
         training: of kind `adapt`, as `JobQueue.submit` takes it.
         request: what a job of another kind is told, in JSON's terms.
         report: of a job that succeeded, where what came of it is neither an adapter nor a file.
+        holder: the attempt that has the job; see jobs.leases.
     """
 
     id: str
@@ -56,6 +61,7 @@ class JobRecord:
     kind: str = ADAPT
     request: dict[str, Any] = field(default_factory=dict)
     report: dict[str, Any] | None = None
+    holder: str = ""
 
     @property
     def is_live(self) -> bool:
@@ -78,7 +84,7 @@ class JobRecord:
         """The record as fields of a Redis hash: every value is JSON."""
         values = asdict(self)
         new = {name: values.pop(name) for name in NEW_FIELDS}
-        return _as_json(values | {name: value for name, value in new.items() if value not in (ADAPT, {}, None)})
+        return _as_json(values | {name: value for name, value in new.items() if value not in (ADAPT, {}, None, "")})
 
     def to_event(self) -> dict[str, str]:
         """What an event tells of the record: a job has many, so only what changes and is shown."""
@@ -90,10 +96,21 @@ class JobRecord:
 
     @classmethod
     def from_fields(cls, stored: dict[bytes, bytes] | dict[str, str]) -> JobRecord:
-        """The record that `to_fields` or `to_event` wrote; fields of another release are passed over."""
-        known = {f.name for f in fields(cls)}
-        decoded = {_text(name): json.loads(value) for name, value in stored.items()}
-        return cls(**{name: value for name, value in decoded.items() if name in known})
+        """The record that `to_fields` or `to_event` wrote; fields of another release are passed over.
+
+        Of one that is damaged what can be read, as a job that failed.
+        """
+        sound, is_damaged = {}, False
+        for name, value in ((_text(name), value) for name, value in stored.items()):
+            if name in FIELD_TYPES:
+                try:
+                    sound[name] = _checked(name, json.loads(value))
+                except (ValueError, RecursionError):
+                    is_damaged = True
+        if "id" not in sound or is_damaged:
+            started = {name: value for name, value in sound.items() if name in ("id", "tenant", "created_at")}
+            sound = {"id": "", "created_at": LONG_AGO, **started, "state": "failed", "error": dict(DAMAGED)}
+        return cls(**sound)
 
 
 @dataclass(frozen=True)
@@ -102,6 +119,26 @@ class JobEvent:
 
     id: str
     record: JobRecord
+
+
+FIELD_TYPES: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("id", "tenant", "name", "upload_id", "state", "created_at", "request_digest"), str),
+    **dict.fromkeys(("kind", "holder"), str),
+    **dict.fromkeys(("training", "request"), dict),
+    **dict.fromkeys(("progress", "adapter", "promoted", "error", "report"), (dict, NoneType)),
+    **dict.fromkeys(("started_at", "ended_at"), (str, NoneType)),
+    **dict.fromkeys(("left_out", "warnings"), list),
+    **dict.fromkeys(("num_left_out", "num_warnings", "attempts"), int),
+}
+
+
+def _checked(name: str, value: Any) -> Any:
+    """The value of a field; raises ValueError where it cannot be one."""
+    if not isinstance(value, FIELD_TYPES[name]) or (name == "state" and value not in STATES):
+        raise ValueError(f"{name} of a job's record is damaged")
+    if name == "created_at" and value:
+        datetime.fromisoformat(value)
+    return value
 
 
 def _as_json(values: dict[str, Any]) -> dict[str, str]:

@@ -64,11 +64,12 @@ class JobRecords:
             return None
         with translated():
             stored = self.redis.hgetall(self.record_key(job_id))
-        return JobRecord.from_fields(stored) if stored else None
+        return self._parsed(job_id, stored)
 
     def list(self, tenant: str, *, limit: int = 50, after: str | None = None) -> tuple[list[JobRecord], str | None]:
         """Up to `limit` records, newest first, and the cursor to pass as `after` for those that follow, or None."""
         found: list[JobRecord] = []
+        last = 0
         cursor = f"({int(after)}" if after is not None else "+inf"
         index = self.index_key(tenant)
         with translated():
@@ -76,10 +77,11 @@ class JobRecords:
                 page = self.redis.zrevrangebyscore(index, cursor, "-inf", start=0, num=limit + 1, withscores=True)
                 for member, score in page:
                     if len(found) == limit:
-                        return found, str(_score(found[-1].created_at))
+                        return found, str(last)
                     record = self.find(_text(member))
                     if record is not None:
                         found.append(record)
+                        last = int(score)
                     cursor = f"({int(score)}"
                 if len(page) <= limit:
                     return found, None
@@ -94,13 +96,27 @@ class JobRecords:
         with translated(), self.redis.pipeline(transaction=False) as pipeline:
             for job_id in self.live_ids():
                 pipeline.hget(self.record_key(job_id), "state")
-            states = [json.loads(state) for state in pipeline.execute() if state is not None]
-        return {state: states.count(state) for state in LIVE_STATES}
+            states = pipeline.execute()
+        return {state: states.count(json.dumps(state).encode()) for state in LIVE_STATES}
+
+    def states(self, job_ids: Iterable[str]) -> dict[str, str]:
+        """The state of each of these jobs whose record is there."""
+        job_ids = list(job_ids)
+        with translated(), self.redis.pipeline(transaction=False) as pipeline:
+            for job_id in job_ids:
+                pipeline.hgetall(self.record_key(job_id))
+            found = pipeline.execute()
+        return {job: self._parsed(job, stored).state for job, stored in zip(job_ids, found, strict=True) if stored}
 
     def forget(self, job_id: str) -> None:
-        """Drop the id of a job whose record is gone from the live ones."""
+        """Drop the id of a job whose record is gone or damaged from the live ones, and from its tenant's.
+
+        Nothing tells any more whose it was, so that all tenants are looked through, which is seldom needed.
+        """
         with translated():
             self.redis.zrem(LIVE_KEY, job_id)
+            for key in self.redis.scan_iter(match=self.live_key("*"), count=1000):
+                self.redis.srem(key, job_id)
 
     def live_of(self, tenant: str) -> list[JobRecord]:
         """The tenant's jobs that are still to end."""
@@ -128,7 +144,7 @@ class JobRecords:
                 try:
                     pipeline.watch(key)
                     stored = pipeline.hgetall(key)
-                    record = JobRecord.from_fields(stored) if stored else None
+                    record = self._parsed(job_id, stored)
                     if record is None or not allows(record):
                         return None
                     values = {name: value(record) if callable(value) else value for name, value in changes.items()}
@@ -154,6 +170,10 @@ class JobRecords:
             # Under RESP3 a stream's entries, each a tuple, come inside one more list.
             entries += batch[0] if batch and isinstance(batch[0], list) else batch
         return [JobEvent(_text(event_id), JobRecord.from_fields(stored)) for event_id, stored in entries]
+
+    @staticmethod
+    def _parsed(job_id: str, stored: dict[bytes, bytes]) -> JobRecord | None:
+        return replace(JobRecord.from_fields(stored), id=job_id) if stored else None
 
     @staticmethod
     def record_key(job_id: str) -> str:

@@ -11,7 +11,7 @@ from pydantic import AliasChoices, BeforeValidator, Field, ValidationError, fiel
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from jobs.connection import private_url
-from jobs.limits import UploadLimits
+from jobs.limits import StorageLimits, UploadLimits
 from jobs.variables import PREFIX, fault_sentences, unknown_sentences, variable
 
 DAY_S = 24 * 3600
@@ -26,7 +26,7 @@ def _level_name(value: object) -> object:
     return {"warn": "warning", "fatal": "critical"}.get(value.lower(), value.lower())
 
 
-class Settings(BaseSettings, UploadLimits):
+class Settings(BaseSettings, UploadLimits, StorageLimits):
     """Settings shared by the API and the worker; every one is `EARSHOT_` and its name in capitals."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, populate_by_name=True, extra="ignore", frozen=True)
@@ -77,6 +77,10 @@ class Settings(BaseSettings, UploadLimits):
         None, description="directory or fsspec URL of the adapter store; without one, `adapters` in the data directory"
     )
 
+    keep: Literal["audio", "features", "nothing"] = Field(
+        "audio", description="the most that is kept of clips that are taught: audio, features or nothing"
+    )
+
     model: str = Field("models/tiny-clap", description="CLAP: a directory, a hub name or a LAION .pt file")
     model_revision: str | None = Field(None, description="revision of a hub name")
     tokenizer: str | None = Field(None, description="directory or hub name of the tokenizer, beside a LAION .pt file")
@@ -123,6 +127,11 @@ class Settings(BaseSettings, UploadLimits):
     def upload_limits(self) -> UploadLimits:
         """The limits of one upload."""
         return UploadLimits(**{name: getattr(self, name) for name in UploadLimits.model_fields})
+
+    @property
+    def storage_limits(self) -> StorageLimits:
+        """The limits of what a tenant keeps."""
+        return StorageLimits(**{name: getattr(self, name) for name in StorageLimits.model_fields})
 
     @property
     def redis_url_or_private(self) -> str:

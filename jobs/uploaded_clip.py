@@ -21,6 +21,7 @@ class UploadedClip:
     sha256: str
     error: dict[str, str] | None = None
     is_background: bool = False
+    duration_s: float | None = None
 
     @property
     def shown_name(self) -> str:
@@ -29,11 +30,10 @@ class UploadedClip:
 
 
 @dataclass(frozen=True)
-class TrainingClips:
-    """What of an upload a training is given: paths with labels, the clients' names of these, and the background."""
+class EvaluationClips:
+    """What an adapter is evaluated on: paths with labels, and what is none of the labels."""
 
     clips: list[tuple[Path, str]]
-    files: list[str]
     background: list[Path]
 
 

@@ -9,45 +9,28 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import BinaryIO
 
-import structlog
-
-from aspl.errors import AsplError
 from aspl.labels import fold, fold_label
 from jobs.archive_labels import labelled
-from jobs.archives import members
+from jobs.archives import ArchiveMember, members
 from jobs.background import BACKGROUND, alike, check_named, named_background
-from jobs.clip_check import is_clip, oddities, repetitions
+from jobs.checkpoints import own_checkpoint
+from jobs.clip_check import check_decoded, is_clip, repetitions
 from jobs.clip_files import write_clip
-from jobs.errors import StagingUnavailable, UploadInvalid, UploadNotFound, UploadTooLarge
-from jobs.findings import ClipWarning, Findings, LeftOut, fault, shown_name
+from jobs.disk import disk_faults
+from jobs.errors import MemberDamaged, UploadInvalid, UploadNotFound, UploadTooLarge
+from jobs.findings import Findings, LeftOut, fault, shown_name
 from jobs.folders import named
 from jobs.limits import UploadLimits
-from jobs.uploaded_clip import Tally, TrainingClips, UploadedClip, reasons
+from jobs.uploaded_clip import EvaluationClips, Tally, UploadedClip, reasons
 
 FILE_LIST = "manifest.json"
-CHECKPOINT = "checkpoint.safetensors"
 MIN_LABELS = 2
 UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
-
-log = structlog.get_logger()
-
-
-@contextmanager
-def _disk_faults() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        log.error("the disk of the uploads fails", error=str(error))
-        fault = error.strerror or type(error).__name__
-        raise StagingUnavailable(
-            f"the clips cannot be kept on this service's disk ({fault}); try again later, or with fewer clips"
-        ) from error
 
 
 class Uploads:
@@ -61,7 +44,7 @@ class Uploads:
         self.limits = limits or UploadLimits()
         self._tallies: dict[str, Tally] = {}
 
-    @_disk_faults()
+    @disk_faults()
     def new_upload(self) -> str:
         """Make an empty upload and return its id."""
         upload_id = uuid.uuid4().hex
@@ -105,9 +88,8 @@ class Uploads:
         """
         stored = []
         for member in members(archive, self.limits):
-            file = self._store(upload_id, member.chunks, filename=str(member.path))
             folders = tuple(map(fold, member.path.parts[:-1]))
-            stored.append((self._checked(upload_id, file, folders), folders))
+            stored.append((self._unpacked(upload_id, member, folders), folders))
             self._check_num_clips(self._tally(upload_id).num_clips)
         named = named_background(list(background_labels), max_chars=self.limits.max_label_chars)
         files = labelled(stored, named, max_chars=self.limits.max_label_chars)
@@ -117,7 +99,24 @@ class Uploads:
         self._note(upload_id, files)
         return files
 
-    @_disk_faults()
+    def add_files(self, upload_id: str, archive: Path | BinaryIO) -> list[UploadedClip]:
+        """Write every file of a zip or tar that is audio to the upload, without labels, whatever folder it lies in.
+
+        Returns its files in their order; those that are no audio have an error. Raises as `add_archive`.
+        """
+        files = []
+        for member in members(archive, self.limits):
+            files.append(self._unpacked(upload_id, member, None))
+            self._check_num_clips(self._tally(upload_id).num_clips)
+        self._note(upload_id, files)
+        return files
+
+    def files(self, upload_id: str) -> list[tuple[UploadedClip, Path]]:
+        """Every file that can be used and where it lies, in order."""
+        usable = (clip for clip in self.clips(upload_id) if clip.error is None)
+        return [(clip, self._clip_path(upload_id, clip.number)) for clip in usable]
+
+    @disk_faults()
     def clips(self, upload_id: str) -> list[UploadedClip]:
         """What the upload holds, in the order in which it came."""
         file_list = self.directory(upload_id) / FILE_LIST
@@ -129,35 +128,35 @@ class Uploads:
             latest[clip.number] = clip
         return [latest[number] for number in sorted(latest)]
 
-    def load(self, upload_id: str) -> list[tuple[Path, str]]:
-        """Path and label of every clip that can be taught, in order."""
-        return self.training_clips(upload_id).clips
+    def usable(self, upload_id: str) -> list[tuple[UploadedClip, Path]]:
+        """Every clip that can be used and its file, in order."""
+        usable = [clip for clip in self.clips(upload_id) if clip.error is None and clip.label is not None]
+        return [(clip, self._clip_path(upload_id, clip.number)) for clip in usable]
 
-    def training_clips(self, upload_id: str) -> TrainingClips:
-        """Every clip that can be used, in order."""
-        usable = [clip for clip in self.clips(upload_id) if clip.error is None]
-        taught = [clip for clip in usable if not clip.is_background]
-        return TrainingClips(
-            [(self._clip_path(upload_id, clip.number), clip.label) for clip in taught],
-            [clip.shown_name for clip in taught],
-            [self._clip_path(upload_id, clip.number) for clip in usable if clip.is_background],
-        )
+    def evaluation_clips(self, upload_id: str) -> EvaluationClips:
+        """Every clip that can be used, of an upload that is evaluated on."""
+        usable = self.usable(upload_id)
+        taught = [(path, clip.label or "") for clip, path in usable if not clip.is_background]
+        return EvaluationClips(taught, [path for clip, path in usable if clip.is_background])
 
     def digest(self, upload_id: str) -> str:
         """SHA-256 over labels and clips, equal for equal uploads."""
         digest = hashlib.sha256()
         for clip in self.clips(upload_id):
-            if clip.label is not None:
+            if clip.label is not None or clip.error is None:
                 meant = [BACKGROUND, None, clip.sha256] if clip.is_background else [clip.label, clip.sha256]
                 digest.update(json.dumps(meant).encode())
         return digest.hexdigest()
 
-    def check_labels(self, upload_id: str, *, min_labels: int = MIN_LABELS) -> None:
-        """Raise UploadInvalid unless the upload holds clips of at least `min_labels` labels, background aside."""
+    def check_labels(
+        self, upload_id: str, *, min_labels: int = MIN_LABELS, before: Collection[str] = frozenset()
+    ) -> None:
+        """Raise UploadInvalid unless there are clips of at least `min_labels` labels, background aside, together with
+        the labels of what was taught `before`."""
         self._tallies.pop(upload_id, None)
         files = self.clips(upload_id)
         taught = (clip.label for clip in files if clip.label is not None and not clip.is_background)
-        labels = list(dict.fromkeys(taught))
+        labels = list(dict.fromkeys((*before, *taught)))
         if len(labels) < min_labels:
             found = f"the only one found is {labels[0]!r}" if labels else "none was found"
             others = [file for file in files if file.label is None]
@@ -166,22 +165,27 @@ class Uploads:
             beside = " beside the background" if any(clip.is_background for clip in files) else ""
             raise UploadInvalid(f"clips of at least {wanted}{beside} are needed; {found}{left_out}")
 
-    @_disk_faults()
-    def check_audio(self, upload_id: str, *, min_labels: int = MIN_LABELS) -> Findings:
+    @disk_faults()
+    def check_audio(
+        self, upload_id: str, *, min_labels: int = MIN_LABELS, before: Collection[str] = frozenset()
+    ) -> Findings:
         """Decode every clip and mark those that cannot be used; slow, for a thread of its own.
 
         Returns the files that are left out of the training, each with its error, and what is odd about the others.
         Raises UploadInvalid where a label, or the background, has no usable clip, UploadTooLarge where all of it
         together is too long.
         """
-        self.check_labels(upload_id, min_labels=min_labels)
+        self.check_labels(upload_id, min_labels=min_labels, before=before)
+        files = [
+            (clip, self._clip_path(upload_id, clip.number)) for clip in self.clips(upload_id) if clip.label is not None
+        ]
         clips, warnings = [], []
-        for clip, odd in self._decoded(upload_id):
+        for clip, odd in check_decoded(files, self.limits):
             clips.append(clip)
             warnings += [(clip.number, warning) for warning in odd]
-        self._note(upload_id, [clip for clip in clips if clip.error is not None])
+        self._note(upload_id, clips)
         usable = [clip for clip in clips if clip.error is None]
-        used = {_taught_as(clip) for clip in usable}
+        used = {_taught_as(clip) for clip in usable} | set(before)
         if failed := [clip for clip in clips if _taught_as(clip) not in used]:
             labels = named([clip.label for clip in failed if clip.label is not None])
             raise UploadInvalid(f"no clip of the label {labels} can be used: {reasons(failed)}")
@@ -190,9 +194,10 @@ class Uploads:
         left_out = [LeftOut(f.shown_name, f.label, f.error) for f in self.clips(upload_id) if f.error is not None]
         return Findings.of(left_out, [warning for _, warning in warnings])
 
-    def checkpoint(self, upload_id: str) -> Path:
-        """Where the training of this upload keeps its state between two workers."""
-        return self.directory(upload_id) / CHECKPOINT
+    @disk_faults()
+    def checkpoint(self, upload_id: str, holder: str) -> Path:
+        """Where this attempt at the job keeps its state, which begins as what the one before it left."""
+        return own_checkpoint(self.directory(upload_id), holder)
 
     def directory(self, upload_id: str) -> Path:
         """The directory of an upload; raises UploadNotFound where there is none."""
@@ -225,7 +230,7 @@ class Uploads:
             self._tallies[upload_id] = tally
         return self._tallies[upload_id]
 
-    @_disk_faults()
+    @disk_faults()
     def _store(self, upload_id: str, chunks: Iterable[bytes] | BinaryIO, *, filename: str) -> UploadedClip:
         """Write a file, which is still to be given its label."""
         tally = self._tally(upload_id)
@@ -236,18 +241,30 @@ class Uploads:
         tally.add(file)
         return file
 
-    @_disk_faults()
+    @disk_faults()
     def _note(self, upload_id: str, files: Iterable[UploadedClip]) -> None:
         with (self.directory(upload_id) / FILE_LIST).open("a", encoding="utf-8") as file_list:
             file_list.writelines(json.dumps(asdict(file)) + "\n" for file in files)
 
-    @_disk_faults()
-    def _checked(self, upload_id: str, file: UploadedClip, folders: tuple[str, ...]) -> UploadedClip:
+    def _unpacked(self, upload_id: str, member: ArchiveMember, folders: tuple[str, ...] | None) -> UploadedClip:
+        """A file of an archive, written where it is a clip with a label, else with its error."""
+        try:
+            file = self._store(upload_id, member.chunks, filename=str(member.path))
+        except MemberDamaged as error:
+            tally = self._tally(upload_id)
+            damage = fault(error.code, str(error))
+            file = UploadedClip(tally.num_files, None, shown_name(str(member.path)), 0, "", damage)
+            tally.add(file)
+            return file
+        return self._checked(upload_id, file, folders)
+
+    @disk_faults()
+    def _checked(self, upload_id: str, file: UploadedClip, folders: tuple[str, ...] | None) -> UploadedClip:
         """A file of an archive as it is, or, where it is no clip with a label, with its error and without its bytes."""
         path = self._clip_path(upload_id, file.number)
         if not is_clip(path, file.filename):
             error = fault("audio_unsupported", "the file holds no audio")
-        elif not folders:
+        elif folders == ():
             error = fault("labels_invalid", "the clip lies in no folder, and a clip's folder is its label")
         else:
             return file
@@ -266,26 +283,6 @@ class Uploads:
         if len(tally.labels | labels) > self.limits.max_labels:
             raise UploadTooLarge(f"more than {self.limits.max_labels} labels (max_labels)")
         tally.labels |= labels
-
-    def _decoded(self, upload_id: str) -> Iterator[tuple[UploadedClip, list[ClipWarning]]]:
-        # Imported here because the worker's parent process stages nothing, and is to stay small.
-        from aspl.sound.clip import decode
-
-        total_s = 0.0
-        for clip in self.clips(upload_id):
-            if clip.label is None:
-                continue
-            try:
-                decoded = decode(
-                    self._clip_path(upload_id, clip.number).read_bytes(), max_duration_s=self.limits.max_clip_s
-                )
-            except AsplError as error:
-                yield replace(clip, error=fault(error.code, str(error))), []
-                continue
-            total_s += decoded.duration_s
-            if total_s > self.limits.max_upload_s:
-                raise UploadTooLarge(f"more than {self.limits.max_upload_s:g} seconds of audio (max_upload_s)")
-            yield clip, list(oddities(clip, decoded))
 
     def _clip_path(self, upload_id: str, number: int) -> Path:
         return self.directory(upload_id) / f"{number:06d}.clip"

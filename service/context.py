@@ -13,11 +13,14 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from transformers.utils.logging import disable_progress_bar
 
-from adapters_store import AdapterStore, open_store
+from adapters_store import AdapterStore, Ref, open_store
 from aspl import FrozenClap
+from aspl.errors import AdapterMismatch
 from jobs.connection import connect
 from jobs.queue import JobQueue
+from jobs.quota import Quota
 from jobs.records import JobRecords
+from jobs.results import Results
 from jobs.uploads import Uploads
 from service.inference.futures import cancel_all
 from service.inference.pipeline import Pipeline
@@ -42,7 +45,9 @@ class Jobs:
     uploads: Uploads
     records: JobRecords
     queue: JobQueue
+    results: Results
     uploaders: ThreadPoolExecutor
+    quota: Quota
 
     @classmethod
     def open(cls, settings: ServiceSettings) -> Self:
@@ -52,7 +57,9 @@ class Jobs:
             uploads=Uploads(settings.data_dir, settings.upload_limits),
             records=JobRecords(redis, ttl_s=settings.job_ttl_s),
             queue=JobQueue(redis, settings),
+            results=Results(settings.data_dir),
             uploaders=ThreadPoolExecutor(settings.upload_threads, thread_name_prefix="upload"),
+            quota=Quota(settings.storage_limits),
         )
 
     def close(self) -> None:
@@ -116,6 +123,14 @@ class Context:
             jobs=Jobs.open(settings),
             redis=RedisClients.open(settings),
         )
+
+    def resolved(self, tenant: str, reference: str) -> Ref:
+        """The version that `name` or `name@3` means now, of this model; raises the store's errors, AdapterMismatch."""
+        ref = self.store.resolve(tenant, reference)
+        fingerprint = self.store.manifest(ref).get("fingerprint")
+        if fingerprint != self.pipeline.clap.fingerprint:
+            raise AdapterMismatch(f"{ref} was trained on another base model than {self.pipeline.clap.name}")
+        return ref
 
     def start(self) -> None:
         """Begin to serve, on the running event loop."""

@@ -117,5 +117,5 @@ class ServiceSettings(Settings):
         names = ("max_files", "max_request_bytes", "max_request_windows", "max_clip_s", "max_clip_bytes")
         names += ("max_upload_bytes", "max_upload_s", "max_clips", "max_labels", "max_label_chars")
         names += ("max_template_chars", "max_adapter_bytes", "requests_per_s", "request_burst")
-        names += ("tenant_queue_limit", "queue_timeout_s")
+        names += ("tenant_queue_limit", "queue_timeout_s", "max_adapters", "max_versions", "max_stored_bytes")
         return {name: getattr(self, name) for name in names}

@@ -1,12 +1,15 @@
 """One attempt at a job, as its record in Redis has it."""
 
 import time
+import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import structlog
 
 from jobs.errors import RedisUnavailable
+from jobs.leases import Leases
 from jobs.records import JobRecord, JobRecords, utc_now
 
 RECONNECT_S = 0.5
@@ -21,10 +24,12 @@ class Attempt:
         is_stopping: whether the worker is to end, which is not held up by a Redis that does not answer.
     """
 
-    def __init__(self, job_id: str, records: JobRecords, is_stopping: Callable[[], bool]):
+    def __init__(self, job_id: str, records: JobRecords, leases: Leases, is_stopping: Callable[[], bool]):
         self.job_id = job_id
         self.number = 0  # from 1, once it has begun
+        self.holder = uuid.uuid4().hex
         self._records = records
+        self._leases = leases
         self._is_stopping = is_stopping
 
     def begin(self) -> JobRecord | None:
@@ -32,6 +37,7 @@ class Attempt:
         record = self._records.update(
             self.job_id,
             state="running",
+            holder=self.holder,
             attempts=lambda stored: stored.attempts + 1,
             started_at=lambda stored: stored.started_at or utc_now(),
         )
@@ -39,6 +45,31 @@ class Attempt:
             self.number = record.attempts
             log.info("job started", attempt=self.number)
         return record
+
+    def take(self) -> bool:
+        """Take the job's lease; False where another attempt at it lives, to which it is left."""
+        return self._leases.take(self.job_id, self.holder)
+
+    def renew(self) -> bool:
+        """Say that this attempt lives; False where another has the job now."""
+        return self._leases.renew(self.job_id, self.holder)
+
+    def release(self) -> None:
+        """Give the lease back; while Redis is away, it runs out by itself."""
+        with suppress(RedisUnavailable):
+            self._leases.release(self.job_id, self.holder)
+
+    def is_superseded(self) -> bool:
+        """Whether the job goes on in another attempt, so that RQ's word on it is not this one's to say."""
+        try:
+            record = self._records.find(self.job_id)
+        except RedisUnavailable:
+            return False
+        return self.number > 0 and record is not None and record.is_live and not self._has(record)
+
+    def _has(self, record: JobRecord) -> bool:
+        # Releases before 0.3 count their attempts and leave the holder as it was.
+        return record.attempts == self.number and record.holder == self.holder
 
     def update(self, **changes: Any) -> JobRecord | None:
         """Change the record; None where it has ended, is gone or is another attempt's: then nothing is written.
@@ -48,7 +79,7 @@ class Attempt:
         # An attempt that was taken for dead and replaced must not write over its successor.
         return self._records.update_if(
             self.job_id,
-            lambda stored: stored.is_live and (self.number == 0 or stored.attempts == self.number),
+            lambda stored: stored.is_live and (self.number == 0 or self._has(stored)),
             **changes,
         )
 

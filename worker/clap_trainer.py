@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +12,23 @@ import numpy as np
 import torch
 from transformers.utils.logging import disable_progress_bar
 
+from adapters_store import TaughtClip
 from aspl import Adapter, FrozenClap, Progress, TrainingConfig, fit
 from aspl.background import BackgroundLibrary, shipped_library
 from aspl.channel import find_channel, report_of
 from aspl.channel_drift import CHECK, recalibrate_from
 from aspl.channel_shift import Differences
 from aspl.errors import AsplError, TrainingCancelled
+from aspl.fitting.heard_clip import CHUNK_CLIPS, HeardClip, hear_clips
+from aspl.fitting.progress import FitProgress
+from aspl.report import Report
 from aspl.sound.clip import decode
 from jobs.errors import TrainingFailed, TrainingStopped
 from jobs.settings import Settings
-from jobs.uploaded_clip import TrainingClips
+from jobs.uploaded_clip import EvaluationClips
+from worker.clap_classification import classify
+from worker.clap_evaluation import evaluate
+from worker.lesson import Lesson, LessonClip, Trained
 
 DECODE_THREADS = 4
 
@@ -47,42 +55,74 @@ class ClapTrainer:
         library = shipped_library(settings.data_dir / "background")
         return cls(clap, max_clip_s=settings.max_clip_s, library=library)
 
+    @property
+    def fingerprint(self) -> str:
+        """Of the model that it holds."""
+        return self.clap.fingerprint
+
     def train(
         self,
-        clips: TrainingClips,
+        lesson: Lesson,
         training: dict[str, Any],
         *,
         on_progress: Callable[[Progress], None],
         should_cancel: Callable[[], bool],
         checkpoint: Path,
         findings: dict[str, Any],
-    ) -> tuple[bytes, dict[str, Any]]:
-        """Fit an adapter, from its checkpoint where there is one, and return its file and the file's header.
+    ) -> Trained:
+        """Fit an adapter, from its checkpoint where there is one.
+
+        A fit in closed form hears a few clips at a time, and those alone that it has not heard before.
 
         Args:
             findings: what was found in the upload, in JSON's terms; it becomes part of the adapter's report.
 
-        Raises TrainingFailed, and TrainingStopped where `should_cancel` said so.
+        Raises TrainingFailed, TrainingStopped where `should_cancel` said so, and ClipNotFound.
         """
         with _translated():
             config = TrainingConfig.from_options(training)
-            with ThreadPoolExecutor(DECODE_THREADS) as threads:
-                waveforms = list(threads.map(self._waveform, [path for path, _ in clips.clips]))
-                background = list(threads.map(self._waveform, clips.background))
+            taught, background = lesson.taught, lesson.background
+            heard: dict[str, HeardClip] = {}
+            if not config.needs_audio or lesson.keep == "features":
+                tick = FitProgress(on_progress, should_cancel).tick
+                new = [clip for clip in lesson.clips if clip.heard is None]
+                ids = [clip.row.id for clip in new]
+                heard = dict(zip(ids, hear_clips(self.clap, self._waveforms(new), tick=tick), strict=True))
+            as_given = self._waveforms if config.needs_audio else partial(self._heard, heard)
             adapter = fit(
                 self.clap,
-                waveforms,
-                [label for _, label in clips.clips],
-                background=background,
+                list(as_given(taught)),
+                [clip.row.label for clip in taught],
+                background=list(as_given(background)),
                 config=config,
                 on_progress=on_progress,
                 should_cancel=should_cancel,
                 checkpoint=checkpoint,
                 library=self.library,
             )
-            report = _with_files(adapter.report, clips.files)
-            data = replace(adapter, report={**report, **findings}).to_bytes()
-            return data, Adapter.read_header(data)
+            report = _with_findings(adapter.report, [clip.row for clip in taught], findings)
+            data = replace(adapter, report=report).to_bytes()
+            return Trained(
+                data,
+                Adapter.read_header(data),
+                [answer and asdict(answer) for answer in adapter.held_out],
+                {clip: features.to_bytes() for clip, features in heard.items()},
+                self.fingerprint,
+            )
+
+    def evaluate(
+        self,
+        adapters: Sequence[bytes],
+        clips: EvaluationClips,
+        *,
+        on_progress: Callable[[Progress], None],
+        should_cancel: Callable[[], bool],
+    ) -> dict[str, Any]:
+        """What one adapter's file is worth on these clips, and against another's; see worker.clap_evaluation."""
+        with _translated():
+            loaded = [Adapter.from_bytes(data, self.clap) for data in adapters]
+            check = _stopping(should_cancel)
+            return evaluate(self.clap, loaded, clips, max_clip_s=self.max_clip_s, on_progress=on_progress, check=check)
 
     def recalibrate(
         self,
@@ -100,11 +140,6 @@ class ClapTrainer:
 
         Raises TrainingFailed, and TrainingStopped where `should_cancel` said so.
         """
-
-        def tick() -> None:
-            if should_cancel():
-                raise TrainingCancelled("cancelled")
-
         with _translated():
             adapter = Adapter.from_bytes(data, self.clap)
             if heard is not None:
@@ -112,20 +147,67 @@ class ClapTrainer:
                 report = report_of(found := recalibrate_from(differences, adapter, self.clap), check=CHECK)
             else:
                 with ThreadPoolExecutor(DECODE_THREADS) as threads:
-                    waveforms = list(threads.map(self._waveform, clips))
-                report = report_of(found := find_channel(self.clap, adapter, waveforms, tick=tick))
-            kept = replace(found.adapter, report={**found.adapter.report, "channel": report}).to_bytes()
+                    waveforms = list(threads.map(self._decoded, clips))
+                report = report_of(found := find_channel(self.clap, adapter, waveforms, tick=_stopping(should_cancel)))
+            kept = found.adapter.to_bytes()
             return kept, Adapter.read_header(kept), report
 
-    def _waveform(self, path: Path):
+    def classify(
+        self,
+        adapter: bytes | None,
+        paths: Sequence[Path],
+        request: Mapping[str, Any],
+        *,
+        should_cancel: Callable[[], bool],
+    ) -> Iterator[dict[str, Any]]:
+        """A row for each file, by an adapter's file or else by the request's `labels` and `template`."""
+        with _translated():
+            if adapter is None:
+                bank = (self.library or shipped_library()).features(self.clap).joint
+                loaded = Adapter.zero_shot(self.clap, request["labels"], template=request["template"], bank=bank)
+            else:
+                loaded = Adapter.from_bytes(adapter, self.clap)
+            yield from classify(
+                self.clap,
+                loaded,
+                paths,
+                max_clip_s=self.max_clip_s,
+                top_k=request["top_k"],
+                thresholds=request["thresholds"],
+                check=_stopping(should_cancel),
+            )
+
+    def _waveforms(self, clips: Sequence[LessonClip]) -> Iterator[np.ndarray]:
+        """Decode clips, a few at a time."""
+        with ThreadPoolExecutor(DECODE_THREADS) as threads:
+            for start in range(0, len(clips), CHUNK_CLIPS):
+                yield from threads.map(self._waveform, clips[start : start + CHUNK_CLIPS])
+
+    def _heard(self, new: Mapping[str, HeardClip], clips: Sequence[LessonClip]) -> Iterator[HeardClip]:
+        for clip in clips:
+            yield new[clip.row.id] if clip.heard is None else HeardClip.from_bytes(clip.heard)
+
+    def _waveform(self, clip: LessonClip) -> np.ndarray:
+        return decode(clip.read(), max_duration_s=self.max_clip_s).waveform
+
+    def _decoded(self, path: Path) -> np.ndarray:
         return decode(path.read_bytes(), max_duration_s=self.max_clip_s).waveform
 
 
-def _with_files(report: Mapping[str, Any], files: Sequence[str]) -> dict[str, Any]:
-    """The report with the file's name beside the number of each suspect clip."""
-    if "suspects" not in report:
-        return dict(report)
-    return {**report, "suspects": [{**row, "file": files[row["clip"]]} for row in report["suspects"]]}
+def _stopping(should_cancel: Callable[[], bool]) -> Callable[[], None]:
+    def check() -> None:
+        if should_cancel():
+            raise TrainingStopped("stopped before its end")
+
+    return check
+
+
+def _with_findings(report: Report, clips: Sequence[TaughtClip], findings: Mapping[str, Any]) -> Report:
+    """The report with what was found in the upload, and name and id of the file beside the number of each suspect."""
+    suspects = tuple(
+        replace(suspect, file=clips[suspect.clip].file, id=clips[suspect.clip].id) for suspect in report.suspects
+    )
+    return Report.from_json({**replace(report, suspects=suspects).to_json(), **findings})
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from jobs.leases import Leases
 from jobs.queue import JobQueue
 from jobs.uploads import Uploads
 from worker.runner_process import RunnerProcess
@@ -20,6 +21,7 @@ class WorkerContext:
     """
 
     queue: JobQueue
+    leases: Leases
     uploads: Uploads
     runner: RunnerProcess
     settings: WorkerSettings

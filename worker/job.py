@@ -21,11 +21,14 @@ from worker.runner_process import RunnerDied
 from worker.runner_watch import RunnerWatch
 
 AGAIN = Retry(max=1_000_000, enqueue_at_front=True)
+AT_THE_END = Retry(max=1_000_000)
+LEFT_ALONE = "left alone"
+"""What the function returns of a job that another attempt has: RQ is to be told nothing of it."""
 
 log = structlog.get_logger()
 
 
-def run(job_id: str) -> Retry | None:
+def run(job_id: str) -> Retry | str | None:
     """Run the job of this id; RQ calls it by its dotted name. A Retry sends the job back to the queue."""
     job = JobAttempt(job_id, CONTEXT.get())
     try:
@@ -40,17 +43,29 @@ class JobAttempt:
     def __init__(self, job_id: str, context: WorkerContext):
         self.job_id = job_id
         self.context = context
-        self.attempt = Attempt(job_id, context.queue.records, context.is_stopping)
+        self.attempt = Attempt(job_id, context.queue.records, context.leases, context.is_stopping)
 
-    def run(self) -> Retry | None:
-        """Begin, have the runner do it, and end the record as the outcome says."""
-        record = self._begin()
-        if record is None:
-            return None
+    def run(self) -> Retry | str | None:
+        """Begin, have the runner do it, and end the record as the outcome says; all under the job's lease."""
+        if not self.attempt.take():
+            log.warning("a job is left to the attempt that has it", job=self.job_id)
+            return LEFT_ALONE
+        try:
+            record = self._begin()
+            again = None if record is None else self._run(record)
+        except BaseException:
+            if self.attempt.is_superseded():
+                return LEFT_ALONE
+            raise
+        finally:
+            self.attempt.release()
+        return LEFT_ALONE if self.attempt.is_superseded() else again
+
+    def _run(self, record: JobRecord) -> Retry | None:
         runner, watch = self.context.runner, RunnerWatch(self.context, self.attempt)
         try:
             runner.start()
-            runner.send({"command": "run", "job": _job_message(record)})
+            runner.send({"command": "run", "job": self._job_message(record)})
             outcome = watch.until_end()
         except RunnerDied as error:
             log.warning("the runner died", exit_code=error.exit_code, attempt=self.attempt.number)
@@ -63,6 +78,11 @@ class JobAttempt:
             # Where it was killed or died, the model is loaded again before the next job comes.
             runner.start()
         return self._end(record, outcome, watch)
+
+    def _job_message(self, record: JobRecord) -> dict[str, Any]:
+        names = ("id", "kind", "tenant", "name", "upload_id", "training", "request", "created_at")
+        values = {name: getattr(record, name) for name in names}
+        return values | {"holder": self.attempt.holder, "findings": record.findings()}
 
     def _begin(self) -> JobRecord | None:
         record = self.context.queue.records.find(self.job_id)
@@ -84,22 +104,26 @@ class JobAttempt:
         if watch.progress is not None:
             self.attempt.update_surely(progress=watch.progress)
         event, reason = outcome["event"], watch.stop_reason
-        if event == "done":
+        if event == "done" and outcome.get("again") and reason is None:
+            return self._give_back(AT_THE_END, attempts=lambda stored: stored.attempts - 1)
+        if event == "done" and not outcome.get("again"):
             return self._succeed(record, outcome)
         if watch.has_leave and reason != "shutdown" and (published := self._find_published(record)):
             return self._succeed(record, published)
         if event == "failed":
             return self._fail(record, outcome["code"], outcome["detail"])
         if reason == "shutdown":
-            self.attempt.update_surely(state="queued", attempts=lambda stored: stored.attempts - 1)
             log.info("job goes back to the queue")
-            return AGAIN
+            return self._give_back(attempts=lambda stored: stored.attempts - 1)
         if reason is not None:
             return self._finish_stopped(record, reason)
         if self.attempt.number > self.context.settings.max_retries:
             return self._fail(record, "worker_lost", _lost_sentence(record, self.attempt.number))
-        self.attempt.update_surely(state="queued")
-        return AGAIN
+        return self._give_back()
+
+    def _give_back(self, again: Retry = AGAIN, **changes: Any) -> Retry | None:
+        """Let the job be taken up again; None where it has ended meanwhile or is another attempt's."""
+        return again if self.attempt.update_surely(state="queued", **changes) is not None else None
 
     def _succeed(self, record: JobRecord, result: dict[str, Any]) -> None:
         version, promotion = result.get("version"), result.get("promoted")
@@ -152,11 +176,6 @@ class JobAttempt:
             return
         except StoreError as error:
             log.error("a version of a deleted adapter could not be removed", version=version, code=error.code)
-
-
-def _job_message(record: JobRecord) -> dict[str, Any]:
-    names = ("id", "kind", "tenant", "name", "upload_id", "training", "request", "created_at", "attempts")
-    return {name: getattr(record, name) for name in names} | {"findings": record.findings()}
 
 
 def _lost_sentence(record: JobRecord, attempts: int) -> str:

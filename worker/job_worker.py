@@ -8,21 +8,26 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 from redis import Redis
 from rq import Queue, SimpleWorker, worker_registration
 from rq.exceptions import StopRequested
+from rq.executions import Execution
 from rq.job import Job
 from rq.registry import clean_registries
 from rq.utils import now
 from rq.version import VERSION as RQ_VERSION
 
+from jobs.leases import Leases
 from jobs.queue import QUEUE_NAME, SERIALIZER, JobQueue
 from jobs.records import PREFIX, translated
 from jobs.uploads import Uploads
 from worker.context import CONTEXT, WorkerContext
-from worker.maintenance import reconcile
+from worker.job import LEFT_ALONE
+from worker.maintenance import reconcile, sweep_store
+from worker.own_job import OwnJob
 from worker.runner_process import RunnerProcess
 from worker.settings import WorkerSettings
 
@@ -33,6 +38,7 @@ EXIT_AFTER_S = 4.5
 
 # What RQ does not promise to keep, and this worker calls or replaces; a release without one would ignore it silently.
 RQ_PARTS = (
+    "_finalize_success",
     "_install_signal_handlers",
     "clean_registries",
     "dequeue_timeout",
@@ -45,7 +51,7 @@ RQ_PARTS = (
     "set_state",
     "subscribe",
 )
-RQ_ATTRIBUTES = ("_stop_requested", "last_cleaned_at", "maintenance_interval")
+RQ_ATTRIBUTES = ("_stop_requested", "executions", "last_cleaned_at", "maintenance_interval")
 
 log = structlog.get_logger()
 
@@ -85,8 +91,9 @@ class JobWorker(SimpleWorker):
 
     def __init__(self, redis: Redis, settings: WorkerSettings, runner: RunnerProcess, shutdown: Shutdown):
         super().__init__(
-            [Queue(QUEUE_NAME, connection=redis, serializer=SERIALIZER)],
+            [Queue(QUEUE_NAME, connection=redis, serializer=SERIALIZER, job_class=OwnJob)],
             connection=redis,
+            job_class=OwnJob,
             serializer=SERIALIZER,
             maintenance_interval=settings.maintenance_interval_s,
             worker_ttl=WORKER_TTL_S,
@@ -101,6 +108,7 @@ class JobWorker(SimpleWorker):
         self.shutdown = shutdown
         self.uploads = Uploads(settings.data_dir)
         self.job_queue = JobQueue(redis, settings)
+        self.leases = Leases(redis, ttl_s=settings.heartbeat_ttl_s)
         self._is_busy = False
 
     @property
@@ -125,6 +133,7 @@ class JobWorker(SimpleWorker):
             CONTEXT.set(
                 WorkerContext(
                     queue=self.job_queue,
+                    leases=self.leases,
                     uploads=self.uploads,
                     runner=self.runner,
                     settings=self.settings,
@@ -138,6 +147,13 @@ class JobWorker(SimpleWorker):
             self._is_busy = False
         self._stop_requested = self.shutdown.is_requested
 
+    def _finalize_success(self, job: Job, queue: Queue, execution: Execution, return_value: Any) -> None:
+        """As RQ does, unless the job goes on in another attempt: then RQ's word on it is that one's to say."""
+        if return_value == LEFT_ALONE:
+            self.executions.pop(execution.id, None)
+        else:
+            super()._finalize_success(job, queue, execution, return_value)
+
     def clean_registries(self) -> None:
         """Take back the jobs of dead workers, and put right what RQ and our records disagree on.
 
@@ -150,7 +166,8 @@ class JobWorker(SimpleWorker):
                 clean_registries(queue)
                 worker_registration.clean_worker_registry(queue)
                 queue.intermediate_queue.cleanup(self, queue)
-            reconcile(self.job_queue, self.uploads, upload_ttl_s=self.settings.upload_ttl_s)
+            reconcile(self.job_queue, self.leases, self.uploads, upload_ttl_s=self.settings.upload_ttl_s)
+            sweep_store(self.connection, self.settings.store_url_or_local)
             self.connection.delete(MAINTENANCE_KEY)
         self.last_cleaned_at = now()
 

@@ -1,13 +1,15 @@
 """One adapter into the store for one job, however often the job is taken up again."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, TypeVar
 
-from adapters_store import AdapterStore, Ref, open_store
+from adapters_store import AdapterStore, Ref, Taught, open_store
 from adapters_store.errors import AdapterCorrupt, AdapterNotFound, StoreError, StoreUnavailable
+from jobs.quota import Quota
 from worker.promotion import decide
 
 FIRST_WAIT_S = 0.2
@@ -29,32 +31,57 @@ def open_writable(url: str, timeout_s: float) -> AdapterStore:
     return _asked_again(opened, timeout_s)
 
 
-def publish(
-    store: AdapterStore,
-    tenant: str,
-    name: str,
-    data: bytes,
-    manifest: dict[str, Any],
-    timeout_s: float,
-    *,
-    wish: str = "auto",
-) -> Ref:
+@dataclass(frozen=True)
+class Version:
+    """A version that a job is to publish.
+
+    Attributes:
+        manifest: as `adapter_manifest` makes it; by its `job` a version is known that a failed try left after all.
+        wish: whether it is to take over, as `worker.promotion.decide` takes it. The decision is kept in the manifest,
+            as `promoted`.
+        taught: what the store is to keep of its clips.
+    """
+
+    tenant: str
+    name: str
+    data: bytes
+    manifest: Mapping[str, Any]
+    wish: str = "auto"
+    taught: Taught | None = None
+
+    @property
+    def new_bytes(self) -> int:
+        """What it adds to what the tenant has stored, clips that are there already aside."""
+        taught = self.taught
+        if taught is None or taught.keep == "nothing":
+            return len(self.data)
+        sizes = {clip.id: clip.size_bytes for clip in taught.clips if clip.id in taught.audio}
+        audio = sum(sizes.values()) if taught.keep == "audio" else 0
+        return len(self.data) + audio + sum(map(len, taught.features.values()))
+
+
+def publish(store: AdapterStore, version: Version, *, timeout_s: float, quota: Quota | None = None) -> Ref:
     """Publish the job's version once; a store that does not answer is asked again for `timeout_s` seconds.
 
-    Args:
-        manifest: as `adapter_manifest` makes it; by its `job` a version is known that a failed try left after all.
-        wish: whether the version is to take over, as `worker.promotion.decide` takes it. The decision is kept in the
-            manifest, as `promoted`.
+    Raises QuotaExceeded where the tenant has stored as much as it may.
     """
     since, tries = datetime.now(UTC).isoformat(), count()
+    tenant, name, manifest = version.tenant, version.name, version.manifest
 
     def published() -> Ref:
         earlier = next(tries) and find_published(store, tenant, name, job_id=manifest["job"], since=since)
         if earlier:
             return earlier
-        promotion = decide(store, tenant, name, manifest.get("labels") or (), wish)
-        kept = {**manifest, "promoted": {"current": promotion.takes_over, "reason": promotion.reason}}
-        return store.publish(tenant, name, data, kept, takes_over=promotion.takes_over)
+        if quota:
+            quota.check(store, tenant, name, new_bytes=version.new_bytes)
+        clips = version.taught.clips if version.taught else ()
+        promotion = decide(store, tenant, name, manifest.get("labels") or (), version.wish, clips=clips)
+        kept = {**manifest, "promoted": promotion.to_json()}
+        taught, takes_over = version.taught, promotion.takes_over
+        ref = store.publish(tenant, name, version.data, kept, takes_over=takes_over, taught=taught)
+        if quota:
+            quota.note(tenant, name, new_bytes=version.new_bytes)
+        return ref
 
     return _asked_again(published, timeout_s)
 

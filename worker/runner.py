@@ -1,6 +1,7 @@
 """The runner: holds CLAP, does one job after the other, and does what the worker at the other end says.
 
-It knows nothing of Redis. Commands: `run`, `publish` (the answer to `asks_leave`), `stop`. Events: `ready`, `progress`,
+It knows nothing of Redis. Commands: `run`, `go on` (the worker lives), `publish` (the
+answer to `asks_leave`), `stop`. Events: `ready`, `progress`,
 `asks_leave`, and one that ends a job: `done`, `stopped`, `failed`. When the worker is gone, so is the runner.
 """
 
@@ -10,22 +11,24 @@ import queue
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
 import structlog
 
-from adapters_store import AdapterStore, Ref, open_store
+from adapters_store import AdapterStore, Ref, Taught, open_store
 from adapters_store.errors import StoreError
 from aspl import Progress
 from jobs import logging
 from jobs.errors import JobsError, TrainingFailed, TrainingStopped
+from jobs.quota import Quota
 from jobs.uploads import Uploads
 from worker.channel import Channel, ChannelClosed
 from worker.kinds import KINDS
 from worker.kinds.kind import Task, Trainer
-from worker.publication import find_published, open_writable, promoted, publish
+from worker.publication import Version, find_published, open_writable, promoted, publish
 from worker.settings import WorkerSettings
 
 log = structlog.get_logger()
@@ -38,9 +41,11 @@ class Runner:
         self.channel = channel
         self.settings = settings
         self.uploads = Uploads(settings.data_dir)
+        self.quota = Quota(settings.storage_limits)
         self.trainer: Trainer | None = None
         self._commands: queue.Queue[dict[str, Any]] = queue.Queue()
         self._stop = threading.Event()
+        self._told_at = time.monotonic()
 
     def serve(self, load_trainer: Callable[[WorkerSettings], Trainer]) -> None:
         """Load what holds the model, then do the jobs that come until the worker goes.
@@ -80,11 +85,14 @@ class Runner:
             if earlier := self._earlier(store, job):
                 return _published(store, earlier)
 
-        def leave_and_publish(data: bytes, manifest: dict[str, Any], *, wish: str = "auto") -> dict[str, Any]:
+        def leave_and_publish(
+            data: bytes, manifest: dict[str, Any], *, wish: str = "auto", taught: Taught | None = None
+        ) -> dict[str, Any]:
             self.channel.send({"event": "asks_leave"})
             self._wait_for_leave()
-            timeout_s = self.settings.publish_timeout_s
-            return _published(store, publish(store, job["tenant"], job["name"], data, manifest, timeout_s, wish=wish))
+            version = Version(job["tenant"], job["name"], data, manifest, wish, taught)
+            ref = publish(store, version, timeout_s=self.settings.publish_timeout_s, quota=self.quota)
+            return _published(store, ref)
 
         return kind.run(
             Task(
@@ -94,13 +102,17 @@ class Runner:
                 uploads=self.uploads,
                 settings=self.settings,
                 on_progress=self._report,
-                should_cancel=self._stop.is_set,
+                should_cancel=self._is_to_stop,
                 publish=leave_and_publish,
             )
         )
 
     def _earlier(self, store: AdapterStore, job: dict[str, Any]) -> Ref | None:
         return find_published(store, job["tenant"], job["name"], job_id=job["id"], since=job["created_at"])
+
+    def _is_to_stop(self) -> bool:
+        """Whether it was told to, or the worker was silent for so long that another has the job by now."""
+        return self._stop.is_set() or time.monotonic() - self._told_at > self.settings.heartbeat_ttl_s
 
     def _report(self, progress: Progress) -> None:
         values = {field.name: _jsonable(getattr(progress, field.name)) for field in fields(Progress)}
@@ -119,6 +131,9 @@ class Runner:
                 command = self.channel.receive()
             except ChannelClosed:
                 os._exit(0)
+            self._told_at = time.monotonic()
+            if command["command"] == "go on":
+                continue
             if command["command"] == "run":
                 self._stop.clear()
             elif command["command"] == "stop":

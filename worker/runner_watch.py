@@ -73,11 +73,19 @@ class RunnerWatch:
             if self._is_due("stop", STOP_INTERVAL_S) and (reason := self._asked_to_stop()):
                 self._stop(reason)
             if self._is_due("heartbeat", self._context.settings.heartbeat_s):
-                self._context.heartbeat()
+                self._show_life()
             if self.progress is not None and self._is_due("progress", PROGRESS_INTERVAL_S):
                 self._write_progress()
         except RedisUnavailable:
             log.warning("redis does not answer; the job goes on")
+
+    def _show_life(self) -> None:
+        # The runner steps down by itself where the worker is stopped for so long that another takes the job.
+        self._context.runner.send({"command": "go on"})
+        if self._attempt.renew():
+            self._context.heartbeat()
+        else:
+            self._stop("superseded")
 
     def _may_publish(self) -> bool:
         """Whether this attempt still has the job and nothing speaks against its end; not while Redis is away."""

@@ -63,7 +63,7 @@ class PromptCandidate:
         prompts = start.prompts if start.audio is None else start.audio.prompts().detach()
         held_out = None
         if trial.fold is not None:
-            held_out = self._score(runner, runner.plan.held_out(trial.fold), prompts, start.features)
+            held_out = self.score(runner, runner.plan.held_out(trial.fold), prompts, start.features)
         return TrialResult(runner.text.values(), prompts.to("cpu"), held_out)
 
     def head(self, result: TrialResult, runner: TrialRunner) -> Head:
@@ -102,7 +102,7 @@ class PromptCandidate:
         return plan.method.epoch_cost
 
     @torch.no_grad()
-    def _score(
+    def score(
         self, runner: TrialRunner, clips: np.ndarray, prompts: AudioPrompts, features: AudioFeatures | None
     ) -> Tensor:
         """Return logits `[h, K]` of the clips, on the CPU."""

@@ -19,7 +19,7 @@ from aspl.fitting.records import LearnerState, Trial, TrialResult
 from aspl.model.clap import FrozenClap
 from aspl.prompts.audio import Affine, AudioPrompts
 
-RELEASE = "0.2"  # raised whenever the same clips and settings may come to other numbers, or are kept in another form
+RELEASE = "0.3"  # raised whenever the same clips and settings may come to other numbers, or are kept in another form
 
 Record = TrialResult | LearnerState
 log = logging.getLogger(__name__)

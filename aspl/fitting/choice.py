@@ -1,7 +1,7 @@
 """Which candidate to keep, from what each said of clips that it had not heard: plain numbers, no model."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,10 +12,11 @@ from aspl.fitting.evaluation import fit_temperature, log_softmax
 
 @dataclass(frozen=True)
 class Choice:
-    """The candidate to keep, and the mean held-out loss of each; none where nothing was held out."""
+    """The candidate to keep, and of each the mean held-out loss and accuracy; none where nothing was held out."""
 
     candidate: str
     losses: Mapping[str, float]
+    accuracies: Mapping[str, float] = field(default_factory=dict)
 
 
 def choose(truth: np.ndarray, held_out: Mapping[str, np.ndarray], margins: Mapping[str, float]) -> Choice:
@@ -35,7 +36,8 @@ def choose(truth: np.ndarray, held_out: Mapping[str, np.ndarray], margins: Mappi
         gain = losses[best] - losses[name]
         if gain.mean() > margins[name] * gain.std() / np.sqrt(len(truth)):
             best = name
-    return Choice(best, {name: float(values.mean()) for name, values in losses.items()})
+    accuracies = {name: float((logits.argmax(1) == truth).mean()) for name, logits in held_out.items()}
+    return Choice(best, {name: float(values.mean()) for name, values in losses.items()}, accuracies)
 
 
 def calibrated_losses(truth: np.ndarray, logits: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Self
 
 import numpy as np
 import torch
@@ -30,16 +31,25 @@ class ClipFeatures:
     """
 
     def __init__(self, clap: FrozenClap, waveforms: Sequence[np.ndarray], *, tick: Callable[[], None]) -> None:
-        self.clap = clap
-        self.micro_batch = GPU_MICRO_BATCH if clap.device.type == "cuda" else CPU_MICRO_BATCH
-        rows, self._starts = [], [0]
+        log_mels = []
         for waveform in waveforms:
             tick()
             cut = windows(waveform)[0]
-            places = np.unique(np.linspace(0, len(cut) - 1, min(len(cut), MAX_WINDOWS)).round().astype(int))
-            rows.append(clap.log_mel(torch.from_numpy(cut[places])).cpu())
-            self._starts.append(self._starts[-1] + len(places))
-        self.log_mels = torch.cat(rows)
+            log_mels.append(clap.log_mel(torch.from_numpy(cut[trained_windows(len(cut))])).cpu())
+        self._hold(clap, log_mels)
+
+    @classmethod
+    def of_log_mels(cls, clap: FrozenClap, log_mels: Sequence[Tensor]) -> Self:
+        """Return clips whose log-mels are known: of each `[W, 1, T, M]` in dB, of `trained_windows`."""
+        clips = cls.__new__(cls)
+        clips._hold(clap, log_mels)
+        return clips
+
+    def _hold(self, clap: FrozenClap, log_mels: Sequence[Tensor]) -> None:
+        self.clap = clap
+        self.micro_batch = GPU_MICRO_BATCH if clap.device.type == "cuda" else CPU_MICRO_BATCH
+        self._starts = [0, *np.cumsum([len(rows) for rows in log_mels]).tolist()]
+        self.log_mels = torch.cat(list(log_mels))
         self.bare: AudioFeatures | None = None
         self._tokens: Tensor | None = None
 
@@ -92,7 +102,7 @@ class ClipFeatures:
 
     def keep_bare(self, *, tick: Callable[[], None]) -> None:
         """Hear all clips under no audio prompt, and keep that."""
-        self.bare = self.hear(range(len(self)), AudioPrompts(), tick=tick)
+        self.bare = self.hear(range(len(self)), AudioPrompts(), stages=True, tick=tick)
 
     @torch.no_grad()
     def keep_tokens(self, *, tick: Callable[[], None]) -> None:
@@ -106,3 +116,8 @@ class ClipFeatures:
             part = self.log_mels[start : start + self.micro_batch].to(self.clap.device)
             parts.append(self.clap.audio_head(part, AudioPrompts()).cpu())
         self._tokens = torch.cat(parts)
+
+
+def trained_windows(num_windows: int) -> np.ndarray:
+    """Return which of a clip's windows a fit hears: all of them, or `MAX_WINDOWS` at even distances."""
+    return np.unique(np.linspace(0, num_windows - 1, min(num_windows, MAX_WINDOWS)).round().astype(int))

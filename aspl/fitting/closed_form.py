@@ -3,23 +3,26 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from hashlib import sha256
-from typing import Any
 
 import numpy as np
+import torch
 
 from aspl.adapter import Adapter
-from aspl.background import Background, BackgroundLibrary
+from aspl.background import Background, BackgroundLibrary, hear_background
 from aspl.background_features import BackgroundFeatures
+from aspl.curves import TaughtCurves
 from aspl.features import AudioFeatures
 from aspl.fitting.clip_features import ClipFeatures
-from aspl.fitting.evaluation import summarise
+from aspl.fitting.heard_clip import HeardClip
 from aspl.fitting.plan import Plan
+from aspl.fitting.precision import kept_head
 from aspl.fitting.progress import FitProgress
-from aspl.fitting.suspects import find_suspects
+from aspl.fitting.report import closed_form_report
+from aspl.fitting.suspects import ClipFaults
 from aspl.heads.linear import LinearHead
 from aspl.heads.ridge_head import Bank, HeadFit, Teaching, fit_ridge_head
 from aspl.heads.unknown import fit_known_scale, raw_known, raw_threshold
+from aspl.held_out import held_out_answers
 from aspl.known import SENSITIVITIES, KnownRule
 from aspl.model.clap import FrozenClap
 from aspl.prompts.audio import AudioPrompts
@@ -28,7 +31,6 @@ from aspl.templates import fill_template
 # n clips, o background clips of the tenant's own, m of the bank, K labels, D joint width
 
 WORDS = {"auto": (0.0, 0.05, 0.1, 0.2, 0.4, 0.8), "ridge": (0.0,)}  # weights of the words that compete, by method
-MAX_SUSPECTS = 100
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,42 +45,86 @@ class Heard:
         assert features.stages is not None
         return cls(*(part.double().cpu().numpy() for part in (features.stages, features.joint)))
 
+    @classmethod
+    def of_clips(cls, clips: Sequence[HeardClip], clap: FrozenClap) -> "Heard":
+        if not clips:
+            return cls(np.empty((0, clap.statistics_width)), np.empty((0, clap.joint_width)))
+        return cls(*(np.stack([getattr(clip, part) for clip in clips]).astype(float) for part in ("stages", "joint")))
 
-def fit_closed_form(
-    clap: FrozenClap,
-    waveforms: Sequence[np.ndarray],
-    plan: Plan,
-    progress: FitProgress,
-    *,
-    background: Sequence[np.ndarray],
-    library: BackgroundLibrary,
-) -> Adapter:
-    """Fit a linear head on clips `waveforms`, against the bank and the tenant's own `background`."""
-    progress.report("listen", 0, 1)
-    log_mels = ClipFeatures(clap, waveforms, tick=progress.tick)
-    clips = _heard(log_mels, progress.tick)
-    own = hear(clap, background, tick=progress.tick) if len(background) else Heard(clips.stages[:0], clips.joint[:0])
-    bank = _bank(clap, library, progress)
-    progress.report("listen", 1, 1)
+    def features(self, device: torch.device) -> AudioFeatures:
+        """Return them as a head reads them."""
+        joint, stages = (torch.from_numpy(part).float().to(device) for part in (self.joint, self.stages))
+        return AudioFeatures(joint, stages)
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """What a fit is given, and what the model hears of it under no audio prompt.
+
+    Attributes:
+        clips: `[n]`; background: `[o]`, the tenant's own.
+        waveforms: of the background, for those who hear it under prompts; None where features alone are there.
+        log_mels: of the clips, where something is learnt by gradients.
+        library: what the model hears of the bank.
+    """
+
+    clap: FrozenClap
+    clips: Sequence[HeardClip]
+    background: Sequence[HeardClip]
+    library: BackgroundLibrary
+    waveforms: Sequence[np.ndarray] | None = None
+    log_mels: ClipFeatures | None = None
+
+    @property
+    def order(self) -> np.ndarray:
+        """`[n]`, numbers by which clips sort whatever order they came in; equal clips have equal ones."""
+        return np.array([clip.order for clip in self.clips], dtype=np.int64)
+
+    def taught_curves(self, classes: np.ndarray) -> TaughtCurves | None:
+        """Return the curves of the clips by their class `[n]`."""
+        return TaughtCurves.of([clip.curve for clip in self.clips], classes)
+
+    def heard(self, prompts: AudioPrompts, tick: Callable[[], None]) -> Heard:
+        """Return the features of the clips under `prompts`."""
+        if not prompts.stages():
+            return Heard.of_clips(self.clips, self.clap)
+        assert self.log_mels is not None
+        return Heard.of(self.log_mels.hear(range(len(self.log_mels)), prompts, stages=True, tick=tick))
+
+    def heard_background(self, prompts: AudioPrompts, tick: Callable[[], None]) -> Heard:
+        """Return the features of the tenant's own background under `prompts`."""
+        if not prompts.stages() or not self.background:
+            return Heard.of_clips(self.background, self.clap)
+        assert self.waveforms is not None
+        return hear(self.clap, self.waveforms, prompts, tick=tick)
+
+
+def fit_closed_form(given: Given, prompts: AudioPrompts, plan: Plan, progress: FitProgress) -> Adapter:
+    """Fit a linear head to clips and background, all of them heard under `prompts`."""
+    clap = given.clap
+    clips = given.heard(prompts, progress.tick)
+    own = given.heard_background(prompts, progress.tick)
+    bank = bank_for(clap, given.library, progress, prompts)
     progress.report("train_closed_form", 0, 1)
-    scale = bank.scale
-    texts = clap.encode_text(fill_template(plan.template, plan.labels)).double().cpu().numpy()
+    scale, weights = bank.scale, words_of(plan)
+    texts = texts_of(clap, plan) if any(weights) else None
     teaching = Teaching(
         scaled=scale.scaled(clips.stages, clips.joint),
         classes=plan.truth,
-        order=digest_order(waveforms),
+        order=given.order,
         own=scale.scaled(own.stages, own.joint),
         joint=clips.joint,
         texts=texts,
     )
-    fit = fit_ridge_head(teaching, bank, text_weights=WORDS[plan.method.name])
-    rule = _known_rule(fit, plan)
+    fit = fit_ridge_head(teaching, bank, text_weights=weights)
+    head, rule = LinearHead.fitted(fit.head.matrix, fit.head.bias, clap), known_rule(fit, plan)
+    faults = ClipFaults.of(given.clips, plan.truth)
     progress.report("train_closed_form", 1, 1)
     return Adapter(
-        head=LinearHead.fitted(fit.head.matrix, fit.head.bias, clap),
-        prompts=None,
+        head=kept_head(head, len(plan.labels), clips.features(clap.device), rule),
+        prompts=prompts if prompts.stages() else None,
         method="ridge",
-        audio_prompt="none",
+        audio_prompt=prompts.kind,
         labels=plan.labels,
         template=plan.template,
         base_model=clap.name,
@@ -89,20 +135,34 @@ def fit_closed_form(
         shots=plan.shots,
         seed=plan.config.seed,
         preset=None,
-        num_parameters=fit.head.matrix.size + fit.head.bias.size,
+        num_parameters=fit.head.matrix.size + fit.head.bias.size + prompts.num_parameters,
         known=rule,
-        taught_curves=log_mels.taught_curves(plan.truth),
-        report=_report(fit, rule, plan, num_own=len(background)),
+        taught_curves=given.taught_curves(plan.truth),
+        held_out=held_out_answers(plan.labels, fit.held_out_logits),
+        report=closed_form_report(fit, rule, plan, faults=faults, num_own=len(given.background)),
     )
 
 
-def hear(clap: FrozenClap, waveforms: Sequence[np.ndarray], *, tick: Callable[[], None] = lambda: None) -> Heard:
+def hear(
+    clap: FrozenClap,
+    waveforms: Sequence[np.ndarray],
+    prompts: AudioPrompts | None = None,
+    *,
+    tick: Callable[[], None] = lambda: None,
+) -> Heard:
     """Return the features of clips as a fit hears them; `tick` is called now and then, and may raise."""
-    return _heard(ClipFeatures(clap, waveforms, tick=tick), tick)
+    clips = ClipFeatures(clap, waveforms, tick=tick)
+    return Heard.of(clips.hear(range(len(clips)), prompts or AudioPrompts(), stages=True, tick=tick))
 
 
-def _heard(clips: ClipFeatures, tick: Callable[[], None]) -> Heard:
-    return Heard.of(clips.hear(range(len(clips)), AudioPrompts(), stages=True, tick=tick))
+def words_of(plan: Plan) -> tuple[float, ...]:
+    """Return the weights of the labels' words that compete."""
+    return WORDS[plan.method.name]
+
+
+def texts_of(clap: FrozenClap, plan: Plan) -> np.ndarray:
+    """Return the labels' text embeddings `[K, D]`."""
+    return clap.encode_text(fill_template(plan.template, plan.labels)).double().cpu().numpy()
 
 
 @lru_cache(maxsize=4)  # it is the same for every fit on one model, and its whitening takes as long as a fit
@@ -111,24 +171,28 @@ def bank_of(features: BackgroundFeatures, background: Background, widths: tuple[
     return Bank.of_features(features.stages, features.joint, background.families, widths)
 
 
-def _bank(clap: FrozenClap, library: BackgroundLibrary, progress: FitProgress) -> Bank:
-    """What this model hears of the bank; heard once, which on a model that is new here takes its time."""
+def bank_for(
+    clap: FrozenClap, library: BackgroundLibrary, progress: FitProgress, prompts: AudioPrompts | None = None
+) -> Bank:
+    """Return the bank as this model hears it, which is heard once: on a model that is new here that takes its time.
+
+    Args:
+        prompts: of the adapter; what is heard under them is heard for it alone.
+    """
 
     def tell(heard: int, num_clips: int) -> None:
         progress.tick()
         progress.report("listen_background", heard, num_clips)
 
+    if prompts is not None and prompts.stages():
+        features = hear_background(clap, library.background, prompts, progress=tell)
+        return Bank.of_features(features.stages, features.joint, library.background.families, clap.swin_widths)
     features = library.features(clap, progress=tell)
     return bank_of(features, library.background, clap.swin_widths)
 
 
-def digest_order(waveforms: Sequence[np.ndarray]) -> np.ndarray:
-    """`[n]`, numbers by which clips sort whatever order they came in; equal clips have equal ones."""
-    digests = [int.from_bytes(sha256(np.ascontiguousarray(waveform)).digest()[:7], "big") for waveform in waveforms]
-    return np.array(digests, dtype=np.int64)
-
-
-def _known_rule(fit: HeadFit, plan: Plan) -> KnownRule:
+def known_rule(fit: HeadFit, plan: Plan) -> KnownRule:
+    """Return the rule that held-out clips and the background set."""
     rows = fit.folds >= 0
     taught, bank = raw_known(fit.held_apart)[rows], raw_known(fit.bank)
     scale = fit_known_scale(taught, bank)
@@ -136,50 +200,3 @@ def _known_rule(fit: HeadFit, plan: Plan) -> KnownRule:
     common = {name: float(scale(np.array(raw_threshold(taught, bank, name)))) for name in SENSITIVITIES}
     rows_of = {name: (round(value, 6),) * len(plan.labels) for name, value in common.items()}
     return KnownRule(scale.slope, scale.middle, rows_of["balanced"], rows_of)
-
-
-def _report(fit: HeadFit, rule: KnownRule, plan: Plan, *, num_own: int) -> dict[str, Any]:
-    rows = np.flatnonzero(fit.folds >= 0)
-    truth, scores = plan.truth[rows], fit.held_out[rows, :-1]
-    known, bank = rule.on_scale(raw_known(fit.held_apart)[rows]), rule.on_scale(raw_known(fit.bank))
-    report: dict[str, Any] = {
-        "num_folds": int(fit.folds.max()) + 1,
-        "unvalidated_labels": [label for label in plan.labels if plan.shots[label] < 2],
-        "text_weight": round(fit.head.text_weight, 4),
-        "num_background": num_own,
-        "temperature": None,
-        "threshold": None,
-    }
-    if len(rows):
-        report |= summarise(truth, scores, plan.labels)
-        report |= {"suspects": _suspects(fit, plan)}
-    else:
-        report |= {"accuracy": None, "reason": "every label has one clip: nothing could be held out"}
-    bar = float(np.mean(rule.thresholds))
-    report["unknown"] = {
-        "threshold": round(bar, 4),
-        "taught_rejected": round(float((known < bar).mean()), 4) if len(rows) else None,
-        "background_accepted": round(float((bank >= bar).mean()), 4),
-        "auroc": round(_auroc(known, bank), 4) if len(rows) else None,
-    }
-    return report
-
-
-def _suspects(fit: HeadFit, plan: Plan) -> list[dict[str, Any]]:
-    """Clips by their number whose held-out answer is another label by far, worst first."""
-    found = find_suspects(fit.held_out, plan.truth, fit.folds, fit.sharpness)
-    listed = [int(clip) for clip in found.ranked if found.is_listed[clip]][:MAX_SUSPECTS]
-    return [
-        {
-            "clip": clip,
-            "label": plan.labels[plan.truth[clip]],
-            "sounds_like": plan.labels[int(found.sounds_like[clip])],
-            "margin": round(float(found.margin[clip]), 2),
-        }
-        for clip in listed
-    ]
-
-
-def _auroc(known: np.ndarray, background: np.ndarray) -> float:
-    """The chance that a taught clip scores above one of the background (Mann and Whitney 1947)."""
-    return float((known[:, None] > background).mean() + 0.5 * (known[:, None] == background).mean())

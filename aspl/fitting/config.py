@@ -13,7 +13,7 @@ from aspl.methods import DEFAULT_METHOD, METHODS
 from aspl.prompts.kinds import parse_kind
 from aspl.templates import check_template
 
-PRESETS = ("fast", "paper")
+PRESETS = ("fast", "paper", "palm_paper")
 MAX_EPOCHS = 1000
 MAX_LEARNING_RATE = 10
 MAX_BATCH_SIZE = 1024
@@ -78,7 +78,11 @@ class TrainingConfig:
         "method was measured to gain by it.",
     )
     preset: str = _option(
-        "fast", str, "`fast`, or `paper` for the recipe of arXiv 2606.15751, its code's faults mended.", choices=PRESETS
+        "fast",
+        str,
+        "`fast`, or `paper` for the recipe of arXiv 2606.15751, its code's faults mended, or `palm_paper` for that of "
+        "arXiv 2409.19806.",
+        choices=PRESETS,
     )
     epochs: int | None = _option(
         None,
@@ -91,7 +95,7 @@ class TrainingConfig:
     learning_rate: float | None = _option(
         None,
         float,
-        "Of the text prompt, and in `paper` of the audio prompt too.",
+        "Of the text prompt, and in `paper` and `palm_paper` of the audio prompt too.",
         above=0,
         highest=MAX_LEARNING_RATE,
     )
@@ -106,8 +110,6 @@ class TrainingConfig:
                 raise TrainingConfigInvalid(f"{name} must be {option.range}")
         if self.audio_prompt != "auto":
             parse_kind(self.audio_prompt)
-        if METHODS[self.chosen_method].is_closed_form and self.audio_prompt not in ("auto", "none"):
-            raise TrainingConfigInvalid(f"method={self.method} takes no audio prompt: leave audio_prompt out")
         if self.template is not None:
             check_template(self.template)
 
@@ -115,15 +117,18 @@ class TrainingConfig:
     def chosen_method(self) -> str:
         """The method that `auto` stands for: PALM where something is asked for that only a trained prompt has."""
         trained = (self.epochs, self.learning_rate, self.batch_size)
-        is_for_training = self.preset == "paper" or any(value is not None for value in trained)
-        if self.method == "auto" and (is_for_training or self.audio_prompt not in ("auto", "none")):
-            return "palm"
-        return self.method
+        is_for_training = self.preset != "fast" or any(value is not None for value in trained)
+        return "palm" if self.method == "auto" and is_for_training else self.method
 
     @property
     def chosen_audio_prompt(self) -> str:
         """The kind that is asked for; in place of `auto` the one that was measured to pay for the method."""
         return METHODS[self.chosen_method].paying_prompt if self.audio_prompt == "auto" else self.audio_prompt
+
+    @property
+    def needs_audio(self) -> bool:
+        """Whether something is learnt by gradients, for which what a clip was heard as does not do."""
+        return not METHODS[self.chosen_method].is_closed_form or self.chosen_audio_prompt != "none"
 
     @classmethod
     def from_options(cls, values: Mapping[str, Any]) -> Self:

@@ -1,51 +1,17 @@
-"""What an adapter is worth: accuracy, F1, confusion, a temperature and a threshold, on clips that it did not hear."""
+"""Folds of clips to hold out, and the temperature and threshold that follow from scores of what was not heard."""
 
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from aspl.heads.takes import find_copies, in_two_classes
+
 # n clips, K classes
 
 KNOWN_REJECTION_RATE = 0.05
 MIN_CLIPS_FOR_THRESHOLD = 20  # fewer cannot show a rate of one in twenty
 TEMPERATURES = np.geomspace(0.05, 20.0, 241)
-
-
-def confusion_matrix(truth: np.ndarray, guess: np.ndarray, num_classes: int) -> np.ndarray:
-    """Return counts `[K, K]`, a row for each true class and a column for each answer."""
-    matrix = np.zeros((num_classes, num_classes), dtype=int)
-    np.add.at(matrix, (truth, guess), 1)
-    return matrix
-
-
-def summarise(truth: np.ndarray, logits: np.ndarray, labels: Sequence[str]) -> dict[str, Any]:
-    """Return accuracy, macro-F1, precision, recall and F1 per class, and the confusion matrix.
-
-    Args:
-        truth: `[n]`, the index of each clip's label.
-        logits: `[n, K]`, scores of a classifier that has not heard the clip.
-    """
-    matrix = confusion_matrix(truth, logits.argmax(1), len(labels))
-    hits, heard, answered = np.diag(matrix), matrix.sum(1), matrix.sum(0)
-    precision = hits / np.maximum(answered, 1)
-    recall = hits / np.maximum(heard, 1)
-    f1 = 2 * hits / np.maximum(heard + answered, 1)
-    return {
-        "num_clips": len(truth),
-        "accuracy": round(float(hits.sum() / max(len(truth), 1)), 4),
-        "macro_f1": round(float(f1[heard > 0].mean()) if (heard > 0).any() else 0.0, 4),
-        "per_class": {
-            label: {
-                "num_clips": int(heard[index]),
-                "precision": round(float(precision[index]), 4),
-                "recall": round(float(recall[index]), 4),
-                "f1": round(float(f1[index]), 4),
-            }
-            for index, label in enumerate(labels)
-        },
-        "confusion": matrix.tolist(),
-    }
 
 
 def negative_log_likelihood(truth: np.ndarray, logits: np.ndarray, *, smoothing: float = 0.0) -> float:
@@ -84,29 +50,38 @@ def fit_threshold(probabilities: np.ndarray) -> dict[str, Any]:
     }
 
 
-def stratified_folds(classes: np.ndarray, *, max_folds: int, seed: int) -> list[np.ndarray]:
+def stratified_folds(
+    classes: np.ndarray, *, max_folds: int, seed: int, digests: Sequence[int] | None = None
+) -> list[np.ndarray]:
     """Split clips so that each fold has its share of every class; classes of one clip are never held out.
+
+    Equal clips are never on both sides: those of one class are held out together, those in two classes not at all.
 
     Args:
         classes: `[n]`, the index of each clip's label.
+        digests: n of them, equal for equal clips; None where all differ.
 
     Returns:
-        The held-out clips of each fold, as many folds as the smallest class of two or more clips allows, at most
-        `max_folds` and none where no class has two clips. With as many folds as clips a class this is leave-one-out.
+        The held-out clips of each fold, as many folds as the smallest class of two or more different clips allows, at
+        most `max_folds` and none where no class has two. With as many folds as clips a class this is leave-one-out.
     """
-    counts = np.bincount(classes)
-    divisible = counts[counts >= 2]
-    if not len(divisible):
+    digests = list(range(len(classes))) if digests is None else digests
+    copies, is_ambiguous = find_copies(classes, digests), in_two_classes(classes, digests)
+    things = [np.unique(copies[(classes == index) & ~is_ambiguous]) for index in range(classes.max() + 1)]
+    has_others = [len(own) + is_ambiguous[classes == index].any() for index, own in enumerate(things)]
+    divisible = [min(len(own), most) for own, most in zip(things, has_others, strict=True) if len(own) and most >= 2]
+    if not divisible:
         return []
-    num_folds = int(min(max_folds, divisible.min()))
+    num_folds = int(min(max_folds, max(2, min(divisible))))
     generator = np.random.default_rng(seed)
     folds: list[list[int]] = [[] for _ in range(num_folds)]
     start = 0
-    for index in np.flatnonzero(counts >= 2):
-        members = generator.permutation(np.flatnonzero(classes == index))
-        for place, clip in enumerate(members):
-            folds[(start + place) % num_folds].append(int(clip))
-        start += len(members)  # go on where the last class ended: folds stay of one size
+    for own, most in zip(things, has_others, strict=True):
+        if most < 2:
+            continue
+        for place, thing in enumerate(generator.permutation(own)):
+            folds[(start + place) % num_folds] += np.flatnonzero(copies == thing).tolist()
+        start += len(own)  # go on where the last class ended: folds stay of one size
     return [np.array(sorted(fold)) for fold in folds]
 
 

@@ -16,24 +16,33 @@ from aspl.background import BackgroundLibrary, shipped_library
 from aspl.fitting.candidates import CANDIDATES
 from aspl.fitting.checkpoint import TrainingCheckpoint, fit_key
 from aspl.fitting.clip_features import ClipFeatures
-from aspl.fitting.closed_form import fit_closed_form
+from aspl.fitting.closed_form import Given, fit_closed_form
 from aspl.fitting.config import TrainingConfig
-from aspl.fitting.plan import Plan, check_clips, make_plan
+from aspl.fitting.guard import Guard, fit_guard
+from aspl.fitting.heard_clip import HeardClip, digest_of, hear_clips, heard_clips
+from aspl.fitting.order import ClipOrder
+from aspl.fitting.plan import Plan, check_clips, make_plan, require_audio
 from aspl.fitting.progress import FitProgress
+from aspl.fitting.prompted import choose_prompts, gate_text
 from aspl.fitting.records import LearnerState, Trial, TrialResult
-from aspl.fitting.report import Validation, validate
+from aspl.fitting.report import Validation, guarded_report, prompted_report, validate
+from aspl.fitting.suspects import ClipFaults
 from aspl.fitting.trial import TrialRunner
+from aspl.heads.guarded import GuardedHead
 from aspl.heads.head import Head
+from aspl.held_out import held_out_answers
+from aspl.methods import method_named
 from aspl.model.clap import FrozenClap
 from aspl.progress import Progress
+from aspl.prompts.audio import AudioPrompts
 
 
 def fit(
     clap: FrozenClap,
-    waveforms: Sequence[np.ndarray],
+    waveforms: Sequence[np.ndarray | HeardClip],
     labels: Sequence[str],
     *,
-    background: Sequence[np.ndarray] = (),
+    background: Sequence[np.ndarray | HeardClip] = (),
     config: TrainingConfig | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     should_cancel: Callable[[], bool] = lambda: False,
@@ -43,8 +52,9 @@ def fit(
     """Train an adapter.
 
     Args:
-        waveforms: n clips, 1-D float32 at 48 kHz, of any length from 10 ms.
-        labels: n labels; the adapter's order is that of their first appearance.
+        waveforms: n clips, 1-D float32 at 48 kHz, of any length from 10 ms; or, where nothing is learnt by gradients,
+            what `hear_clips` made of them.
+        labels: n labels; the adapter's order is that of their first appearance, and nothing else depends on the order.
         background: clips of what is to be heard as unknown; they count beside the bank's.
         on_progress: called after every epoch.
         should_cancel: asked before every micro-batch.
@@ -57,29 +67,87 @@ def fit(
         TrainingCancelled: `should_cancel` said so.
         TrainingDiverged, OutOfMemory: what they say.
     """
-    plan = make_plan(labels, config or TrainingConfig(), logit_scale=clap.logit_scale)
-    check_clips(waveforms, labels, min_labels=plan.method.min_labels)
-    if plan.method.is_closed_form:
-        library = library or shipped_library()
-        plan.method.check_labels(plan.labels)
-        progress = FitProgress(on_progress, should_cancel)
-        return fit_closed_form(clap, waveforms, plan, progress, background=background, library=library)
-    text = plan.method.untrained(clap, plan.labels, template=plan.config.template, seed=plan.config.seed)
-    saved = checkpoint and TrainingCheckpoint(checkpoint, fit_key(clap, waveforms, labels, plan))
-    records = saved.load() if saved else {}
+    config = config or TrainingConfig()
+    check_clips(waveforms, labels, min_labels=method_named(config.chosen_method).min_labels)
+    order = ClipOrder.of(waveforms, labels)
+    waveforms, labels = [waveforms[clip] for clip in order.clips], [labels[clip] for clip in order.clips]
+    background = sorted(background, key=digest_of)
+    plan = make_plan(labels, config, logit_scale=clap.logit_scale, digests=order.digests)
+    plan.method.check_labels(plan.labels)
     progress = FitProgress(on_progress, should_cancel)
-    progress.expect(_planned_cost(plan) - sum(_known_cost(plan, trial, record) for trial, record in records.items()))
-    clips = _listen(clap, waveforms, plan, progress)
-    runner = TrialRunner(plan, clips, text, CANDIDATES, progress, records, saved)
+    learning = _learning_plan(plan, labels, order, clap)
+    library = library or shipped_library()
+    if learning is None:
+        progress.report("listen", 0, 1)
+        heard = [list(hear_clips(clap, each, tick=progress.tick)) for each in (waveforms, background)]
+        progress.report("listen", 1, 1)
+        given = Given(clap, *heard, library)
+        return order.as_given(fit_closed_form(given, AudioPrompts(), plan, progress))
+    require_audio(plan, (*waveforms, *background))
+    clips = _listen(clap, waveforms, learning, progress)
+    own = list(hear_clips(clap, background, tick=progress.tick))
+    heard = list(heard_clips(clips, waveforms, tick=progress.tick))
+    given = Given(clap, heard, own, library, waveforms=background, log_mels=clips)
+    saved = checkpoint and TrainingCheckpoint(checkpoint, fit_key(clap, waveforms, labels, learning))
+    runner = _runner(given, learning, progress, saved)
+    fitted = _fit_prompted if plan.method.is_closed_form else _fit_words
+    return order.as_given(fitted(given, plan, runner))
+
+
+def _runner(given: Given, plan: Plan, progress: FitProgress, saved: TrainingCheckpoint | None) -> TrialRunner:
+    """Return what runs the trials of a plan, with those that an earlier process has run."""
+    text = plan.method.untrained(given.clap, plan.labels, template=plan.config.template, seed=plan.config.seed)
+    records = saved.load() if saved else {}
+    spent = sum(_known_cost(plan, trial, record) for trial, record in records.items())
+    progress.expect(_planned_cost(plan) - spent)
+    return TrialRunner(plan, given.log_mels, text, CANDIDATES, progress, records, saved)
+
+
+def _learning_plan(plan: Plan, labels: Sequence[str], order: ClipOrder, clap: FrozenClap) -> Plan | None:
+    """Return the plan of what is learnt by gradients: of a closed-form head the audio prompts alone, by PALM's fit.
+
+    None where nothing is: no prompt is asked for, or too few clips could show that one helps.
+    """
+    if not plan.method.is_closed_form:
+        return plan
+    if not plan.stages or not plan.folds or len(plan.labels) < 2:
+        return None
+    config = replace(plan.config, method="palm", preset="fast", template=None)
+    return make_plan(labels, config, logit_scale=clap.logit_scale, digests=order.digests)
+
+
+def _fit_prompted(given: Given, plan: Plan, runner: TrialRunner) -> Adapter:
+    """Fit a closed-form head under the audio prompts that do it good."""
+    kept = choose_prompts(given, plan, runner)
+    adapter = fit_closed_form(given, kept.prompts, plan, runner.progress)
+    return replace(adapter, report=prompted_report(adapter.report, plan, kept))
+
+
+def _fit_words(given: Given, plan: Plan, runner: TrialRunner) -> Adapter:
+    """Fit what is learnt by gradients, or words alone, and the linear head that knows what was never taught."""
+    clap, progress = given.clap, runner.progress
     choice = runner.choose(plan.candidates)
     last = Trial(choice.candidate, None)
-    known = _known_cost(plan, last, records[last]) if last in records else 0.0
+    known = _known_cost(plan, last, runner.records[last]) if last in runner.records else 0.0
     progress.expect(CANDIDATES[choice.candidate].cost(plan) - known)
-    result = runner.result(last)
+    result, gated = gate_text(runner, choice.candidate, runner.result(last))
     head = CANDIDATES[choice.candidate].head(result, runner)
     held_out = runner.held_out_logits(choice.candidate)
-    validation = validate(plan, held_out, choice, kept=result.prompts.kind)
-    return replace(_adapter(clap, plan, result, head, validation), taught_curves=clips.taught_curves(plan.truth))
+    if gated is not None:
+        held_out[plan.held_out_clips] = gated.logits
+    guard = fit_guard(given, result.prompts.to(clap.device), plan, progress)
+    faults = ClipFaults.of(given.clips, plan.truth)
+    validation = validate(plan, held_out, choice, faults, kept=result.prompts.kind)
+    report = guarded_report(validation.report, plan, held_out, guard.fit, guard.rule)
+    if gated is not None:
+        report = replace(report, audio_prompt=replace(report.audio_prompt, gates=gated.gates))
+    validation = replace(validation, report=replace(report, num_background=len(given.background)))
+    adapter = _adapter(clap, plan, result, head, validation, guard)
+    return replace(
+        adapter,
+        taught_curves=given.taught_curves(plan.truth),
+        held_out=held_out_answers(plan.labels, held_out / validation.temperature),
+    )
 
 
 def _listen(clap: FrozenClap, waveforms: Sequence[np.ndarray], plan: Plan, progress: FitProgress) -> ClipFeatures:
@@ -108,9 +176,11 @@ def _known_cost(plan: Plan, trial: Trial, record: TrialResult | LearnerState) ->
     return candidate.cost(plan) * record.next_epoch / max(1, candidate.num_epochs(plan))
 
 
-def _adapter(clap: FrozenClap, plan: Plan, result: TrialResult, head: Head, validation: Validation) -> Adapter:
+def _adapter(
+    clap: FrozenClap, plan: Plan, result: TrialResult, head: Head, validation: Validation, guard: Guard
+) -> Adapter:
     return Adapter(
-        head=head,
+        head=GuardedHead(head, guard.head),
         prompts=result.prompts.to(clap.device) if result.prompts.stages() else None,
         method=plan.method.name,
         audio_prompt=result.prompts.kind,
@@ -120,7 +190,8 @@ def _adapter(clap: FrozenClap, plan: Plan, result: TrialResult, head: Head, vali
         fingerprint=clap.fingerprint,
         logit_scale=plan.logit_scale,
         temperature=validation.temperature,
-        threshold=validation.threshold,
+        threshold=None,
+        known=guard.rule,
         shots=plan.shots,
         seed=plan.config.seed,
         preset=plan.config.preset,

@@ -10,6 +10,7 @@ import numpy as np
 from aspl.errors import TrainingDataInvalid
 from aspl.fitting.config import TrainingConfig
 from aspl.fitting.evaluation import stratified_folds
+from aspl.fitting.heard_clip import HeardClip
 from aspl.fitting.recipe import Recipe, recipe_for
 from aspl.methods import Method, method_named
 from aspl.prompts.kinds import parse_kind
@@ -83,17 +84,24 @@ class Plan:
         return np.setdiff1d(np.arange(self.num_clips), self.held_out(fold))
 
 
-def make_plan(labels: Sequence[str], config: TrainingConfig, *, logit_scale: float) -> Plan:
-    """Return the plan for clips of these labels; `logit_scale` is the model's own, for recipes that have none."""
+def make_plan(
+    labels: Sequence[str], config: TrainingConfig, *, logit_scale: float, digests: Sequence[int] | None = None
+) -> Plan:
+    """Return the plan for clips of these labels.
+
+    Args:
+        logit_scale: the model's own, for recipes that have none.
+        digests: of the clips, equal for equal ones, which are held out together; None where all differ.
+    """
     classes = tuple(dict.fromkeys(labels))
     index = {label: number for number, label in enumerate(classes)}
     truth = np.array([index[label] for label in labels], dtype=int)
     recipe = recipe_for(config)
-    folds = stratified_folds(truth, max_folds=recipe.max_folds, seed=config.seed)
+    folds = stratified_folds(truth, max_folds=recipe.max_folds, seed=config.seed, digests=digests)
     return Plan(config, recipe, classes, truth, tuple(folds), recipe.logit_scale or logit_scale)
 
 
-def check_clips(waveforms: Sequence[np.ndarray], labels: Sequence[str], *, min_labels: int = 2) -> None:
+def check_clips(waveforms: Sequence[np.ndarray | HeardClip], labels: Sequence[str], *, min_labels: int = 2) -> None:
     """Raise TrainingDataInvalid for clips and labels that cannot be trained on, naming the first."""
     if len(waveforms) != len(labels):
         raise TrainingDataInvalid(f"{len(waveforms)} clips and {len(labels)} labels")
@@ -103,5 +111,13 @@ def check_clips(waveforms: Sequence[np.ndarray], labels: Sequence[str], *, min_l
     if most := [label for label, count in shots.items() if count > MAX_SHOTS]:
         raise TrainingDataInvalid(f"{most[0]!r} has {shots[most[0]]} clips; {MAX_SHOTS} a label is the most")
     for index, waveform in enumerate(waveforms):
+        if isinstance(waveform, HeardClip):
+            continue
         if waveform.ndim != 1 or len(waveform) < MIN_DURATION_S * SAMPLE_RATE_HZ or not np.isfinite(waveform).all():
             raise TrainingDataInvalid(f"clip {index} is not a finite 1-D waveform of 10 ms or more")
+
+
+def require_audio(plan: Plan, clips: Sequence[np.ndarray | HeardClip]) -> None:
+    """Raise TrainingDataInvalid where features alone are given of a clip."""
+    if heard := sum(isinstance(clip, HeardClip) for clip in clips):
+        raise TrainingDataInvalid(f"{plan.method.name} is trained on audio; of {heard} clips there are features alone")

@@ -1,5 +1,6 @@
 """How a fit is run, in numbers, and what each preset makes of a config; knows nothing of torch."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -53,6 +54,8 @@ PAPER = Recipe(
     max_folds=3,
     chooses=False,
 )
+# PALM's own, arXiv 2409.19806 as its released code runs it; an audio prompt that is asked for takes the same rate.
+PALM_PAPER = replace(PAPER, joint_epochs=50, text_rate=0.05, audio_rate=0.05, clip_norm=math.inf)
 FAST = Recipe(
     optimizer="adam",
     text_epochs=100,
@@ -70,13 +73,16 @@ FAST = Recipe(
 )
 
 
+PAPERS = {"paper": PAPER, "palm_paper": PALM_PAPER}
+
+
 def recipe_for(config: TrainingConfig) -> Recipe:
     """Return the preset's recipe with the config's own values in it."""
     method = method_named(config.chosen_method)
-    recipe = PAPER if config.preset == "paper" else replace(FAST, text_epochs=method.fast_epochs)
+    recipe = PAPERS.get(config.preset) or replace(FAST, text_epochs=method.fast_epochs)
     if config.learning_rate is not None:
         recipe = replace(recipe, text_rate=config.learning_rate)
-        if config.preset == "paper":
+        if config.preset in PAPERS:
             recipe = replace(recipe, audio_rate=config.learning_rate)
     if config.batch_size is not None:
         recipe = replace(recipe, batch_size=config.batch_size)

@@ -1,6 +1,7 @@
 """The head of CoCoOp, whose class features depend on the clip: the text encoder runs for every row and label."""
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -28,8 +29,14 @@ class CoCoOpHead:
         return cls(prompt.requires_grad_(False))
 
     def scores(self, features: AudioFeatures) -> tuple[Tensor, None]:
-        """Return cosines `[B, K]`, at the cost of B x K text passes; it has no score for the background."""
+        """Return cosines `[B, K]`, at the cost of B x K text passes; it hears no background."""
         return self.prompt.cosines(features.joint), None
+
+    def reordered(self, places: Sequence[int]) -> Self:
+        """Return the head whose prompt has its class names in another order."""
+        prompt = copy(self.prompt)
+        prompt.slots = self.prompt.slots.reordered(places)
+        return type(self)(prompt)
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the context and the net that moves it."""

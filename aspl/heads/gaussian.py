@@ -44,27 +44,38 @@ class GaussianFit:
         Where a group is all that a class has, its clips are not held out.
         """
         held_out = self.scores(self.features)
+        second = _second_moment(self.features)
         for group in np.unique(groups):
             rest = groups != group
             if len(np.unique(self.classes[rest])) == len(self.means) - 1:
-                part = fit_gaussian(self.features[rest], self.classes[rest], self.means[-1])
-                held_out[~rest] = part.scores(self.features[~rest])
+                out = self.features[~rest]
+                moment = None if second is None else second - out.T @ out
+                part = fit_gaussian(self.features[rest], self.classes[rest], self.means[-1], second=moment)
+                held_out[~rest] = part.scores(out)
         return held_out
 
 
-def fit_gaussian(features: np.ndarray, classes: np.ndarray, background_mean: np.ndarray) -> GaussianFit:
+def fit_gaussian(
+    features: np.ndarray, classes: np.ndarray, background_mean: np.ndarray, *, second: np.ndarray | None = None
+) -> GaussianFit:
     """Fit the discriminants.
 
     Args:
         features: `[n, F]`, whitened.
         classes: `[n]`, 0 to K - 1, each at least once.
         background_mean: `[F]`.
+        second: `[F, F]`, the sum of the features' outer products where it is at hand.
     """
     counts = np.bincount(classes)
     means = np.zeros((len(counts) + 1, features.shape[1]))
     np.add.at(means, classes, features / counts[classes, None])
     means[-1] = background_mean
-    weights = _solve(features - means[classes], means)  # [K + 1, F], P m
+    second = _second_moment(features) if second is None else second
+    if second is None:
+        weights = _solve(features - means[classes], means)  # [K + 1, F], P m
+    else:
+        scatter = second - means[:-1].T @ (counts[:, None] * means[:-1])
+        weights = np.linalg.solve(PRIOR_CLIPS * np.eye(len(scatter)) + scatter, means.T).T
     gram = means @ weights.T
     scale = _mean_margin(gram)
     return GaussianFit(
@@ -76,12 +87,14 @@ def fit_gaussian(features: np.ndarray, classes: np.ndarray, background_mean: np.
     )
 
 
+def _second_moment(features: np.ndarray) -> np.ndarray | None:
+    """Return the sum of outer products `[F, F]`, None where it is the larger system: there are no more clips than F."""
+    return features.T @ features if len(features) > features.shape[1] else None
+
+
 def _solve(centred: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return `rows` `[., F]` times P, by the smaller of an n x n and an F x F system."""
-    num_clips, num_features = centred.shape
-    if num_clips > num_features:
-        return np.linalg.solve(PRIOR_CLIPS * np.eye(num_features) + centred.T @ centred, rows.T).T
-    inner = PRIOR_CLIPS * np.eye(num_clips) + centred @ centred.T
+    """Return `rows` `[., F]` times P, by an n x n system."""
+    inner = PRIOR_CLIPS * np.eye(len(centred)) + centred @ centred.T
     return (rows - np.linalg.solve(inner, centred @ rows.T).T @ centred) / PRIOR_CLIPS
 
 

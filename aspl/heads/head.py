@@ -21,8 +21,11 @@ class Head(Protocol):
         """Return the head that a trained prompt amounts to, with no gradient."""
 
     def scores(self, features: AudioFeatures) -> tuple[Tensor, Tensor | None]:
-        """Return `[B, K]`, before the adapter's scale and temperature, and `[B]`, how much each row sounds like the
-        background; None where the head has no score for that."""
+        """Return `[B, K]`, before the adapter's scale and temperature, and `[B]`, how much more each row sounds like
+        what was taught than like the background; None where the head hears no background."""
+
+    def reordered(self, places: Sequence[int]) -> Self:
+        """Return the head whose k-th label is this one's label `places[k]`."""
 
     def tensors(self) -> dict[str, Tensor]:
         """Return what the head is made of, by the names in the adapter's file."""

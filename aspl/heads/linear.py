@@ -1,7 +1,7 @@
 """The head that a closed-form fit amounts to: one linear map of everything that is heard, the background's row last."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Self
 
@@ -43,13 +43,23 @@ class LinearHead:
         parts = [torch.arange(2 * width) >= width for width in self.widths]
         return torch.cat(parts).to(self.matrix.device)
 
+    def halved(self) -> Self:
+        """Return the same map with its matrix in half precision, in which it is kept too."""
+        return type(self)(self.matrix.half(), self.bias, self.widths)
+
     def scores(self, features: AudioFeatures) -> tuple[Tensor, Tensor]:
-        """Return `[B, K]`, and `[B]` of the background."""
+        """Return `[B, K]`, and `[B]`, by how much the best label's exceeds the background's."""
         assert features.stages is not None
         stages = features.stages.to(self.matrix.device)
         logged = torch.where(self.is_deviation, (stages.clamp_min(0) + DEVIATION_FLOOR).log(), stages)
-        scores = torch.cat([logged, features.joint.float()], dim=1) @ self.matrix.T + self.bias  # [B, K + 1]
-        return scores[:, :-1], scores[:, -1]
+        heard = torch.cat([logged, features.joint.float()], dim=1)  # [B, F]
+        scores = heard @ self.matrix.float().T + self.bias  # [B, K + 1]
+        return scores[:, :-1], scores[:, :-1].amax(1) - scores[:, -1]
+
+    def reordered(self, places: Sequence[int]) -> Self:
+        """Return the head with its labels' rows in another order, the background's last as ever."""
+        rows = [*places, len(self.bias) - 1]
+        return replace(self, matrix=self.matrix[rows], bias=self.bias[rows])
 
     def tensors(self) -> dict[str, Tensor]:
         """Return the map."""

@@ -8,8 +8,8 @@ and it wants clips for it. All three are linear in the scaled features, so one m
 clip is known by is the highest score of a label less the background's.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
@@ -89,6 +89,7 @@ class HeadFit:
         bank: `[m, K + 1]`, each background clip's scores without it.
         sharpness: of the softmax over the labels' scores.
         penalty: ridge's.
+        text_trials: of each weight of the words that competed, the held-out loss and accuracy.
     """
 
     head: RidgeHead
@@ -98,6 +99,12 @@ class HeadFit:
     bank: np.ndarray
     sharpness: float
     penalty: float
+    text_trials: Mapping[float, tuple[float, float]] = field(default_factory=dict)
+
+    @property
+    def held_out_logits(self) -> np.ndarray:
+        """`[n, K]`, NaN where nothing was held out."""
+        return np.where(self.folds[:, None] < 0, np.nan, self.sharpness * self.held_out[:, :-1])
 
 
 def fit_ridge_head(teaching: Teaching, bank: Bank, *, text_weights: Sequence[float] = TEXT_WEIGHTS) -> HeadFit:
@@ -110,25 +117,32 @@ def fit_ridge_head(teaching: Teaching, bank: Bank, *, text_weights: Sequence[flo
     apart = make_folds(classes, find_takes(whitened, classes), teaching.order)
     fits = ridge, gaussian = _fit(teaching, bank, whitened, folds)
     num_rest = len(teaching.own) + len(bank.scaled)
-    by_ridge, by_ridge_apart = (ridge.held_out(_alone(each, num_rest)) for each in (folds, apart))
     num_clips = len(classes)
 
     def mix(ridge_scores: np.ndarray, gaussian_scores: np.ndarray) -> np.ndarray:
         return (1 - share) * ridge_scores + share * gaussian_scores
 
-    held_out = mix(by_ridge[:num_clips], gaussian.held_out(_alone(folds)))
-    held_apart = mix(by_ridge_apart[:num_clips], gaussian.held_out(_alone(apart)))
+    def without(folds: np.ndarray, by_ridge: np.ndarray) -> np.ndarray:
+        return mix(by_ridge[:num_clips], gaussian.held_out(_alone(folds)))
+
+    by_ridge = ridge.held_out(_alone(folds, num_rest))
+    held_out = without(folds, by_ridge)
+    if np.array_equal(apart, folds):
+        held_apart = held_out.copy()
+    else:
+        held_apart = without(apart, ridge.held_out(_alone(apart, num_rest)))
     bank_scores = mix(by_ridge[-len(bank.scaled) :], gaussian.scores(bank.scale.whitened(bank.scaled)))
     head = _fold(fits, bank.scale, share)
+    known, trials = folds >= 0, {}
     if teaching.texts is not None and len(teaching.texts) > 1:
         words, bank_words = ((joint - bank.joint.mean(0)) @ teaching.texts.T for joint in (teaching.joint, bank.joint))
-        weight = _choose_text_weight(held_out, words, classes, folds, shots, text_weights)
+        trials = _try_text_weights(held_out[known, :-1], words[known], classes[known], text_weights)
+        weight = _choose_text_weight(trials, text_weights, int(known.sum()), shots)
         for scores, cosines in ((held_out, words), (held_apart, words), (bank_scores, bank_words)):
             scores[:, :-1] += weight * cosines
         head = _with_words(head, teaching.texts, bank.joint.mean(0), weight)
-    known = folds >= 0
     sharpness = fit_sharpness(held_out[known, :-1], classes[known], shots=shots)
-    return HeadFit(head, folds, held_out, held_apart, bank_scores, sharpness, ridge.penalty)
+    return HeadFit(head, folds, held_out, held_apart, bank_scores, sharpness, ridge.penalty, trials)
 
 
 def _fit(teaching: Teaching, bank: Bank, whitened: np.ndarray, folds: np.ndarray) -> tuple[RidgeFit, GaussianFit]:
@@ -171,22 +185,27 @@ def _with_words(head: RidgeHead, texts: np.ndarray, middle: np.ndarray, weight: 
     return RidgeHead(matrix, bias, weight)
 
 
+def _try_text_weights(
+    held_out: np.ndarray, words: np.ndarray, classes: np.ndarray, candidates: Sequence[float]
+) -> dict[float, tuple[float, float]]:
+    """Return the loss and the accuracy of held-out clips `[h, K]` with each weight; none where h is 0."""
+    trials = {}
+    for weight in sorted(candidates) if len(classes) else ():
+        scores = held_out + weight * words
+        trials[weight] = smoothed_loss(scores, classes), float((scores.argmax(1) == classes).mean())
+    return trials
+
+
 def _choose_text_weight(
-    held_out: np.ndarray,
-    words: np.ndarray,
-    classes: np.ndarray,
-    folds: np.ndarray,
-    shots: float,
-    candidates: Sequence[float],
+    trials: Mapping[float, tuple[float, float]], candidates: Sequence[float], num_held_out: int, shots: float
 ) -> float:
     """Return the weight of most likely held-out answers, with few clips the one expected at so many."""
-    rows = folds >= 0
     expected = TEXT_PRIOR / (shots + 1)
-    if not rows.any():
-        return expected
+    if not trials:
+        return expected if len(candidates) > 1 else candidates[0]
 
     def cost(weight: float) -> float:
-        loss = smoothed_loss(held_out[rows, :-1] + weight * words[rows], classes[rows])
-        return rows.sum() * loss + TEXT_PRIOR_STRENGTH * np.log((weight + 0.05) / (expected + 0.05)) ** 2
+        prior = TEXT_PRIOR_STRENGTH * np.log((weight + 0.05) / (expected + 0.05)) ** 2
+        return num_held_out * trials[weight][0] + prior
 
-    return min(sorted(candidates), key=cost)
+    return min(trials, key=cost)

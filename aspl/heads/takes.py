@@ -4,6 +4,8 @@ Leave-one-out promises too much where a label's clips are several takes of a few
 distance is under a share of the median within labels are linked, and what is linked is held out together.
 """
 
+from collections.abc import Hashable, Sequence
+
 import numpy as np
 
 # n clips, F features
@@ -35,6 +37,29 @@ def find_takes(features: np.ndarray, classes: np.ndarray, *, share: float = TAKE
             rows = _rows(classes, index)
             groups[rows] = [rows[np.argmax(linked == group)] for group in linked]
     return groups
+
+
+def find_copies(classes: np.ndarray, digests: Sequence[Hashable]) -> np.ndarray:
+    """Return `[n]`, for each clip the number of the first that is equal to it and of its label."""
+    first: dict[Hashable, int] = {}
+    keys = zip(classes.tolist(), digests, strict=True)
+    return np.array([first.setdefault(key, clip) for clip, key in enumerate(keys)], dtype=int)
+
+
+def in_two_classes(classes: np.ndarray, digests: Sequence[Hashable]) -> np.ndarray:
+    """Return `[n]`, which clips are equal to one of another label."""
+    labels_of: dict[Hashable, set[int]] = {}
+    for index, digest in zip(classes.tolist(), digests, strict=True):
+        labels_of.setdefault(digest, set()).add(index)
+    return np.array([len(labels_of[digest]) > 1 for digest in digests], dtype=bool)
+
+
+def _joined(takes: np.ndarray, copies: np.ndarray) -> np.ndarray:
+    """Return the takes, those that share a copy being one."""
+    takes = takes.copy()
+    for clip in np.flatnonzero(copies != np.arange(len(copies))):
+        takes[takes == takes[clip]] = takes[copies[clip]]
+    return takes
 
 
 def _rows(classes: np.ndarray, index: int) -> np.ndarray:
@@ -70,16 +95,21 @@ def make_folds(classes: np.ndarray, takes: np.ndarray, order: np.ndarray) -> np.
 
     Leaving out one clip alone leaves its label weaker than the others, and the answer too often wrong; a clip of every
     label leaves together. A label's takes of one thing share a fold, and no fold holds all that a label has of several
-    takes. The only take of a label is in fold -1: nothing of it remains to compare with.
+    takes. The only take of a label is in fold -1: nothing of it remains to compare with. So is a clip that is equal to
+    one of another label; those that are equal to one of their own are takes of one thing: equal clips are never on both
+    sides.
 
     Args:
         classes, takes: `[n]`; see `find_takes`.
-        order: `[n]`, numbers by which clips are sorted, so that the order of arrival does not matter.
+        order: `[n]`, numbers by which clips are sorted, so that the order of arrival does not matter; equal for
+            equal clips.
     """
     max_folds = MAX_FOLDS if len(classes) <= MANY_CLIPS else FOLDS_OF_MANY
     folds = np.full(len(classes), -1)
+    digests = order.tolist()
+    takes, is_ambiguous = _joined(takes, find_copies(classes, digests)), in_two_classes(classes, digests)
     for index in np.unique(classes):
-        rows = np.flatnonzero(classes == index)
+        rows = np.flatnonzero((classes == index) & ~is_ambiguous)
         things, sizes = np.unique(takes[rows], return_counts=True)
         if len(things) < 2:
             continue

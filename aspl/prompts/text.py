@@ -5,6 +5,7 @@ clip; once trained, those are all that is left of it. CoCoOp's depend on the cli
 """
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from hashlib import sha256
 from typing import Self
 
@@ -115,6 +116,12 @@ class ContextSlots:
             mask[row, : 1 + num_context + len(ids) + 1] = 1
         self.token_ids = token_ids.to(clap.device)  # [K, 1 + L'], without the context
         self.mask = mask.to(clap.device)  # [K, L]
+
+    def reordered(self, places: Sequence[int]) -> "ContextSlots":
+        """Return the slots whose k-th class is this one's class `places[k]`."""
+        slots = copy(self)
+        slots.token_ids, slots.mask = self.token_ids[list(places)], self.mask[list(places)]
+        return slots
 
     def fill(self, clap: FrozenClap, context: Tensor) -> Tensor:
         """Return word embeddings `[B, K, L, d]` of contexts `[B, 16, d]`."""

@@ -12,7 +12,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.http import docs
+from service.http import docs, page
 from service.http.authentication import Authentication
 from service.http.body_limits import BodyLimits, LimitedBody
 from service.http.hosts import AllowedHosts
@@ -27,6 +27,11 @@ UNEXPECTED = ("internal_error", "keys_unreadable")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 log = structlog.get_logger(__name__)
+
+
+def is_public(path: str) -> bool:
+    """Whether a path is answered without a key."""
+    return path in PUBLIC_PATHS or path.startswith(page.PREFIX)
 
 
 class Access:
@@ -70,7 +75,7 @@ class Access:
         path = route_path(scope)
         if path not in PROBES:
             self._hosts.check(headers)
-        if path not in PUBLIC_PATHS:
+        if not is_public(path):
             tenant = scope["earshot.tenant"] = self._authentication.tenant(headers)
             structlog.contextvars.bind_contextvars(tenant=tenant)
             await self._rates.spend(tenant)
@@ -94,7 +99,7 @@ class Access:
         self._metrics.request_s.labels(scope["method"], route).observe(elapsed_s)
         if code := scope.get("earshot.code"):
             self._metrics.errors.labels(code).inc()
-        level = log.debug if route_path(scope) in PUBLIC_PATHS else log.info
+        level = log.debug if is_public(route_path(scope)) else log.info
         elapsed_ms = round(elapsed_s * 1e3, 1)
         level("request", method=scope["method"], route=route, status=status, elapsed_ms=elapsed_ms)
 

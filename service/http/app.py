@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from operator import itemgetter
 
 from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -20,9 +21,12 @@ from service.http import (
     routes_adapt,
     routes_adapters,
     routes_classify,
+    routes_clips,
+    routes_evaluate,
     routes_health,
     routes_jobs,
     routes_recalibrate,
+    routes_results,
     routes_thresholds,
 )
 from service.http.access import Access
@@ -62,6 +66,8 @@ def create_app(context: Context) -> FastAPI:
         telemetry={"tracing": False},
     )
     app.state.context = context
+    is_local = is_loopback(context.settings.host)
+    app.state.authentication = Authentication(context.keys, is_loopback=is_local)
     for error in (HTTPException, RequestValidationError, AsplError, StoreError, JobsError, InferenceError):
         app.add_exception_handler(error, problems.handle)
     app.add_exception_handler(405, methods.refuse)
@@ -70,8 +76,16 @@ def create_app(context: Context) -> FastAPI:
     limits = _form_limits(max_files=settings.max_files, max_labels=settings.max_labels)
     app.include_router(routes_classify.router, form_limits=limits, dependencies=checked)
     limits = _form_limits(max_files=settings.max_clips, max_labels=settings.max_clips)
-    app.include_router(routes_adapt.router, form_limits=limits, dependencies=checked)
-    for module in (routes_jobs, routes_adapters, routes_recalibrate, routes_thresholds):
+    for module in (routes_adapt, routes_evaluate):
+        app.include_router(module.router, form_limits=limits, dependencies=checked)
+    for module in (
+        routes_jobs,
+        routes_results,
+        routes_adapters,
+        routes_clips,
+        routes_recalibrate,
+        routes_thresholds,
+    ):
         app.include_router(module.router, dependencies=checked)
     for module in (routes_health, docs, page):
         app.include_router(module.router)
@@ -80,7 +94,7 @@ def create_app(context: Context) -> FastAPI:
     app.add_middleware(
         Access,
         hosts=AllowedHosts(settings.allowed_hosts),
-        authentication=Authentication(context.keys, is_loopback=is_loopback(settings.host)),
+        authentication=app.state.authentication,
         rates=TenantRates(context.redis.rates, requests_per_s=settings.requests_per_s, burst=settings.request_burst),
         body_limits=_body_limits(app, settings),
         metrics=context.metrics,
@@ -95,8 +109,13 @@ def create_app(context: Context) -> FastAPI:
 def _body_limits(app: FastAPI, settings: ServiceSettings) -> BodyLimits:
     return BodyLimits(
         max_bytes_by_path={
-            "/classify": ("max_request_bytes", settings.max_request_bytes),
+            "/classify": max(  # an archive there is an upload; routes_classify counts the audio of others
+                ("max_request_bytes", settings.max_request_bytes),
+                ("max_upload_bytes", settings.max_upload_bytes),
+                key=itemgetter(1),
+            ),
             "/adapt": ("max_upload_bytes", settings.max_upload_bytes),
+            "/adapters/*/evaluate": ("max_upload_bytes", settings.max_upload_bytes),
             "/adapters/*/recalibrate": ("max_upload_bytes", settings.max_upload_bytes),
             "/adapters/*/file": ("max_adapter_bytes", settings.max_adapter_bytes),
             "*": ("max_json_bytes", MAX_JSON_BYTES),

@@ -13,9 +13,14 @@ class Authentication:
         self._keys = keys
         self._is_loopback = is_loopback
 
+    @property
+    def needs_key(self) -> bool:
+        """Whether a call that is a tenant's own needs a key."""
+        return not self._is_loopback or self._keys.has_keys()
+
     def tenant(self, headers: Headers) -> str:
         """The tenant of a request; raises `ServiceError` where its key is missing or not known, and KeysUnreadable."""
-        if self._is_loopback and not self._keys.has_keys():
+        if not self.needs_key:
             return LOCAL_TENANT
         scheme, _, key = headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":

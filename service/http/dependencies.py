@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from service.context import Context
+from service.http.authentication import Authentication
 
 
 # Not a plain function: FastAPI would send it to a thread, at every request.
@@ -17,5 +18,10 @@ async def _tenant(request: Request) -> str:
     return request.scope["earshot.tenant"]
 
 
+async def _authentication(request: Request) -> Authentication:
+    return request.app.state.authentication
+
+
 ServiceContext = Annotated[Context, Depends(_context)]
 Tenant = Annotated[str, Depends(_tenant)]
+Gate = Annotated[Authentication, Depends(_authentication)]

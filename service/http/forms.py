@@ -25,7 +25,12 @@ class ClassifyForm(BaseModel):
 
     EXAMPLE: ClassVar[str] = "-F audio=@clip.wav -F adapter=NAME"
 
-    audio: list[UploadFile] = Field(min_length=1, description="One or more audio files.")
+    audio: list[UploadFile] = Field([], description="One or more audio files; or else give `archive`.")
+    archive: UploadFile | None = Field(
+        None,
+        description="A zip or tar of audio files in any folders, in place of `audio`: the answer is a job, which has "
+        "results for each file. Of each 5 scores are kept unless `top_k` says otherwise.",
+    )
     adapter: str | None = Field(None, description="`name`, or `name@3` for a version; or else give `labels`.")
     labels: list[str] = Field([], description="For zero-shot: repeated, or one JSON array.")
     template: str = Field(SENTENCE, description="Zero-shot: the sentence around each label, with one `{}`.")
@@ -64,9 +69,25 @@ class LabelledUpload(BaseModel):
         "from the one of the clips.",
     )
     description: str = Field("", max_length=1000, description="Kept with the adapter.")
+    base: str | None = Field(
+        None,
+        description="`name` or `name@3`: teach what that version was taught with, and these clips, if any, beside it.",
+    )
+    remove: list[str] = Field(
+        [], description="With `base`: ids of its clips to leave out; repeated, or one JSON array."
+    )
+    relabel: str | None = Field(
+        None, description='With `base`: other labels for some of its clips, as a JSON object: `{"ID": "rain"}`.'
+    )
+    keep: Literal["audio", "features", "nothing"] | None = Field(
+        None,
+        description="What is kept of the clips, so that `base` can go on from them: `audio` (the default, as far as "
+        "this service keeps it), `features` (what the model hears of them, which another model cannot use), `nothing`.",
+    )
     promote: Literal["auto", "always", "never"] = Field(
         "auto",
-        description="Whether the new version takes over: `auto` if it knows every label that the current one knows.",
+        description="Whether the new version takes over: `auto` if it knows every label that the current one knows, "
+        "and is not worse on the clips that both held out, by more than one and more than 3 of a hundred.",
     )
 
 
@@ -120,6 +141,32 @@ def _labels_in(value: str) -> list[str]:
     return parsed
 
 
+def split_ids(ids: list[str]) -> list[str]:
+    """Ids of clips as they came: the field repeated, each value one or a JSON array of them."""
+    found: list[str] = []
+    for value in ids:
+        parsed = _json("remove", value) if value.lstrip().startswith("[") else [value]
+        if not isinstance(parsed, list) or not all(isinstance(clip, str) for clip in parsed):
+            raise ServiceError("invalid_request", "remove: send ids of clips, repeated or as one JSON array.")
+        found += parsed
+    return found
+
+
+def parsed_relabel(text: str | None) -> dict[str, str]:
+    """The field `relabel`: labels by the ids of clips."""
+    parsed = {} if text is None else _json("relabel", text)
+    if not isinstance(parsed, dict) or not all(isinstance(label, str) for label in parsed.values()):
+        raise ServiceError("invalid_request", 'relabel: send a JSON object of ids and labels, as {"ID": "rain"}.')
+    return parsed
+
+
+def _json(field: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ServiceError("invalid_request", f"{field}: no JSON ({error}).") from error
+
+
 def bounded_labels(labels: list[str], settings: ServiceSettings) -> tuple[str, ...]:
     """Zero-shot labels within the limits, or an error that names the one that is exceeded."""
     if len(labels) > settings.max_labels:
@@ -160,3 +207,11 @@ def check_num_files(num_files: int, settings: ServiceSettings) -> None:
     if num_files > settings.max_files:
         limit = ("max_files", settings.max_files)
         raise ServiceError("too_many_files", f"More than max_files = {settings.max_files} files.", limit=limit)
+
+
+def check_num_bytes(num_bytes: int, settings: ServiceSettings) -> None:
+    """Refuse more bytes of audio than a classification that is answered at once may have."""
+    if num_bytes > settings.max_request_bytes:
+        limit = ("max_request_bytes", settings.max_request_bytes)
+        detail = f"More than max_request_bytes = {settings.max_request_bytes} bytes of audio; send them as an archive."
+        raise ServiceError("body_too_large", detail, limit=limit)

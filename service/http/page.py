@@ -1,43 +1,42 @@
-"""`GET /`: what runs here, as one plain page without anything from outside."""
+"""`GET /`: the page, static files of `service/web` that fetch nothing from anywhere else."""
 
-from html import escape
+from pathlib import Path
 
 from fastapi import APIRouter, Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
 
-from service.http.dependencies import ServiceContext
-
-PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>earshot</title>
-<link rel="icon" href="{base}docs/favicon-32x32.png">
-<style>body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem }}</style>
-<h1>earshot</h1>
-<p>Audio classification that its tenants teach with a handful of clips.</p>
-<dl>
-<dt>Model</dt><dd>{model} <code>{fingerprint}</code> on {device}</dd>
-<dt>Licence of the weights</dt><dd>{licence}</dd>
-</dl>
-<p><a href="{base}docs">The interface</a> · <a href="{base}adapters">Your adapters</a>
-· <a href="{base}jobs">Your jobs</a> · <a href="{base}info">Limits</a>
-· <a href="{base}readyz">Ready?</a> · <a href="{base}metrics">Metrics</a></p>
-</html>
-"""
+FOLDER = Path(__file__).parents[1] / "web"
+PREFIX = "/web/"
+# Recordings are played from, and drawn in, the browser's memory (blob:). Nothing inline runs, and nothing is framed.
+CONTENT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; media-src 'self' blob:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_POLICY,
+    "Permissions-Policy": "microphone=(self), camera=(), geolocation=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-cache",  # asked for anew at each visit, and answered by 304 until the next release
+}
 
 router = APIRouter(include_in_schema=False)
+# The client's file is a link to where it is published, `client/js`.
+files = StaticFiles(directory=FOLDER, follow_symlink=True, check_dir=False)
 
 
 @router.get("/", response_class=HTMLResponse)
-async def page(request: Request, context: ServiceContext) -> str:
-    """A start for whoever opens the address in a browser; its links lead back through a proxy's prefix."""
-    clap = context.pipeline.clap
+async def page(request: Request) -> HTMLResponse:
+    """The page, whose links lead back through a proxy's prefix; its modules find each other by themselves."""
     prefix = request.scope.get("root_path", "")
-    return PAGE.format(
-        base=f"{prefix}/" if prefix else "",
-        model=escape(clap.name),
-        fingerprint=escape(clap.fingerprint[:12]),
-        device=escape(str(clap.device)),
-        licence=escape(clap.licence or "not stated"),
-    )
+    text = (FOLDER / "index.html").read_text(encoding="utf-8")
+    return HTMLResponse(text.replace("{base}", f"{prefix}/" if prefix else ""), headers=HEADERS)
+
+
+@router.get(PREFIX + "{asset}", response_class=Response)
+async def asset(asset: str, request: Request) -> Response:
+    """A file of the page."""
+    answer = await files.get_response(asset, request.scope)
+    answer.headers.update(HEADERS)
+    return answer

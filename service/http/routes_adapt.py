@@ -3,39 +3,42 @@
 import asyncio
 import hashlib
 import json
-from typing import Annotated, Any
+from typing import Any
 
 import structlog
-from fastapi import APIRouter, Header
+from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
-from adapters_store import check_name
+from adapters_store import KEEPS, check_name, parse_reference
 from aspl import TrainingConfig
 from aspl.labels import fold
-from aspl.methods import METHODS, Method
+from aspl.methods import METHODS
 from aspl.templates import check_template
 from jobs.background import BACKGROUND, check_named, named_background
+from jobs.base import Base, Correction, plan_base
 from jobs.errors import JobUnconfirmed
+from jobs.findings import Findings
 from jobs.live_clips import add_live_clips, beside
 from jobs.queue import Idempotency
 from jobs.records import JobRecord
+from jobs.uploaded_clip import UploadedClip
 from service.context import Context
 from service.http.dependencies import ServiceContext, Tenant
-from service.http.forms import SEVERAL_LABELS, AdaptBody, AdaptForm, split_labels
+from service.http.forms import SEVERAL_LABELS, AdaptBody, AdaptForm, parsed_relabel, split_ids, split_labels
 from service.http.multipart import FormRoute
 from service.http.problems import ServiceError, responses
 from service.http.schemas import Job
+from service.http.submission import ACCEPTED, IdempotencyKey
 
 ERRORS = responses(
     "bad_request", "idempotency_in_flight", "body_too_large", "too_many_files", "upload_too_large", "body_unsupported",
     "invalid_request", "labels_invalid", "adapter_name_invalid", "audio_prompt_invalid", "training_config_invalid",
     "upload_invalid", "archive_invalid", "idempotency_mismatch", "tenant_queue_full", "queue_full",
-    "redis_unavailable", "staging_unavailable",
+    "redis_unavailable", "staging_unavailable", "adapter_not_found", "adapter_corrupt", "store_unavailable",
+    "quota_exceeded",
 )  # fmt: skip
-ACCEPTED = {202: {"headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}}}}
 
 router = APIRouter(tags=["adapt"], route_class=FormRoute)
-IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{1,128}$")]
 
 
 @router.post("/adapt", status_code=202, response_model=Job, responses=ACCEPTED | ERRORS)
@@ -45,6 +48,7 @@ async def adapt(
     """Queue the training of an adapter on labelled clips; each success makes a new version."""
     structlog.contextvars.bind_contextvars(adapter=check_name(form.name))
     training = _training(form, context)
+    _check_base_fields(form)
     submission = Submission(context, tenant, form, training, idempotency_key)
     # Unpacking and decoding a whole upload takes its time: a few threads of its own keep classification swift.
     record = await asyncio.get_running_loop().run_in_executor(context.jobs.uploaders, submission.run)
@@ -56,6 +60,7 @@ class Submission:
     """One `POST /adapt` behind its form: staged, checked, queued; or all of it undone."""
 
     def __init__(self, context: Context, tenant: str, form: AdaptForm, training: dict[str, Any], key: str | None):
+        self._context = context
         self._uploads = context.jobs.uploads
         self._jobs = context.jobs.queue
         self._tenant = tenant
@@ -76,9 +81,7 @@ class Submission:
             if is_replay:
                 first = self._jobs.claim(self._tenant, self._key, digest)
                 return self._first_answer(first)
-            method = METHODS[TrainingConfig.from_options(self._training).chosen_method]
-            self._check_background(upload_id, method)
-            findings = self._uploads.check_audio(upload_id, min_labels=method.min_labels)
+            findings = self._checked(upload_id, TrainingConfig.from_options(self._training))
             idempotency = Idempotency(self._key, digest) if self._key else None
             record = self._jobs.submit(
                 self._tenant,
@@ -101,15 +104,45 @@ class Submission:
                 if self._key and not is_replay:
                     self._jobs.release(self._tenant, self._key)
 
-    def _check_background(self, upload_id: str, method: Method) -> None:
-        if not method.is_closed_form and any(clip.is_background for clip in self._uploads.clips(upload_id)):
-            detail = f"method={method.name} hears no background clips: leave method out, or the clips."
-            raise ServiceError("upload_invalid", detail)
+    def _checked(self, upload_id: str, config: TrainingConfig) -> Findings:
+        """Check the clips together with those of the base, which is planned and kept beside them."""
+        base = self._plan_base(config)
+        before = base.labels if base else frozenset()
+        findings = self._uploads.check_audio(
+            upload_id, min_labels=METHODS[config.chosen_method].min_labels, before=before
+        )
+        clips = self._uploads.usable(upload_id)
+        new_bytes = sum(clip.size_bytes for clip, _ in clips) if self._training.get("keep", "audio") == "audio" else 0
+        self._context.jobs.quota.check(self._context.store, self._tenant, self._form.name, new_bytes=new_bytes)
+        if base is None:
+            return findings
+        self._check_sizes(base, [clip for clip, _ in clips])
+        base.write(self._uploads.directory(upload_id))
+        return findings.beside(base.left_out)
+
+    def _plan_base(self, config: TrainingConfig) -> Base | None:
+        form, store = self._form, self._context.store
+        if form.base is None:
+            return None
+        max_chars = self._uploads.limits.max_label_chars
+        correction = Correction(split_ids(form.remove), parsed_relabel(form.relabel)).checked(max_label_chars=max_chars)
+        ref = store.resolve(self._tenant, form.base)
+        fingerprint = self._context.pipeline.clap.fingerprint
+        return plan_base(store, ref, correction, fingerprint=fingerprint, needs_audio=config.needs_audio)
+
+    def _check_sizes(self, base: Base, new: list[UploadedClip]) -> None:
+        limits = self._uploads.limits
+        labels = base.labels | {clip.label for clip in new if not clip.is_background}
+        for what, num in (("clips", len(base.clips) + len(new)), ("labels", len(labels))):
+            if num > getattr(limits, f"max_{what}"):
+                detail = f"{num} {what} together with those of {base.name}@{base.version}, more than max_{what}"
+                raise ServiceError("upload_too_large", detail, limit=(f"max_{what}", getattr(limits, f"max_{what}")))
 
     def _stage(self, upload_id: str) -> None:
         form = self._form
         labels, background_labels = split_labels(form.labels), split_labels(form.background_labels)
-        if (form.archive is None) == (not form.clips):
+        has_nothing_else = form.archive is None and not form.clips
+        if (form.archive is not None and form.clips) or (has_nothing_else and form.base is None):
             raise ServiceError("upload_invalid", "Give either clips with labels, or an archive.")
         if form.archive is not None:
             self._uploads.add_archive(upload_id, form.archive.file, background_labels=background_labels)
@@ -146,7 +179,10 @@ class Submission:
         check_named(named, files)
 
     def _digest(self, upload_id: str, request: dict[str, str]) -> str:
-        meant = [self._form.name, self._training, self._uploads.digest(upload_id)]
+        form = self._form
+        meant = [form.name, self._training, self._uploads.digest(upload_id)]
+        if form.base is not None:
+            meant += [form.base, sorted(split_ids(form.remove)), parsed_relabel(form.relabel)]
         if request:
             meant.append(beside(self._uploads, upload_id).digest(request["unlabelled"]))
         return hashlib.sha256(json.dumps(meant, sort_keys=True).encode()).hexdigest()
@@ -161,4 +197,25 @@ def _training(form: AdaptForm, context: Context) -> dict[str, Any]:
     if form.template is not None:
         check_template(form.template, max_chars=context.settings.max_template_chars)
     training = {**TrainingConfig.from_options(dict(form)).options(), "description": form.description}
-    return training if form.promote == "auto" else {**training, "promote": form.promote}
+    others = {"promote": (form.promote, "auto"), "keep": (_keep(form.keep, context), "audio")}
+    return training | {name: value for name, (value, default) in others.items() if value != default}
+
+
+def _keep(wanted: str | None, context: Context) -> str:
+    """How much is kept of the clips; never more than the operator's setting allows."""
+    most = context.settings.keep
+    if wanted is None:
+        return most
+    if KEEPS.index(wanted) > KEEPS.index(most):
+        raise ServiceError("invalid_request", f"keep: this service keeps {most} at most (EARSHOT_KEEP).")
+    return wanted
+
+
+def _check_base_fields(form: AdaptForm) -> None:
+    """Refuse what cannot be meant, before anything is staged."""
+    if form.base is not None:
+        parse_reference(form.base)
+    elif form.remove or form.relabel is not None:
+        raise ServiceError("invalid_request", "remove and relabel are of the clips of base: name it too.")
+    split_ids(form.remove)
+    parsed_relabel(form.relabel)

@@ -8,20 +8,30 @@ from fastapi import APIRouter, Header, Query, Request
 from starlette.datastructures import UploadFile
 from starlette.responses import JSONResponse, Response
 
-from adapters_store import AdapterCorrupt, AdapterNotFound, AdapterStore, Ref, check_name, parse_reference
+from adapters_store import (
+    AdapterCorrupt,
+    AdapterEntry,
+    AdapterNotFound,
+    AdapterStore,
+    Ref,
+    check_name,
+    parse_reference,
+)
 from aspl import Adapter
+from aspl.labels import fold_label
 from jobs.manifest import adapter_manifest
+from service.http.clip_export import export_with_clips
 from service.http.dependencies import ServiceContext, Tenant
 from service.http.multipart import read_form
 from service.http.problems import ServiceError, describe, responses
 from service.http.routes_recalibrate import channel_of
 from service.http.schemas import AdapterList, AdapterSummary, AdapterVersion, CurrentVersion, VersionList
+from service.http.schemas_report import shown_report
 
 FILE_MEDIA_TYPE = "application/octet-stream"
 BINARY = {"type": "string", "format": "binary"}
 SHOWN = ("size_bytes", "created_at", "description", "labels", "method", "audio_prompt", "template", "num_parameters")
-SHOWN += ("shots", "seed", "preset", "threshold", "temperature", "report", "promoted")
-NUM_STANDING_BY = 10
+SHOWN += ("shots", "seed", "preset", "threshold", "temperature", "promoted", "changes")
 STORE_ERRORS = ("invalid_request", "adapter_name_invalid", "adapter_corrupt", "store_unavailable")
 READ = responses("adapter_not_found", *STORE_ERRORS)
 WRITE = responses("bad_request", "adapter_not_found", "store_full", *STORE_ERRORS)
@@ -47,9 +57,8 @@ def list_adapters(
     tenant: Tenant, context: ServiceContext, limit: Limit = 50, after: Annotated[str | None, Query()] = None
 ) -> JSONResponse:
     """The tenant's adapters in alphabetical order, used or not."""
-    names, following = context.store.names(tenant, limit=limit, after=after and check_name(after))
-    rows = [row for name in names if (row := _row(context.store, tenant, name))]
-    return JSONResponse({"adapters": rows, "next": following})
+    entries, following = context.store.page(tenant, limit=limit, after=after and check_name(after))
+    return JSONResponse({"adapters": [_row(entry) for entry in entries], "next": following})
 
 
 @router.get("/adapters/{name}", response_model=AdapterSummary, responses=READ)
@@ -103,9 +112,16 @@ def export_adapter(
     tenant: Tenant,
     context: ServiceContext,
     if_none_match: Annotated[str | None, Header(description="The `ETag` of a file that is there already.")] = None,
+    clips: Annotated[bool, Query(description="Whether to send the clips too, in a zip.")] = False,
 ) -> Response:
-    """The adapter's safetensors file, of the current version or of `name@3`."""
+    """The adapter's safetensors file, of the current version or of `name@3`.
+
+    With `clips=true` a zip of the file, `clips.json` and the audio in a folder for each label, which `POST /adapt`
+    takes as its `archive`.
+    """
     ref = context.store.resolve(tenant, name)
+    if clips:
+        return export_with_clips(context.store, ref)
     etag = f'"{ref.digest}"'
     if if_none_match is not None and _names(if_none_match, etag):
         return Response(status_code=304, headers={"ETag": etag})
@@ -128,6 +144,7 @@ def export_adapter(
         "adapter_model_mismatch",
         "labels_invalid",
         "store_full",
+        "quota_exceeded",
         "staging_unavailable",
         *STORE_ERRORS,
     ),
@@ -165,26 +182,28 @@ def _names(if_none_match: str, etag: str) -> bool:
 
 
 def _import(context: ServiceContext, tenant: str, name: str, data: bytes) -> dict[str, Any]:
-    Adapter.from_bytes(data, context.pipeline.clap)
+    adapter = Adapter.from_bytes(data, context.pipeline.clap)
+    for label in adapter.labels:
+        fold_label(label, max_chars=context.settings.max_label_chars)
+    context.jobs.quota.check(context.store, tenant, name, new_bytes=len(data))
     manifest = adapter_manifest(Adapter.read_header(data), description="imported")
     ref = context.store.publish(tenant, name, data, manifest)
-    return _version(context.store, ref, ref.version)
+    context.jobs.quota.note(tenant, name, new_bytes=len(data))
+    return _version(ref, context.store.manifest(ref), ref.version, with_report=True)
 
 
-def _row(store: AdapterStore, tenant: str, name: str) -> dict[str, Any] | None:
-    try:
-        return summary(store, store.resolve(tenant, name))
-    except AdapterNotFound:  # deleted since it was listed
-        return None
-    except AdapterCorrupt as error:  # the others are as good as ever
-        return {"name": name, "error": describe(error)}
+def _row(entry: AdapterEntry) -> dict[str, Any]:
+    if entry.fault is not None or entry.current is None:  # the others are as good as ever
+        return {"name": entry.name, "error": describe(entry.fault)}
+    return _summary(entry, entry.current, entry.manifests[entry.current.version])
 
 
 def _version_row(
     store: AdapterStore, tenant: str, name: str, number: int, current: int | None
 ) -> dict[str, Any] | None:
     try:
-        return _version(store, store.resolve(tenant, f"{name}@{number}"), current)
+        ref = store.resolve(tenant, f"{name}@{number}")
+        return _version(ref, store.manifest(ref), current)
     except AdapterNotFound:
         return None
     except AdapterCorrupt as error:
@@ -203,31 +222,32 @@ def _current(store: AdapterStore, tenant: str, name: str, numbers: list[int]) ->
 
 def summary(store: AdapterStore, ref: Ref) -> dict[str, Any]:
     """An adapter as the version `ref` shows it."""
-    current = store.resolve(ref.tenant, ref.name).version
-    numbers = store.versions(ref.tenant, ref.name)
+    entry = store.entry(ref.tenant, ref.name)
+    if entry.fault is not None:
+        raise entry.fault
+    return _summary(entry, ref, entry.manifests.get(ref.version) or store.manifest(ref), with_report=True)
+
+
+def _summary(
+    entry: AdapterEntry, ref: Ref, manifest: Mapping[str, Any], *, with_report: bool = False
+) -> dict[str, Any]:
+    current = entry.current.version
     return {
         "name": ref.name,
         "current": current,
-        "versions": numbers,
-        "standing_by": _standing_by(store, ref, [number for number in numbers if number > current]),
-        "adapter": _version(store, ref, current),
+        "versions": list(entry.versions),
+        "standing_by": [
+            {"version": number, "reason": promoted["reason"]}
+            for number in sorted(entry.manifests)
+            if number > current and (promoted := entry.manifests[number].get("promoted")) and not promoted["current"]
+        ],
+        "adapter": _version(ref, manifest, current, with_report=with_report),
     }
 
 
-def _standing_by(store: AdapterStore, ref: Ref, newer: list[int]) -> list[dict[str, Any]]:
-    rows = []
-    for number in newer[-NUM_STANDING_BY:]:
-        try:
-            promoted = store.manifest(store.resolve(ref.tenant, f"{ref.name}@{number}")).get("promoted")
-        except (AdapterNotFound, AdapterCorrupt):
-            continue
-        if promoted and not promoted["current"]:
-            rows.append({"version": number, "reason": promoted["reason"]})
-    return rows
-
-
-def _version(store: AdapterStore, ref: Ref, current: int | None) -> dict[str, Any]:
-    manifest: Mapping[str, Any] = store.manifest(ref)
+def _version(
+    ref: Ref, manifest: Mapping[str, Any], current: int | None, *, with_report: bool = False
+) -> dict[str, Any]:
     model = {"name": manifest.get("base_model"), "fingerprint": manifest.get("fingerprint")}
     shown = {name: manifest.get(name) for name in SHOWN}
     return {
@@ -236,6 +256,7 @@ def _version(store: AdapterStore, ref: Ref, current: int | None) -> dict[str, An
         "is_current": ref.version == current,
         **shown,
         "thresholds": _thresholds(manifest),
+        "report": shown_report(manifest.get("report")) if with_report else None,
         "model": model,
     }
 

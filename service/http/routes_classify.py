@@ -8,11 +8,20 @@ from starlette.responses import JSONResponse
 
 from aspl.templates import check_template
 from service.http.answers import classification
+from service.http.batch import Batch
 from service.http.dependencies import ServiceContext, Tenant
-from service.http.forms import ClassifyBody, bounded_labels, check_num_files, parsed_thresholds, split_labels
+from service.http.forms import (
+    ClassifyBody,
+    bounded_labels,
+    check_num_bytes,
+    check_num_files,
+    parsed_thresholds,
+    split_labels,
+)
 from service.http.multipart import FormRoute
 from service.http.problems import CLIENT_LEFT_STATUS, ServiceError, responses
-from service.http.schemas import Classification
+from service.http.schemas import Classification, Job
+from service.http.submission import ACCEPTED, IdempotencyKey
 from service.inference.classification import ClassifyRequest
 from service.inference.futures import cancel_all
 
@@ -20,21 +29,41 @@ ERRORS = responses(
     "bad_request", "adapter_not_found", "adapter_model_mismatch", "body_too_large", "too_many_files",
     "body_unsupported", "audio_unsupported", "invalid_request", "audio_undecodable", "audio_invalid", "audio_too_long",
     "too_many_windows", "labels_invalid", "thresholds_invalid", "adapter_name_invalid", "adapter_invalid",
-    "tenant_overloaded",
-    "engine_fault", "adapter_corrupt", "overloaded", "queue_timeout", "not_ready", "store_unavailable",
-    "staging_unavailable",
+    "tenant_overloaded", "engine_fault", "adapter_corrupt", "overloaded", "queue_timeout", "not_ready",
+    "store_unavailable", "staging_unavailable",
+    # Of an archive.
+    "archive_invalid", "upload_too_large", "idempotency_in_flight", "idempotency_mismatch", "tenant_queue_full",
+    "queue_full", "redis_unavailable",
 )  # fmt: skip
+
+QUEUED = {
+    202: {"model": Job, "description": "The job, of an archive.", **ACCEPTED[202]},
+}
 
 router = APIRouter(tags=["classify"], route_class=FormRoute)
 
 
-@router.post("/classify", response_model=Classification, responses=ERRORS)
-async def classify(request: Request, form: ClassifyBody, tenant: Tenant, context: ServiceContext) -> JSONResponse:
-    """Score audio files with an adapter, or against labels given here (zero-shot)."""
+@router.post("/classify", response_model=Classification, responses=QUEUED | ERRORS)
+async def classify(
+    request: Request,
+    form: ClassifyBody,
+    tenant: Tenant,
+    context: ServiceContext,
+    idempotency_key: IdempotencyKey = None,
+) -> JSONResponse:
+    """Score audio files with an adapter, or against labels given here (zero-shot).
+
+    An `archive` in place of `audio` makes a job, whose results `GET /jobs/{id}/results` returns when it has succeeded.
+    """
+    if bool(form.audio) == (form.archive is not None):
+        raise ServiceError("invalid_request", "Give audio, one file or more, or else an archive.")
     check_num_files(len(form.audio), context.settings)
+    check_num_bytes(sum(file.size or 0 for file in form.audio), context.settings)
     labels = split_labels(form.labels)
     if bool(form.adapter) == bool(labels):
         raise ServiceError("invalid_request", "Give either adapter or labels.")
+    if form.archive is not None:
+        return await Batch(context, tenant, form, idempotency_key).answer()
     for file in form.audio:
         _check_size(file.filename, file.size or 0, context.settings.max_clip_bytes)
     wanted = ClassifyRequest(

@@ -12,12 +12,14 @@ from starlette.responses import Response
 from aspl import Adapter
 from jobs.errors import RedisUnavailable
 from service.context import Context
-from service.http.dependencies import ServiceContext
+from service.http.authentication import Authentication
+from service.http.dependencies import Gate, ServiceContext
 from service.http.problems import ServiceError, responses
 from service.http.schemas import Health, Info, ModelInfo
 from service.inference.engine import noise_windows
 from service.inference.errors import InferenceError
 from service.inference.queued_clip import QueuedClip
+from service.keys import KeysUnreadable
 from service.version import VERSION
 
 PROBE_TENANT = "~readiness"  # no tenant can be called so
@@ -49,7 +51,7 @@ async def readyz(context: ServiceContext) -> dict[str, str]:
 
 
 @router.get("/info", response_model=Info)
-async def info(context: ServiceContext) -> Info:
+async def info(context: ServiceContext, gate: Gate) -> Info:
     """The model, its licence, and the limits of this service."""
     clap = context.pipeline.clap
     model = ModelInfo(
@@ -61,7 +63,10 @@ async def info(context: ServiceContext) -> Info:
         dtype=str(clap.dtype).removeprefix("torch."),
         batch_windows=context.pipeline.engine.batch_windows,
     )
-    return Info(version=version(), model=model, limits=context.settings.limits())
+    settings = context.settings
+    return Info(
+        version=version(), needs_key=_needs_key(gate), model=model, limits=settings.limits(), keep=settings.keep
+    )
 
 
 @router.get("/metrics", response_class=Response, responses=METRICS)
@@ -81,6 +86,12 @@ async def metrics(context: ServiceContext) -> Response:
 def version() -> str:
     """The release of earshot."""
     return VERSION
+
+
+def _needs_key(gate: Authentication) -> bool:
+    with suppress(KeysUnreadable):
+        return gate.needs_key
+    return True
 
 
 async def _probe(context: Context) -> None:

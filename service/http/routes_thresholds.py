@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
+from adapters_store import Taught
 from aspl import Adapter
 from aspl.known import SENSITIVITIES
 from jobs.manifest import adapter_manifest
@@ -20,7 +21,7 @@ from service.inference.errors import ThresholdsInvalid
 
 ERRORS = responses(
     "bad_request", "adapter_not_found", "adapter_model_mismatch", "thresholds_unsupported", "thresholds_invalid",
-    "labels_invalid", "adapter_invalid", "store_full", *STORE_ERRORS,
+    "labels_invalid", "adapter_invalid", "store_full", "quota_exceeded", *STORE_ERRORS,
 )  # fmt: skip
 SENSITIVITY = "sensitivity"
 
@@ -41,7 +42,11 @@ def set_thresholds(name: str, wanted: Thresholds, tenant: Tenant, context: Servi
     manifest = adapter_manifest(Adapter.read_header(data), description=description)
     reason = f"its thresholds were set; in all else it is version {ref.version}"
     manifest |= {"promoted": {"current": True, "reason": reason}}
-    return JSONResponse(summary(context.store, context.store.publish(tenant, ref.name, data, manifest)))
+    context.jobs.quota.check(context.store, tenant, ref.name, new_bytes=len(data))
+    taught = Taught.as_before(context.store.clips(ref))
+    published = context.store.publish(tenant, ref.name, data, manifest, taught=taught)
+    context.jobs.quota.note(tenant, ref.name, new_bytes=len(data))
+    return JSONResponse(summary(context.store, published))
 
 
 def _changed(adapter: Adapter, wanted: Mapping[str, Any], context: Context) -> Adapter:

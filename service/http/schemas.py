@@ -8,7 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictFloat, Stric
 
 from aspl import progress
 from jobs.kinds import KINDS, PHASES
+from service.http.change_schemas import Changes, Comparison
 from service.http.channel_schema import ChannelDrift
+from service.http.schemas_report import ClipWarning, Fault, LeftOut, Report
 
 
 class Limit(BaseModel):
@@ -28,13 +30,6 @@ class Problem(BaseModel):
     detail: str = Field(description="For a person.")
     limit: Limit | None = None
     request_id: str | None = None
-
-
-class Fault(BaseModel):
-    """Why one file or one job failed."""
-
-    code: str
-    detail: str
 
 
 class AdapterRef(BaseModel):
@@ -81,7 +76,8 @@ class ClipScores(BaseModel):
         ge=0,
         le=1,
         description="How much more it sounds like what was taught than like the background; under the label's "
-        "threshold it is unknown. Null where the adapter knows no background: then the threshold is of the score.",
+        "threshold it is unknown. Null under adapters of the first release, and for labels alone as long as nobody has "
+        "heard the background with this model: then the threshold is of the score.",
     )
     silent: bool = Field(description="Digital silence.")
     truncated: bool = Field(description="The file ends before it should; what is there was used.")
@@ -138,27 +134,7 @@ class Promoted(BaseModel):
 
     current: bool = Field(description="False where it stands by: the bare name goes on to mean the version before.")
     reason: str
-
-
-class LeftOut(BaseModel):
-    """A file of the upload that is not trained on."""
-
-    file: str = Field(description="Its name; in an archive its path there.")
-    label: str | None = Field(description="Null where it has none: it is no audio, or lies in no folder.")
-    error: Fault
-
-
-class ClipWarning(BaseModel):
-    """A clip that is trained on although something about it is odd."""
-
-    code: str = Field(
-        description="Stable, but new ones may come: `audio_silent`, `audio_truncated`, `audio_damaged`, "
-        "`clip_repeated` (the same bytes under the same label), `clip_in_two_labels`, `label_like_background` (of the "
-        "label's first clip: `noise`, `other` and the like are taught as labels)."
-    )
-    file: str
-    label: str
-    detail: str
+    comparison: Comparison | None = Field(None, description="Null where no clip was held out by both versions.")
 
 
 class Job(BaseModel):
@@ -211,7 +187,8 @@ class AdapterVersion(BaseModel):
     thresholds: dict[str, float] | None = Field(None, description="Of the known score, by label.")
     temperature: float | None = None
     model: dict[str, Any] | None = None
-    report: dict[str, Any] | None = Field(default=None, description="How the adapter did in validation.")
+    report: Report | None = Field(None, description="How it did on clips that it had not heard. Lists leave it out.")
+    changes: Changes | None = Field(None, description="How its clips differ from those of its `base`.")
 
 
 class StandingBy(BaseModel):
@@ -293,5 +270,7 @@ class Info(BaseModel):
     """What runs here."""
 
     version: str
+    needs_key: bool = Field(True, description="Whether a tenant's own calls need an API key.")
     model: ModelInfo
     limits: dict[str, float]
+    keep: Literal["audio", "features", "nothing"] = Field(description="The most that is kept of clips.")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from adapters_store import AdapterStore, Ref
 from aspl import Adapter, FrozenClap
+from aspl.background import BackgroundLibrary
 from service.inference.adapter_cache import AdapterCache
 
 
@@ -29,8 +30,17 @@ class ZeroShotKey:
 class AdapterLoader:
     """Resolves references in the store and loads adapters through the cache."""
 
-    def __init__(self, clap: FrozenClap, store: AdapterStore, cache: AdapterCache, *, resolvers: Executor):
+    def __init__(
+        self,
+        clap: FrozenClap,
+        store: AdapterStore,
+        cache: AdapterCache,
+        *,
+        resolvers: Executor,
+        library: BackgroundLibrary,
+    ):
         self._clap = clap
+        self._library = library
         self._store = store
         self._cache = cache
         self._resolvers = resolvers
@@ -43,9 +53,18 @@ class AdapterLoader:
 
     def stored(self, ref: Ref) -> AbstractAsyncContextManager[Adapter]:
         """A version of the store, in memory until the block ends; raises the store's errors and aspl's of adapters."""
-        return self._cache.use(StoredKey(ref), lambda: Adapter.from_bytes(self._store.read(ref), self._clap))
+        return self._cache.use(StoredKey(ref), lambda: self._load(ref))
+
+    def _load(self, ref: Ref) -> Adapter:
+        return Adapter.from_bytes(self._store.read(ref), self._clap).for_inference()
 
     def zero_shot(self, tenant: str, labels: tuple[str, ...], template: str) -> AbstractAsyncContextManager[Adapter]:
         """An adapter of these labels alone, in memory until the block ends."""
         key = ZeroShotKey(tenant, labels, template)
-        return self._cache.use(key, lambda: Adapter.zero_shot(self._clap, labels, template=template))
+        return self._cache.use(key, lambda: self._zero_shot(labels, template))
+
+    def _zero_shot(self, labels: tuple[str, ...], template: str) -> Adapter:
+        # A model whose background nobody has heard yet is not made to hear it while a request waits.
+        library = self._library
+        bank = library.features(self._clap).joint if library.is_at_hand(self._clap) else None
+        return Adapter.zero_shot(self._clap, labels, template=template, bank=bank)

@@ -38,10 +38,7 @@ class ClassifyRequest:
 
     def thresholds_for(self, adapter: Adapter) -> dict[str, float]:
         """The thresholds in place of the adapter's own, by its labels; raises ThresholdsInvalid for one it has not."""
-        if unheard := [label for label in self.thresholds if label not in adapter.labels]:
-            raise ThresholdsInvalid(unheard, adapter.labels)
-        common = {} if self.threshold is None else dict.fromkeys(adapter.labels, self.threshold)
-        return {**common, **self.thresholds}
+        return check_thresholds(adapter.labels, self.threshold, self.thresholds)
 
 
 @dataclass(frozen=True)
@@ -147,6 +144,16 @@ class Classifier:
         scoring.add_done_callback(lambda _: expiring.cancel())
         scoring.add_done_callback(lambda _: self._engine.queue.withdraw(clip))
         return scoring
+
+
+def check_thresholds(
+    labels: Sequence[str], threshold: float | None, thresholds: Mapping[str, float]
+) -> dict[str, float]:
+    """The thresholds of a request by label: `thresholds`, and of other labels `threshold`; raises ThresholdsInvalid."""
+    if unheard := [label for label in thresholds if label not in labels]:
+        raise ThresholdsInvalid(unheard, labels)
+    common = {} if threshold is None else dict.fromkeys(labels, threshold)
+    return {**common, **thresholds}
 
 
 async def _scored(

@@ -6,6 +6,7 @@ from typing import Self
 
 from adapters_store import AdapterStore
 from aspl import FrozenClap
+from aspl.background import shipped_library
 from service.inference.adapter_cache import AdapterCache
 from service.inference.adapter_loader import AdapterLoader
 from service.inference.classification import Classifier
@@ -54,7 +55,13 @@ class Pipeline:
         engine = Engine(clap, queue, batch_windows=batch_windows, metrics=metrics)
         drift = DriftMonitor(clap.mel_centres_hz, metrics)
         classifier = Classifier(
-            AdapterLoader(clap, store, cache, resolvers=resolvers),
+            AdapterLoader(
+                clap,
+                store,
+                cache,
+                resolvers=resolvers,
+                library=shipped_library(settings.data_dir / "background"),
+            ),
             decoder,
             engine,
             budget=WindowBudget(

@@ -2,12 +2,12 @@
 
 import uuid
 
-import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
 from adapters_store import AdapterStore, open_store
 from adapters_store.object_files import ObjectFiles
+from tests.adapters_store.places import new_bucket, s3_environment
 
 PLACES = ["directory", "file", "memory", "s3", "fsspec-local"]
 
@@ -24,20 +24,9 @@ def s3_endpoint():
 @pytest.fixture
 def s3_url(s3_endpoint, monkeypatch) -> str:
     """A new bucket on the local S3 server, which the environment points to."""
-    environment = {
-        "AWS_ENDPOINT_URL": s3_endpoint,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-    for name, value in environment.items():
+    for name, value in s3_environment(s3_endpoint).items():
         monkeypatch.setenv(name, value)
-    bucket = f"adapters-{uuid.uuid4().hex}"
-    client = boto3.client("s3")
-    client.create_bucket(Bucket=bucket)
-    client.close()
-    return f"s3://{bucket}/some/prefix"
+    return new_bucket()
 
 
 @pytest.fixture(params=PLACES)

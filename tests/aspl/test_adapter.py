@@ -9,11 +9,12 @@ import pytest
 import torch
 from safetensors.torch import load, save
 
-from aspl import Adapter, AudioPrompts, FrozenClap, TrainingConfig, classify, fit
+from aspl import Adapter, AudioPrompts, FrozenClap, TrainingConfig, classify
 from aspl.adapter import MAX_MAGNITUDE
 from aspl.errors import AdapterInvalid, AdapterMismatch
 from aspl.heads.text import TextHead
 from aspl.prompts.audio import Affine
+from tests.aspl.few_sounds import fit
 from tests.small_clap import write_small_clap
 
 PARTS = ("gamma", "beta")
@@ -129,7 +130,7 @@ def spectral(gamma: float) -> dict[str, torch.Tensor]:
         {"facts": {"temperature": 10**400}},
         {"facts": {"threshold": -(10**400)}},
         {"facts": {"report": {"accuracy": float("nan")}}},
-        {"facts": {"report": {"deep": nested(600)}}},
+        {"facts": {"report": {"optimism": nested(600)}}},
         {"facts": {"labels": ["dog", "rain", "\ud800"]}},
         {"facts": {"labels": ["dog", "rain", "\x00\n"]}},
         {"facts": {"shots": {"dog": -1}}},
@@ -188,3 +189,47 @@ def test_zero_shot_scores_are_those_of_the_model_itself(clap, clips):
     waveforms = torch.from_numpy(np.stack([np.tile(clip, 10) for clip in clips[0][:2]]))
     expected = (clap.encode_audio(clap.log_mel(waveforms)) @ texts.T * clap.logit_scale).softmax(-1)
     assert np.allclose([list(answer.scores.values()) for answer in answers], expected, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def guarded(clap, clips):
+    return fit(clap, *clips, config=TrainingConfig(method="palm", audio_prompt="none", epochs=2))
+
+
+def test_a_guarded_file_keeps_the_head_of_the_unknown_in_half_precision(clap, clips, guarded):
+    data = guarded.to_bytes()
+    assert load(data)["linear.matrix"].dtype == torch.float16
+    loaded = Adapter.from_bytes(data, clap)
+    told, again = (classify(clap, clips[0], [each] * len(clips[0])) for each in (guarded, loaded))
+    assert [answer.known for answer in told] == [answer.known for answer in again]
+    assert np.mean([answer.known for answer in told]) > 0.5
+    assert loaded.size_bytes == guarded.size_bytes
+    assert loaded.threshold is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"drop": ["linear.bias"]},
+        {"drop": ["linear.matrix", "linear.bias"]},
+        {"drop": ["known"]},
+        {"facts": {"format_version": 2}},  # which has no half precision
+    ],
+    ids=str,
+)
+def test_a_guarded_file_without_its_head_or_its_rule_is_refused(clap, guarded, change):
+    with pytest.raises(AdapterInvalid):
+        Adapter.from_bytes(edited(guarded.to_bytes(), **change), clap)
+
+
+def test_zero_shot_beside_a_bank_can_be_unknown(clap, clips, log_mel):
+    bank = clap.encode_audio(log_mel).numpy()
+    with_bank = Adapter.zero_shot(clap, ["dog", "rain"], bank=bank)
+    loaded = Adapter.from_bytes(with_bank.to_bytes(), clap)
+    answers = classify(clap, clips[0], [loaded] * len(clips[0]))
+    assert all(0 <= answer.known <= 1 for answer in answers)
+    assert [answer.is_unknown for answer in answers] == [
+        answer.known < loaded.known.thresholds[0] for answer in answers
+    ]
+    (without,) = classify(clap, clips[0][:1], [Adapter.zero_shot(clap, ["dog", "rain"])])
+    assert without.known is None and without.scores == pytest.approx(answers[0].scores)

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from aspl import Adapter, AudioPrompts, TrainingConfig, classify, fit
+from aspl import Adapter, AudioPrompts, TrainingConfig, classify
 from aspl.curves import TaughtCurves, clip_curve
 from aspl.errors import AdapterInvalid
+from aspl.heads.guarded import GuardedHead
 from aspl.prompts.audio import Affine
+from tests.aspl.few_sounds import fit
 
 
 @pytest.fixture(scope="module", params=["ridge", "zero_shot"])
@@ -56,6 +58,8 @@ def test_a_channel_is_folded_in_front_of_what_was_learnt(adapter, clap, clips, l
 
 
 def test_the_format_before_has_no_channel(adapter, clap):
+    if isinstance(adapter.head, GuardedHead):
+        adapter = replace(adapter, head=adapter.head.answering, known=None)  # as that format had it
     with pytest.raises(AdapterInvalid, match="missing or unknown"):
         Adapter.from_bytes(replace(adapter, format_version=2).to_bytes(), clap)
     bare = replace(adapter, format_version=2, taught_curves=None)

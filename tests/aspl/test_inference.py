@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from aspl import Adapter, AudioFeatures, TrainingConfig, classify, fit
+from aspl import Adapter, AudioFeatures, TrainingConfig, classify
 from aspl.inference import hear_windows, score
+from tests.aspl.few_sounds import fit
 
 
 @pytest.fixture(scope="module")

@@ -44,13 +44,13 @@ def test_what_cannot_be_a_rule_is_refused(changes):
         KnownRule.from_facts(facts(**changes), 2)
 
 
-def test_a_head_with_a_background_is_measured_against_it():
-    labels, background = np.array([[0.2, 0.9], [0.3, 0.1]]), np.array([0.4, -0.2])
-    expected = 1 / (1 + np.exp(-2.0 * (np.array([0.9 - 0.4, 0.3 + 0.2]) - 0.5)))
-    np.testing.assert_allclose(RULE.scores(labels, background), expected)
+def test_a_head_that_hears_the_background_is_measured_by_its_lead():
+    lead = np.array([0.5, -0.2])
+    expected = 1 / (1 + np.exp(-2.0 * (lead - 0.5)))
+    np.testing.assert_allclose(RULE.scores(np.array([[0.2, 0.9], [0.3, 0.1]]), lead), expected)
 
 
-def test_a_head_without_one_is_measured_by_what_the_background_scores_under_the_winner():
+def test_a_head_of_words_is_measured_by_what_the_background_scores_under_the_winner():
     words = replace(RULE, mean=(0.1, 0.2), deviation=(0.5, 0.1))
     expected = 1 / (1 + np.exp(-2.0 * (np.array([(0.9 - 0.2) / 0.1, (0.3 - 0.1) / 0.5]) - 0.5)))
     np.testing.assert_allclose(words.scores(np.array([[0.2, 0.9], [0.3, 0.1]]), None), expected)

@@ -62,10 +62,10 @@ class Stack:
         self.apis: list[Process] = []
         self.keys: dict[str, str] = {}  # tenant: key
 
-    def start_api(self) -> Process:
+    def start_api(self, **environment: str) -> Process:
         """Start an API on a free port; `wait_until_ready` tells when it answers."""
         port = free_port()
-        process = self._start("service", EARSHOT_PORT=str(port))
+        process = self._start("service", EARSHOT_PORT=str(port), **environment)
         process.address = f"http://127.0.0.1:{port}"
         self.apis.append(process)
         return process

@@ -64,7 +64,8 @@ def test_the_walkthrough(stack, tmp_path):
 def test_the_walkthrough_of_a_program(stack, tmp_path, title, language, name):
     address = stack.apis[0].address
     script = tmp_path / {"python": "walk.py", "js": "walk.mjs"}[language]
-    script.write_text(commands(title, language).replace(ADDRESS, address))
+    client = (ROOT / "client" / "js").as_uri()
+    script.write_text(commands(title, language).replace(ADDRESS, address).replace("./client/js", client))
     said = run(f"{interpreter(language)} {script}")
     lines = [line.split(" -> ") for line in said.splitlines()]
     assert len(lines) == len(list((ROOT / "examples/held_out").glob("*/*.ogg")))

@@ -5,6 +5,7 @@ import io
 import lzma
 import os
 import struct
+import subprocess
 import tarfile
 import tempfile
 import zipfile
@@ -13,7 +14,7 @@ import zlib
 import pytest
 
 from jobs.archives import MAX_NAME_CHARS, members
-from jobs.errors import ArchiveInvalid, UploadTooLarge
+from jobs.errors import ArchiveInvalid, MemberDamaged, UploadTooLarge
 from jobs.limits import MIB, UploadLimits
 from tests.jobs.archives import ARCHIVES, tar_of, zip_of, zip_of_raw_names
 
@@ -174,6 +175,17 @@ def test_a_damaged_member_is_named():
         read(io.BytesIO(data.replace(b"bbb", b"bxb", 1)))
 
 
+def test_after_a_damaged_member_of_a_zip_the_next_is_read():
+    data = zip_of([("dog/1.wav", b"a" * 3000), ("rain/1.wav", b"b" * 3000)], zipfile.ZIP_STORED).getvalue()
+    listed = []
+    for member in members(io.BytesIO(data.replace(b"aaa", b"axa", 1)), LIMITS):
+        try:
+            listed.append(b"".join(member.chunks))
+        except MemberDamaged as error:
+            listed.append(str(error).split(";")[0])
+    assert listed == ["'dog/1.wav' in the archive is damaged, or neither a zip nor a tar", b"b" * 3000]
+
+
 def test_a_tar_whose_header_is_damaged_does_not_end_there():
     data = tar_of(ENTRIES, "w").getvalue()
     with pytest.raises(ArchiveInvalid, match="damaged"):
@@ -201,9 +213,66 @@ def test_what_unfolds_without_end_is_cut_off(kind):
 
 def test_a_directory_of_a_zip_that_is_too_large_is_not_read(monkeypatch):
     archive = zip_of([(f"dog/{'n' * 200}{number}.wav", b"") for number in range(40)])
-    monkeypatch.setattr(zipfile, "ZipFile", lambda *_, **__: pytest.fail("the directory is read"))
+    monkeypatch.setattr(zipfile, "ZipInfo", lambda *_, **__: pytest.fail("the directory is read"))
     with pytest.raises(UploadTooLarge, match="max_archive_members"):
         read(archive, UploadLimits(max_archive_members=1))
+
+
+def test_the_directory_that_a_zip64_record_tells_of_is_bounded_too():
+    """The plain end record says that the directory is empty; zipfile believes the other one."""
+    directory = bytes(LIMITS.max_archive_members * 512 + 1)
+    record = struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, 1, 1, len(directory), 0)
+    locator = struct.pack("<4sLQL", b"PK\x06\x07", 0, len(directory), 1)
+    end = struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, 0xFFFF, 0xFFFF, 0, 0xFFFFFFFF, 0)
+    with pytest.raises(UploadTooLarge, match="max_archive_members"):
+        read(io.BytesIO(directory + record + locator + end))
+
+
+# Tar headers
+
+
+def sparse_tar(version: str) -> bytes:
+    """A tar of one file that is a hole of a gibibyte, as GNU tar writes it in each of its formats."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "dog")
+        os.makedirs(path)
+        with open(os.path.join(path, "1.wav"), "wb") as file:
+            file.truncate(2**30)
+        kind = ["--format=gnu"] if version == "gnu" else ["--format=pax", f"--sparse-version={version}"]
+        command = ["tar", "--sparse", *kind, "--hole-detection=seek", "-C", folder, "-cf", "-", "dog"]
+        return subprocess.run(command, check=True, capture_output=True).stdout
+
+
+@pytest.mark.parametrize("version", ["gnu", "0.0", "0.1", "1.0"])
+def test_a_file_with_holes_is_refused_before_it_is_unfolded(version):
+    data = sparse_tar(version)
+    assert len(data) < 2**16
+    with pytest.raises(ArchiveInvalid, match=r"'1\.wav' in the archive is stored with holes; pack it again"):
+        read(io.BytesIO(data))
+
+
+def extended_header(kind: bytes, size: int) -> bytes:
+    info = tarfile.TarInfo("header")
+    info.type, info.size = kind, size
+    content = b"7 a=bc\n" * (size // 7)
+    return info.tobuf(tarfile.USTAR_FORMAT) + content.ljust(-(-size // 512) * 512, b"\0")
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
+def test_extended_headers_are_bounded_one_by_one_and_together(kind):
+    with pytest.raises(ArchiveInvalid, match="headers hold more"):
+        read(io.BytesIO(extended_header(kind, 2**17) + tar_of(ENTRIES, "w").getvalue()))
+    members_of_one_kib = b"".join(
+        extended_header(tarfile.XHDTYPE, 60_000) + tar_of([(f"dog/{number}.wav", b"a")], "w").getvalue()[:1024]
+        for number in range(300)
+    )
+    with pytest.raises(ArchiveInvalid, match="headers hold more"):
+        read(io.BytesIO(members_of_one_kib))
+
+
+def test_a_chain_of_extended_headers_is_damage():
+    with pytest.raises(ArchiveInvalid):
+        read(io.BytesIO(extended_header(tarfile.XHDTYPE, 7) * 2000 + tar_of(ENTRIES, "w").getvalue()))
 
 
 def test_a_small_archive_is_let_off_the_ratio():

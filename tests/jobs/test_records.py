@@ -221,3 +221,37 @@ def test_a_mistake_of_ours_passes(redis):
     with pytest.raises(ResponseError), translated():
         redis.set("a", "text")
         redis.hgetall("a")
+
+
+DAMAGE = {
+    "no json": ("state", "{"),
+    "no state": ("state", '"paused"'),
+    "no list": ("left_out", "3"),
+    "no time": ("created_at", '"yesterday"'),
+    "too deep": ("progress", "[" * 100_000),
+}
+
+
+@pytest.mark.parametrize("field", DAMAGE)
+def test_a_damaged_record_is_a_job_that_failed_and_fails_no_list(records, redis, field):
+    ids = [f"{number:032x}" for number in range(3)]
+    for job_id in ids:
+        create(records, id=job_id)
+    redis.hset(records.record_key(ids[1]), *DAMAGE[field])
+    damaged = records.get("t", ids[1])
+    assert (damaged.state, damaged.error["code"], damaged.id) == ("failed", "record_damaged", ids[1])
+    datetime.fromisoformat(damaged.public()["created_at"])
+    page, cursor = records.list("t", limit=2)
+    assert [record.id for record in page] == [ids[2], ids[1]]
+    assert [record.id for record in records.list("t", limit=2, after=cursor)[0]] == [ids[0]]
+    assert len(records.live_of("t")) == 3 and sum(records.num_unfinished().values()) >= 2
+    assert records.update(ids[1], state="running") is None
+
+
+def test_a_job_without_a_record_frees_its_tenants_slot_too(records, redis):
+    create(records)
+    create(records, id="b" * 32, tenant="other")
+    redis.delete(records.record_key(ID))
+    records.forget(ID)
+    assert records.live_ids() == ["b" * 32]
+    assert redis.scard(records.live_key("t")) == 0 and redis.scard(records.live_key("other")) == 1

@@ -8,13 +8,16 @@ import time
 from types import SimpleNamespace
 
 from jobs.errors import TrainingFailed, TrainingStopped
+from worker.lesson import Trained
 from worker.runner import main
 
 
 class Counting:
     """Adds up its epochs; its checkpoint is what it has added so far."""
 
-    def train(self, clips, training, *, on_progress, should_cancel, checkpoint, findings):
+    fingerprint = "0" * 64
+
+    def train(self, lesson, training, *, on_progress, should_cancel, checkpoint, findings):
         epochs, behaviour = training.get("epochs", 3), training.get("behaviour", "")
         if behaviour == "unfit":
             raise TrainingFailed("training_data_invalid", "two clips of each label are needed")
@@ -35,16 +38,10 @@ class Counting:
             partial.replace(checkpoint)
             values = {"epoch": state["epoch"], "epochs": epochs, "loss": float("nan"), "accuracy": 0.5, "eta_s": 1.0}
             on_progress(SimpleNamespace(phase="train_text", **values))
-        data = json.dumps(
-            {"sum": state["sum"], "clips": [path.read_bytes().decode() for path, _ in clips.clips]}
-        ).encode()
-        labels = sorted({label for _, label in clips.clips})
-        return data, {
-            "labels": labels,
-            "starts": state["starts"],
-            "report": findings,
-            "num_background": len(clips.background),
-        }
+        data = json.dumps({"sum": state["sum"], "clips": [clip.read().decode() for clip in lesson.taught]}).encode()
+        labels = sorted({clip.row.label for clip in lesson.taught})
+        header = {"starts": state["starts"], "report": findings, "num_background": len(lesson.background)}
+        return Trained(data, {"labels": labels, **header}, fingerprint=self.fingerprint)
 
 
 def load(settings):

@@ -3,18 +3,21 @@
 import os
 import signal
 import time
+from dataclasses import replace
 
 import pytest
 from rq import Worker
 from safetensors.torch import load
 
+from adapters_store import TaughtClip
 from aspl import Adapter, FrozenClap
 from aspl.background import shipped_library
-from jobs.uploaded_clip import TrainingClips
+from aspl.report import Report, Suspect
 from tests.small_clap import write_small_clap
 from tests.worker.processes import trainer_of, wait_for_end, wait_for_epoch, wait_until
 from tests.worker.sounds import tone
-from worker.clap_trainer import ClapTrainer, _with_files
+from worker.clap_trainer import ClapTrainer, _with_findings
+from worker.lesson import Lesson, LessonClip
 
 TRAINING = {"preset": "paper", "audio_prompt": "spectral", "epochs": 8, "batch_size": 4, "seed": 3}
 
@@ -95,16 +98,20 @@ def test_the_background_goes_into_the_training_and_one_label_is_enough(small_cla
     for number, path in enumerate(paths):
         path.write_bytes(tone(200 + 700 * number, seed=number))
     trainer = ClapTrainer(FrozenClap.load(small_clap), max_clip_s=60.0, library=shipped_library(tmp_path / "kept"))
-    clips = TrainingClips([(path, "low") for path in paths[:2]], ["a.wav", "b.wav"], paths[2:])
+    rows = [TaughtClip(f"{n:064x}", "low" if n < 2 else None, n == 2, f"{n}.wav", has_audio=True) for n in range(3)]
+    lesson = Lesson(tuple(LessonClip(row, path.read_bytes) for row, path in zip(rows, paths, strict=True)))
     told = []
-    data, header = trainer.train(
-        clips,
+    trained = trainer.train(
+        lesson,
         {},
         on_progress=told.append,
         should_cancel=lambda: False,
         checkpoint=tmp_path / "checkpoint",
         findings={"num_left_out": 0},
     )
+    data, header = trained.data, trained.header
+    assert trained.heard.keys() == {row.id for row in rows} and len(trained.held_out) == 2
+    assert [clip.held_out is None for clip in lesson.kept(trained).clips] == [False, False, True]
     assert header["method"] == "ridge" and header["labels"] == ("low",)
     assert header["report"]["num_background"] == 1 and header["report"]["num_left_out"] == 0
     assert Adapter.from_bytes(data, trainer.clap).known is not None
@@ -112,7 +119,9 @@ def test_the_background_goes_into_the_training_and_one_label_is_enough(small_cla
     assert list((tmp_path / "kept").iterdir())
 
 
-def test_suspects_are_named_by_their_files():
-    report = {"suspects": [{"clip": 1, "label": "low"}], "accuracy": 1.0}
-    assert _with_files(report, ["a.wav", "b.wav"])["suspects"] == [{"clip": 1, "label": "low", "file": "b.wav"}]
-    assert _with_files({"accuracy": 1.0}, []) == {"accuracy": 1.0}
+def test_suspects_are_named_by_their_files_and_digests():
+    report = Report(suspects=(Suspect(1, "low"),), accuracy=1.0)
+    clips = [TaughtClip(f"{number:064x}", "low", file=f"{number}.wav") for number in range(2)]
+    named = _with_findings(report, clips, {"num_left_out": 3})
+    suspect = Suspect(1, "low", file="1.wav", id=clips[1].id)
+    assert named == replace(report, suspects=(suspect,), num_left_out=3)

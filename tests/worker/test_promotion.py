@@ -1,6 +1,9 @@
+from dataclasses import replace
+
 import pytest
 
-from worker.promotion import decide
+from adapters_store import Taught, TaughtClip
+from worker.promotion import Comparison, decide
 
 
 @pytest.fixture
@@ -46,3 +49,39 @@ def test_many_lacking_labels_are_named_in_part(store, publish):
     publish(*(f"label {number}" for number in range(20)))
     reason = decide(store, "t", "pets", ["owl"]).reason
     assert "and 15 more" in reason and len(reason) < 300
+
+
+def _rows(*answers):
+    """Clips of the label "cat", each answered with this label, held out; None for one that was not."""
+    held = [answer and {"label": answer, "score": 0.9} for answer in answers]
+    return tuple(TaughtClip(f"{number:064x}", "cat", held_out=answer) for number, answer in enumerate(held))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "takes_over", "counts"),
+    [
+        (["cat"] * 10, ["cat"] * 10, True, (10, 10, 10)),
+        (["cat"] * 10, ["cat"] * 9 + ["dog"], True, (10, 10, 9)),  # one clip may be chance
+        (["cat"] * 10, ["cat"] * 8 + ["dog"] * 2, False, (10, 10, 8)),
+        (["cat"] * 100, ["cat"] * 97 + ["dog"] * 3, True, (100, 100, 97)),  # three points
+        (["cat"] * 100, ["cat"] * 96 + ["dog"] * 4, False, (100, 100, 96)),
+        (["cat", "cat", None, None], [None, None, "dog", "dog"], True, None),
+        (["cat", "cat", "dog"], ["dog", "dog", None], False, (2, 2, 0)),
+    ],
+)
+def test_a_version_that_does_worse_on_the_same_clips_stands_by(store, before, after, takes_over, counts):
+    store.publish("t", "pets", b"a", {"labels": ["cat", "dog"]}, taught=Taught("nothing", _rows(*before)))
+    decision = decide(store, "t", "pets", ["cat", "dog"], clips=_rows(*after))
+    assert decision.takes_over == takes_over
+    comparison = decision.comparison
+    assert (comparison and (comparison.shared_clips, comparison.correct_before, comparison.correct_after)) == counts
+    assert ("could not be compared" in decision.reason) == (counts is None)
+    assert counts is None or f"of {counts[0]} clips" in decision.reason
+    assert decide(store, "t", "pets", ["cat", "dog"], "always", clips=_rows(*after)).takes_over
+
+
+def test_a_clip_of_another_label_is_not_the_same(store):
+    rows = _rows("cat", "cat")
+    store.publish("t", "pets", b"a", {"labels": ["cat"]}, taught=Taught("nothing", rows))
+    relabelled = [replace(rows[0], label="dog", held_out={"label": "cat", "score": 0.9}), rows[1]]
+    assert decide(store, "t", "pets", ["cat", "dog"], clips=relabelled).comparison == Comparison(1, 1, 1)

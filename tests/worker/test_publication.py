@@ -1,7 +1,13 @@
+from dataclasses import replace
+
 import pytest
 
+from adapters_store import Taught, TaughtClip
 from adapters_store.errors import StoreFull, StoreUnavailable
-from worker.publication import find_published, open_writable, promoted, publish
+from jobs.errors import QuotaExceeded
+from jobs.limits import StorageLimits
+from jobs.quota import Quota
+from worker.publication import Version, find_published, open_writable, promoted, publish
 
 LONG_AGO, FUTURE = "2020-01-01T00:00:00.000000Z", "2100-01-01T00:00:00.000000Z"
 
@@ -51,9 +57,10 @@ def test_an_earlier_attempts_version_that_stands_by_goes_on_to(store):
     [(["cat", "dog", "owl"], "auto", 2), (["cat"], "auto", 1), (["cat"], "always", 2), (["cat", "dog"], "never", 1)],
 )
 def test_a_version_takes_over_as_wished_and_says_why(store, labels, wish, current):
-    publish(store, "t", "pets", b"a", {"job": "a", "labels": ["cat", "dog"]}, timeout_s=1, wish="never")
+    first = Version("t", "pets", b"a", {"job": "a", "labels": ["cat", "dog"]}, "never")
+    publish(store, first, timeout_s=1)
     assert store.current("t", "pets") == 1
-    ref = publish(store, "t", "pets", b"b", {"job": "b", "labels": labels}, timeout_s=1, wish=wish)
+    ref = publish(store, Version("t", "pets", b"b", {"job": "b", "labels": labels}, wish), timeout_s=1)
     assert store.current("t", "pets") == current
     kept = promoted(store, ref)
     assert kept["current"] is (current == 2) and kept["reason"]
@@ -78,7 +85,7 @@ def test_an_earlier_attempts_version_is_found_beside_what_is_damaged(store, dama
 @pytest.mark.parametrize("ending", [".safetensors", ".json", "current"])
 def test_a_store_that_comes_back_gets_the_adapter_once(store, fails, ending, is_applied):
     fails(ending, StoreUnavailable("away"), StoreUnavailable("away"), is_applied=is_applied)
-    ref = publish(store, "t", "pets", b"data", MANIFEST, timeout_s=5)
+    ref = publish(store, Version("t", "pets", b"data", MANIFEST), timeout_s=5)
     assert store.versions("t", "pets") == [ref.version] == [store.current("t", "pets")]
     assert store.read(ref) == b"data"
 
@@ -87,10 +94,31 @@ def test_a_store_that_comes_back_gets_the_adapter_once(store, fails, ending, is_
 def test_what_does_not_pass_is_raised(store, fails, error, timeout_s):
     fails(".json", error)
     with pytest.raises(type(error)):
-        publish(store, "t", "pets", b"data", MANIFEST, timeout_s=timeout_s)
+        publish(store, Version("t", "pets", b"data", MANIFEST), timeout_s=timeout_s)
 
 
 def test_a_store_that_cannot_be_written_is_noticed_early(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreUnavailable):
         open_writable(str(tmp_path / "file"), timeout_s=0)
+
+
+def test_what_is_more_than_the_tenant_may_keep_is_not_published(store):
+    quota = Quota(StorageLimits(max_versions=2, max_stored_bytes=10_000))
+    for job in "ab":
+        publish(store, Version("t", "pets", b"data", {"job": job}), timeout_s=0, quota=quota)
+    with pytest.raises(QuotaExceeded) as refused:
+        publish(store, Version("t", "pets", b"data", {"job": "c"}), timeout_s=0, quota=quota)
+    assert refused.value.limit == ("max_versions", 2)
+    with pytest.raises(QuotaExceeded, match="max_stored_bytes"):
+        publish(store, Version("t", "cars", b"x" * 10_000, {"job": "d"}), timeout_s=0, quota=quota)
+    store.delete("t", "pets", 1)
+    publish(store, Version("t", "pets", b"data", {"job": "e"}), timeout_s=0, quota=quota)
+
+
+def test_the_new_bytes_of_a_version_leave_out_what_is_there():
+    clips = (TaughtClip("a" * 64, "x", size_bytes=100), TaughtClip("b" * 64, "x", size_bytes=1000))
+    taught = Taught("audio", clips, audio={"b" * 64: lambda: b""}, features={"b" * 64: b"12345"})
+    assert Version("t", "pets", b"data", {}, taught=taught).new_bytes == 4 + 1000 + 5
+    assert Version("t", "pets", b"data", {}, taught=replace(taught, keep="features")).new_bytes == 4 + 5
+    assert Version("t", "pets", b"data", {}, taught=replace(taught, keep="nothing")).new_bytes == 4

@@ -1,4 +1,4 @@
-"""Kind `adapt`: an adapter fitted on an upload, and published."""
+"""Kind `adapt`: an adapter fitted on an upload, and on what the version it goes on from was taught with; published."""
 
 from typing import Any
 
@@ -6,22 +6,28 @@ from jobs import kinds
 from jobs.manifest import adapter_manifest
 from worker.kinds.kind import Kind, Task
 from worker.kinds.recalibrate import with_channel
+from worker.lesson import gather
 
 
 def adapt(task: Task) -> dict[str, Any]:
     """Fit, from the checkpoint of an earlier attempt where there is one, and publish."""
     job, training = task.job, task.job["training"]
-    data, header = task.trainer.train(
-        task.uploads.training_clips(job["upload_id"]),
+    lesson = gather(task.uploads, task.store, job, fingerprint=task.trainer.fingerprint)
+    trained = task.trainer.train(
+        lesson,
         training,
         on_progress=task.on_progress,
         should_cancel=task.should_cancel,
-        checkpoint=task.uploads.checkpoint(job["upload_id"]),
+        checkpoint=task.uploads.checkpoint(job["upload_id"], job["holder"]),
         findings=job["findings"],
     )
-    data, header = with_channel(task, data, header)
+    data, header, report = with_channel(task, trained.data, trained.header)
     manifest = adapter_manifest(header, job_id=job["id"], description=training.get("description") or "")
-    return task.publish(data, manifest, wish=training.get("promote") or "auto")
+    if changes := lesson.changes():
+        manifest["changes"] = changes
+    if report is not None:
+        manifest["recalibration"] = report
+    return task.publish(data, manifest, wish=training.get("promote") or "auto", taught=lesson.kept(trained))
 
 
 ADAPT = Kind(kinds.ADAPT, adapt, publishes=True, advice="send fewer or shorter clips, or ask for fewer epochs")

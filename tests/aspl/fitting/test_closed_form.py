@@ -7,10 +7,15 @@ import numpy as np
 import pytest
 import torch
 
-from aspl import Adapter, FrozenClap, TrainingConfig, classify, decode, fit
-from aspl.errors import AdapterInvalid, TrainingCancelled, TrainingConfigInvalid, TrainingDataInvalid
+from aspl import Adapter, AudioPrompts, FrozenClap, TrainingConfig, classify, decode, fit
+from aspl.errors import AdapterInvalid, TrainingCancelled, TrainingDataInvalid
+from aspl.fitting.clip_features import ClipFeatures
+from aspl.fitting.closed_form import Given, fit_closed_form
+from aspl.fitting.plan import make_plan
+from aspl.fitting.progress import FitProgress
 from aspl.inference import hear_windows, is_unknown, score
 from aspl.sound.clip import windows
+from tests.aspl.few_sounds import FEW_SOUNDS
 
 ROOT = Path(__file__).parents[3]
 LABELS = ("dog bark", "rain", "rooster")
@@ -78,9 +83,9 @@ def test_the_order_of_the_clips_does_not_matter(bundled, taught, adapter):
     rest = [number for number in np.random.default_rng(0).permutation(len(labels)) if number not in firsts]
     order = [*firsts, *rest]
     other = fit(bundled, [waveforms[i] for i in order], [labels[i] for i in order])
-    np.testing.assert_allclose(other.head.matrix, adapter.head.matrix, atol=1e-5)
-    assert other.known.thresholds == pytest.approx(adapter.known.thresholds, abs=1e-4)
-    assert other.report["accuracy"] == adapter.report["accuracy"]
+    assert torch.equal(other.head.matrix, adapter.head.matrix) and torch.equal(other.head.bias, adapter.head.bias)
+    assert other.known == adapter.known
+    assert other.report.accuracy == adapter.report.accuracy
 
 
 def test_one_label_is_a_detector(bundled, taught):
@@ -97,7 +102,7 @@ def test_one_clip_a_label_has_a_threshold_too(bundled, taught):
     waveforms, labels = taught
     firsts = [labels.index(label) for label in LABELS]
     adapter = fit(bundled, [waveforms[i] for i in firsts], [labels[i] for i in firsts])
-    assert adapter.report["accuracy"] is None
+    assert adapter.report.accuracy is None
     assert all(0 < threshold < 1 for threshold in adapter.known.thresholds)
 
 
@@ -107,14 +112,14 @@ def test_the_tenants_own_background_is_heard_as_unknown(bundled, taught, adapter
     heard, _ = recordings("held_out", ("helicopter",))
     before, after = (classify(bundled, heard, [one] * len(heard)) for one in (adapter, with_own))
     assert np.mean([answer.known for answer in after]) < np.mean([answer.known for answer in before])
-    assert with_own.report["num_background"] == len(own)
+    assert with_own.report.num_background == len(own)
 
 
 def test_wrong_labels_are_suspects(bundled, taught):
     waveforms, labels = taught
     wrong = [*labels]
     wrong[0], wrong[7] = labels[7], labels[0]
-    listed = [row["clip"] for row in fit(bundled, waveforms, wrong).report["suspects"]]
+    listed = [row.clip for row in fit(bundled, waveforms, wrong).report.suspects]
     assert set(listed) >= {0, 7} and len(listed) <= 4
 
 
@@ -163,9 +168,74 @@ def test_auto_is_closed_form_unless_training_is_asked_for(bundled, taught, asked
     assert fit(bundled, *taught, config=TrainingConfig(**asked)).method == method
 
 
-def test_a_closed_form_takes_no_audio_prompt():
-    with pytest.raises(TrainingConfigInvalid, match="no audio prompt"):
-        TrainingConfig(method="ridge", audio_prompt="aspl_star")
+@pytest.mark.parametrize("method", ["ridge", "auto"])
+def test_a_closed_form_tries_the_audio_prompt_that_is_asked_for(bundled, taught, method):
+    phases = set()
+    adapter = fit(
+        bundled,
+        *taught,
+        config=TrainingConfig(method=method, audio_prompt="spectral"),
+        on_progress=lambda progress: phases.add(progress.phase),
+    )
+    told = adapter.report.audio_prompt
+    assert adapter.method == "ridge" and {"validate_recentred", "validate_joint"} <= phases
+    assert told.requested == "spectral" and told.kept == adapter.audio_prompt
+    assert told.held_out_loss.keys() == {"ridge", "recentred", "joint"}
+    assert [row.name for row in adapter.report.candidates][:3] == [
+        "ridge",
+        "ridge under recentred",
+        "ridge under joint",
+    ]
+    assert (adapter.prompts is None) == (told.kept == "none")
+    waveforms, labels = recordings("held_out")
+    assert [answer.label for answer in classify(bundled, waveforms, [adapter] * len(waveforms))] == labels
+
+
+def test_a_closed_form_hears_clips_and_background_under_its_prompt(bundled, taught):
+    waveforms, labels = taught
+    learnt = AudioPrompts.identity(bundled, "spectral")
+    learnt.spectral.beta.add_(torch.linspace(-12, 12, 64))
+    told = []
+    progress = FitProgress(lambda progress: told.append(progress.phase), lambda: False)
+    given = Given(ClipFeatures(bundled, waveforms, tick=progress.tick), waveforms, (), FEW_SOUNDS)
+    plan = make_plan(labels, TrainingConfig(method="ridge"), logit_scale=bundled.logit_scale)
+    adapter = fit_closed_form(given, learnt, plan, progress)
+    assert adapter.audio_prompt == "spectral" and told.count("listen_background") > 0
+    loaded = Adapter.from_bytes(adapter.to_bytes(), bundled)
+    heard, truth = recordings("held_out")
+    assert [answer.label for answer in classify(bundled, heard, [loaded] * len(heard))] == truth
+
+
+def test_too_few_clips_for_an_audio_prompt_are_fitted_without(bundled, taught):
+    waveforms, labels = taught
+    firsts = [labels.index(label) for label in LABELS]
+    config = TrainingConfig(method="ridge", audio_prompt="spectral")
+    adapter = fit(bundled, [waveforms[i] for i in firsts], [labels[i] for i in firsts], config=config)
+    assert adapter.audio_prompt == "none"
+
+
+@pytest.mark.parametrize("method", ["palm", "zero_shot"])
+def test_every_method_knows_what_it_was_never_taught(bundled, taught, method):
+    own, _ = recordings("train", ("helicopter",))
+    config = TrainingConfig(method=method, audio_prompt="none")
+    adapter, with_own = (fit(bundled, *taught, config=config, background=each) for each in ((), own))
+    waveforms, _ = recordings("held_out")
+    known = classify(bundled, waveforms, [adapter] * len(waveforms))
+    assert sum(answer.is_unknown for answer in known) <= 1
+    assert all(answer.is_unknown for answer in classify(bundled, foreign_sounds(), [adapter] * 4))
+    heard, _ = recordings("held_out", ("helicopter",))
+    before, after = (classify(bundled, heard, [each] * len(heard)) for each in (adapter, with_own))
+    assert np.mean([answer.known for answer in after]) < np.mean([answer.known for answer in before])
+    assert with_own.report.num_background == len(own)
+    assert adapter.report.background.auroc > 0.9 and adapter.report.threshold is None
+
+
+def test_no_text_is_encoded_that_weighs_nothing(bundled, taught, monkeypatch):
+    def refused(texts):
+        raise AssertionError("a text was encoded")
+
+    monkeypatch.setattr(bundled, "encode_text", refused)
+    assert fit(bundled, *taught, config=TrainingConfig(method="ridge")).report.text_weight == 0
 
 
 def test_no_clips_are_refused_and_a_cancel_is_heard(bundled, taught):

@@ -112,3 +112,12 @@ def test_recentring_does_not_count_digital_silence(clap, log_mel):
 def test_recentring_on_nothing_but_silence_is_the_identity(clap, log_mel):
     found = recentred(clap, torch.full_like(log_mel, -100.0))
     assert torch.equal(found.gamma, torch.ones(64)) and torch.equal(found.beta, torch.zeros(64))
+
+
+def test_the_papers_recipes_are_told_apart_by_their_presets():
+    palm, aspl = (recipe_for(TrainingConfig(method="palm", preset=preset)) for preset in ("palm_paper", "paper"))
+    assert (palm.text_rate, palm.text_epochs, palm.clip_norm) == (0.05, 50, float("inf"))
+    assert (aspl.text_rate, aspl.text_epochs, aspl.clip_norm) == (0.01, 100, 1.0)
+    for recipe in (palm, aspl):
+        assert (recipe.optimizer, recipe.batch_size, recipe.logit_scale) == ("sgd", 16, 100.0)
+        assert not recipe.is_annealed and not recipe.chooses

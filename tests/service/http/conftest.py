@@ -13,6 +13,8 @@ def adapt(client, context):
         if answer.status_code != 202:
             return answer, []
         record = context.jobs.records.get("local", answer.json()["id"])
-        return answer, list(dict.fromkeys(label for _, label in context.jobs.uploads.load(record.upload_id)))
+        return answer, list(
+            dict.fromkeys(label for _, label in context.jobs.uploads.evaluation_clips(record.upload_id).clips)
+        )
 
     return send

@@ -1,3 +1,5 @@
+import json
+
 import httpx2
 import pytest
 
@@ -21,7 +23,8 @@ def test_the_list_shows_what_lies_in_the_store(client, publish):
     assert second["next"] is None
     assert (rows[1]["current"], rows[1]["versions"]) == (2, [1, 2])
     assert rows[1]["adapter"]["labels"] == ["owl", "fox"]
-    assert client.get("/adapters/b").json() == rows[1]
+    one = client.get("/adapters/b").json()
+    assert {**one, "adapter": {**one["adapter"], "report": None}} == rows[1]
     assert client.get("/adapters/b@1").json()["adapter"]["labels"] == ["dog", "cat"]
 
 
@@ -91,6 +94,54 @@ def test_a_file_that_is_no_adapter_is_not_stored(client, publish):
     content = client.get("/adapters/animals/file").content
     assert client.post("/adapters/copy/file", content=content[:-4]).json()["code"] == "adapter_invalid"
     assert client.get("/adapters/copy").status_code == 404
+
+
+def edited(file: bytes, **facts) -> bytes:
+    """The adapter's file with some facts of its header replaced."""
+    size = int.from_bytes(file[:8], "little")
+    header = json.loads(file[8 : 8 + size])
+    kept = json.loads(header["__metadata__"]["adapter"])
+    header["__metadata__"]["adapter"] = json.dumps({**kept, **facts}, ensure_ascii=False)
+    text = json.dumps(header, ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + file[8 + size :]
+
+
+LONG_ROWS = {f"{number} " + "x" * 990: {"num_clips": 1, "precision": 1, "recall": 1, "f1": 1} for number in range(1000)}
+
+
+@pytest.mark.parametrize(
+    ("facts", "code"),
+    [
+        ({"labels": ["a" * 3_500_000, "b" * 3_500_000]}, "adapter_invalid"),
+        ({"labels": ["dog", "c" * 201]}, "labels_invalid"),
+        ({"report": {"reason": "x" * 7_000_000}}, "adapter_invalid"),
+        ({"report": {"optimism": ["x" * 1000] * 101}}, "adapter_invalid"),
+        ({"report": {"unvalidated_labels": ["🎺" * 1000] * 1000, "per_label": LONG_ROWS}}, "adapter_invalid"),
+        ({"shots": {f"{number}": 1 for number in range(1001)}}, "adapter_invalid"),
+        ({"base_model": "x" * 1001}, "adapter_invalid"),
+    ],
+)
+def test_a_header_is_bounded_in_every_field(client, publish, facts, code):
+    publish("animals", ["dog", "cat"])
+    content = client.get("/adapters/animals/file").content
+    assert client.post("/adapters/copy/file", content=edited(content)).status_code == 201
+    answer = client.post("/adapters/other/file", content=edited(content, **facts))
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+    assert client.get("/adapters/other").status_code == 404
+
+
+def test_a_report_of_the_first_release_is_shown_in_the_names_of_both(client, publish):
+    publish("animals", ["dog", "cat"])
+    row = {"num_clips": 3, "precision": 1.0, "recall": 0.5, "f1": 0.6667}
+    report = {"accuracy": 0.5, "per_class": {"dog": row}, "confusion": [[1, 1], [0, 1]], "num_folds": 3}
+    content = edited(client.get("/adapters/animals/file").content, report=report)
+    imported = client.post("/adapters/old/file", content=content).json()["report"]
+    shown = client.get("/adapters/old").json()["adapter"]["report"]
+    assert shown == imported and shown["accuracy"] == 0.5 and shown["confusion"] == [[1, 1], [0, 1]]
+    assert shown["per_class"] == shown["per_label"] and shown["per_label"]["dog"].items() >= row.items()
+    assert client.get("/adapters/old/versions").json()["versions"][0]["report"] is None
+    assert {each["adapter"]["report"] for each in client.get("/adapters").json()["adapters"]} == {None}
 
 
 def test_a_file_that_the_client_has_is_neither_read_nor_sent(address, context, publish, monkeypatch):

@@ -28,7 +28,7 @@ def adapt(client, context):
         if answer.status_code != 202:
             return answer, [], 0
         record = context.jobs.records.get("local", answer.json()["id"])
-        clips = context.jobs.uploads.training_clips(record.upload_id)
+        clips = context.jobs.uploads.evaluation_clips(record.upload_id)
         assert len(clips.files) == len(clips.clips)
         return answer, sorted({label for _, label in clips.clips}), len(clips.background)
 
@@ -44,6 +44,12 @@ def test_a_trained_prompt_still_takes_two_labels(adapt):
     answer, _, _ = adapt([DOG, CAT], labels=["dog", "dog"], method="palm")
     assert (answer.status_code, answer.json()["code"]) == (422, "upload_invalid")
     assert "2 different labels" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("method", ["palm", "coop", "cocoop", "zero_shot", "ridge"])
+def test_every_method_takes_a_background(adapt, method):
+    answer, labels, num_background = adapt([DOG, CAT, BACKGROUND], labels=["dog", "cat"], method=method)
+    assert (answer.status_code, labels, num_background) == (202, ["cat", "dog"], 1)
 
 
 def test_a_background_alone_is_refused(adapt):

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from aspl.background import shipped_library
 from tests.service.sounds import tone, wav
 
 LABELS = {"labels": ["dog", "cat", "rain"]}
@@ -68,7 +69,21 @@ def test_a_taught_adapter_tells_how_known_a_clip_is(client, publish_taught):
     assert (heard["unknown"], silence["unknown"]) == (heard["known_score"] < 0.5, True)
 
 
-def test_zero_shot_and_first_release_adapters_have_no_known_score(client, publish):
+def test_labels_alone_can_be_unknown_where_the_background_has_been_heard(client, context, clap):
+    features = shipped_library(context.settings.data_dir / "background").features(clap)  # as a first job does
+    assert len(features.joint)
+    clips = audio(tone(440), wav(np.zeros(48_000)))
+    heard, silence = client.post("/classify", files=clips, data={**LABELS, "windows": "true"}).json()["results"]
+    assert 0 <= heard["known_score"] <= 1 and 0 <= heard["windows"][0]["known_score"] <= 1
+    assert silence["unknown"]
+    sure, open_minded = (
+        client.post("/classify", files=audio(tone(440)), data={**LABELS, "threshold": threshold}).json()["results"][0]
+        for threshold in (1, 0)
+    )
+    assert (sure["unknown"], open_minded["unknown"]) == (True, False)
+
+
+def test_before_the_background_is_heard_and_in_the_first_release_there_is_no_known_score(client, publish):
     publish("animals", ["dog", "cat"])
     for data in ({"adapter": "animals"}, LABELS):
         data = {**data, "windows": "true"}

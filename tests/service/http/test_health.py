@@ -37,11 +37,18 @@ def test_a_model_whose_thread_is_gone_is_no_longer_alive(client, context):
     assert client.get("/healthz").status_code == 503
 
 
-def test_info_and_page_name_the_model(client, clap):
+def test_info_names_the_model(client, clap):
     info = client.get("/info").json()
     assert info["model"]["fingerprint"] == clap.fingerprint
     assert info["limits"]["max_clip_s"] == 600
-    assert clap.fingerprint[:12] in client.get("/").text
+
+
+def test_info_says_whether_a_key_is_needed(client, context):
+    assert client.get("/info").json()["needs_key"] is False
+    context.keys.add("acme")
+    assert client.get("/info").json()["needs_key"] is True
+    context.keys.path.write_text("[")  # what cannot be read lets nobody in
+    assert client.get("/info").json()["needs_key"] is True
 
 
 def test_metrics_count_without_naming_tenants_or_adapters(client, publish):

@@ -9,6 +9,7 @@ import pytest
 
 from adapters_store import StoreFull
 from adapters_store.local_files import LocalFiles
+from jobs.limits import StorageLimits
 from service.http.problems import KINDS, PROBLEM_MEDIA_TYPE
 from tests.service.sounds import tone, wav
 
@@ -82,6 +83,12 @@ def other_body(service):
     headers = {"Idempotency-Key": "once"}
     assert service.adapt(headers=headers).status_code == 202
     return service.adapt(headers=headers, seed=7)
+
+
+def results(service, **changes):
+    job = service.adapt().json()["id"]
+    service.context.jobs.records.update(job, **changes)
+    return service.client.get(f"/jobs/{job}/results")
 
 
 def in_quick_succession(service):
@@ -187,12 +194,27 @@ def damaged_keys(service):
     return service.client.get("/adapters")
 
 
+def unkept_clips(service):
+    service.publish("animals", ["dog", "cat"])
+    return service.client.get("/adapters/animals/clips")
+
+
+def full_quota(service):
+    service.publish("owls", ["tawny", "barn"])
+    service.replace(service.context.jobs.quota, "limits", StorageLimits(max_adapters=1))
+    return service.adapt()
+
+
 PROVOKED = {
     "bad_request": malformed,
     "unauthenticated": unknown_key,
     "not_found": lambda s: s.client.get("/nowhere"),
     "adapter_not_found": lambda s: s.classify(CLIP, adapter="animals"),
+    "clip_not_found": unkept_clips,
+    "quota_exceeded": full_quota,
     "job_not_found": lambda s: s.client.get("/jobs/nowhere"),
+    "results_not_found": lambda s: results(s, state="succeeded"),
+    "results_not_ready": lambda s: results(s, state="running"),
     "method_not_allowed": lambda s: s.client.patch("/classify"),
     "adapter_model_mismatch": other_model,
     "idempotency_in_flight": in_flight,

@@ -1,0 +1,100 @@
+"""What a base model hears of one clip: all that a fit in closed form needs of it, and small enough to be kept."""
+
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import islice
+from typing import Self
+
+import numpy as np
+
+from aspl.curves import clip_curve
+from aspl.errors import TrainingDataInvalid
+from aspl.fitting.clip_features import ClipFeatures
+from aspl.model.clap import FrozenClap
+from aspl.prompts.audio import AudioPrompts
+from aspl.sound.faults import is_clipped, is_silent
+
+# S stage statistics, D joint width, M mel bins
+
+CHUNK_CLIPS = 16  # log-mels of more are not held at once
+HEADER = struct.Struct("<4sIIIq??")
+MAGIC = b"heh1"
+
+
+@dataclass(frozen=True, eq=False)
+class HeardClip:
+    """The features of one clip under no audio prompt.
+
+    Attributes:
+        stages: float32 `[S]`; `joint`: float32 `[D]`, of unit norm; both pooled over the clip's windows.
+        curve: float32 `[M]` in dB, see `aspl.curves`; None where nothing of the clip sounds.
+        order: by which clips sort, whatever order they came in; see `digest_of`.
+        is_silent, is_clipped: see `aspl.sound.faults`.
+    """
+
+    stages: np.ndarray
+    joint: np.ndarray
+    curve: np.ndarray | None
+    order: int
+    is_silent: bool = False
+    is_clipped: bool = False
+
+    def to_bytes(self) -> bytes:
+        """The clip as it is kept."""
+        curve = np.empty(0) if self.curve is None else self.curve
+        parts = [np.ascontiguousarray(part, np.float32) for part in (self.stages, self.joint, curve)]
+        header = HEADER.pack(MAGIC, *map(len, parts), self.order, self.is_silent, self.is_clipped)
+        return header + b"".join(part.tobytes() for part in parts)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """The clip that `to_bytes` wrote; raises TrainingDataInvalid for anything else."""
+        if len(data) < HEADER.size:
+            raise TrainingDataInvalid("what was kept of a clip is cut short")
+        magic, *lengths, order, is_silent, is_clipped = HEADER.unpack_from(data)
+        if magic != MAGIC or len(data) != HEADER.size + 4 * sum(lengths):
+            raise TrainingDataInvalid("what was kept of a clip is not what a clip is heard as")
+        values = np.frombuffer(data, np.float32, offset=HEADER.size)
+        stages, joint, curve = np.split(values, np.cumsum(lengths)[:-1])
+        return cls(stages, joint, curve if len(curve) else None, order, is_silent, is_clipped)
+
+
+def hear_clips(
+    clap: FrozenClap,
+    clips: Iterable[np.ndarray | HeardClip],
+    *,
+    tick: Callable[[], None] = lambda: None,
+) -> Iterator[HeardClip]:
+    """Yield what a fit hears of each clip, of a few waveforms at a time; those that are heard already as they are.
+
+    Args:
+        clips: waveforms `[N]` at 48 kHz, taken from a generator no sooner than they are heard.
+        tick: called now and then; may raise.
+    """
+    pending = iter(clips)
+    while chunk := list(islice(pending, CHUNK_CLIPS)):
+        new = [clip for clip in chunk if not isinstance(clip, HeardClip)]
+        heard = iter(heard_clips(ClipFeatures(clap, new, tick=tick), new, tick=tick) if new else ())
+        yield from (clip if isinstance(clip, HeardClip) else next(heard) for clip in chunk)
+
+
+def heard_clips(
+    clips: ClipFeatures, waveforms: Sequence[np.ndarray], *, tick: Callable[[], None] = lambda: None
+) -> Iterator[HeardClip]:
+    """Yield what `hear_clips` would of the waveforms of `clips`, which are not heard again where that is kept."""
+    features = clips.bare or clips.hear(range(len(clips)), AudioPrompts(), stages=True, tick=tick)
+    stages, joint = (part.float().cpu().numpy() for part in (features.stages, features.joint))
+    for row, waveform in enumerate(waveforms):
+        windows = clips.windows_of(row)
+        curve = clip_curve(clips.log_mels[windows.start : windows.stop])
+        faults = is_silent(waveform), is_clipped(waveform)
+        yield HeardClip(stages[row], joint[row], curve, digest_of(waveform), *faults)
+
+
+def digest_of(clip: np.ndarray | HeardClip) -> int:
+    """A number by which clips sort whatever order they came in; equal clips have equal ones."""
+    if isinstance(clip, HeardClip):
+        return clip.order
+    return int.from_bytes(sha256(np.ascontiguousarray(clip, np.float32)).digest()[:7], "big")

@@ -1,0 +1,144 @@
+"""`base`: the clips of a version that a new one goes on from, less some, with other labels for some."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+from adapters_store import AdapterStore, ClipList, Ref, TaughtClip
+from adapters_store.names import DIGEST
+from aspl.labels import fold_label
+from jobs.errors import UploadInvalid
+from jobs.findings import LeftOut, fault
+
+BASE_FILE = "base.json"
+MAX_NAMED = 100
+
+
+@dataclass(frozen=True)
+class Base:
+    """What a job goes on from.
+
+    Attributes:
+        name, version: of the version.
+        clips: those of its clips that are taught again, labelled as they are now to be.
+        removed: ids of those that are not to be taught again.
+        relabelled: the new label of each that has another, by id.
+        left_out: clips that could be taught again only if more of them had been kept.
+    """
+
+    name: str
+    version: int
+    clips: tuple[TaughtClip, ...]
+    removed: tuple[str, ...] = ()
+    relabelled: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[LeftOut, ...] = ()
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """What its clips are taught as, background aside."""
+        return frozenset(clip.label for clip in self.clips if clip.label is not None)
+
+    def changes(self, num_added: int) -> dict[str, Any]:
+        """What a new version says of how it differs from this one, as its manifest has it."""
+        return {
+            "base": {"name": self.name, "version": self.version},
+            "added": num_added,
+            "removed": list(self.removed[:MAX_NAMED]),
+            "num_removed": len(self.removed),
+            "relabelled": dict(list(self.relabelled.items())[:MAX_NAMED]),
+            "num_relabelled": len(self.relabelled),
+        }
+
+    def write(self, directory: Path) -> None:
+        """Keep it in an upload's directory."""
+        (directory / BASE_FILE).write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+    @classmethod
+    def read(cls, directory: Path) -> Self | None:
+        """What `write` kept there; None where nothing was."""
+        try:
+            value = json.loads((directory / BASE_FILE).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        clips = tuple(TaughtClip(**row) for row in value.pop("clips"))
+        left_out = tuple(LeftOut(**row) for row in value.pop("left_out"))
+        return cls(**{**value, "removed": tuple(value["removed"])}, clips=clips, left_out=left_out)
+
+
+@dataclass(frozen=True)
+class Correction:
+    """What is to change of a version's clips: ids to leave out, and new labels by id."""
+
+    remove: Sequence[str] = ()
+    relabel: Mapping[str, str] = field(default_factory=dict)
+
+    def checked(self, *, max_label_chars: int) -> "Correction":
+        """The same with labels spelled as they are kept; raises UploadInvalid, LabelsInvalid."""
+        for what, ids in (("remove", self.remove), ("relabel", self.relabel)):
+            if bad := [clip for clip in ids if not DIGEST.fullmatch(clip)]:
+                raise UploadInvalid(f"{what}: {bad[0][:80]!r} is no clip's id; an id is 64 hexadecimal digits")
+        if both := set(self.remove) & set(self.relabel):
+            raise UploadInvalid(f"clip {min(both)} is to be removed and relabelled; say one of the two")
+        relabel = {clip: fold_label(label, max_chars=max_label_chars) for clip, label in self.relabel.items()}
+        return Correction(tuple(dict.fromkeys(self.remove)), relabel)
+
+
+def plan_base(store: AdapterStore, ref: Ref, correction: Correction, *, fingerprint: str, needs_audio: bool) -> Base:
+    """Return what a job that goes on from version `ref` is taught of its clips.
+
+    Args:
+        fingerprint: of the base model that the job runs on.
+        needs_audio: whether the method is trained on audio, so that features alone are of no use.
+
+    Raises UploadInvalid for a version whose clips were not kept, and for clips that it was not taught with.
+    """
+    listed = store.clips(ref)
+    if listed is None:
+        raise UploadInvalid(f"nothing was kept of what {ref} was taught with; send all its clips once, without base")
+    for what, ids in (("remove", correction.remove), ("relabel", correction.relabel)):
+        if strange := [clip for clip in ids if clip not in listed.ids]:
+            raise UploadInvalid(f"{what}: {ref} was not taught with clip {strange[0]}")
+    removed, usable = set(correction.remove), _usable(store, ref, listed, fingerprint)
+    clips, left_out, wanting = [], [], 0
+    for clip in listed.clips:
+        if clip.id in removed:
+            continue
+        kept = usable.get(clip.id, frozenset())
+        if needs_audio and kept == {"features"}:
+            wanting += 1
+        elif not kept:
+            detail = f"its audio was erased, or not kept, when or since {ref} was taught with it"
+            left_out.append(LeftOut(clip.file or clip.id, clip.label, fault("clip_not_found", detail)))
+        else:
+            clips.append(_corrected(clip, correction.relabel))
+    if wanting:
+        raise UploadInvalid(
+            f"the method is trained on audio, and of {wanting} clips of {ref} features alone are kept; take method=auto"
+        )
+    base = Base(ref.name, ref.version, tuple(clips), tuple(correction.remove), correction.relabel, tuple(left_out))
+    _check_labels(base, ref)
+    return base
+
+
+def _usable(store: AdapterStore, ref: Ref, listed: ClipList, fingerprint: str) -> dict[str, frozenset[str]]:
+    """What of each clip can be used: its `audio`, its `features` under the model, both or neither."""
+    kept = store.kept(ref)
+    parts = {"audio": kept.presence().audio, "features": kept.features(listed, fingerprint).keys()}
+    return {clip: frozenset(part for part, ids in parts.items() if clip in ids) for clip in listed.ids}
+
+
+def _corrected(clip: TaughtClip, relabel: Mapping[str, str]) -> TaughtClip:
+    if clip.id not in relabel:
+        return replace(clip, held_out=None)
+    return replace(clip, label=relabel[clip.id], is_background=False, held_out=None)
+
+
+def _check_labels(base: Base, ref: Ref) -> None:
+    """Refuse a base of which a label is lost because its clips are, which nobody asked for."""
+    lost = {row.label for row in base.left_out} - base.labels
+    if named := sorted(label for label in lost if label is not None):
+        raise UploadInvalid(
+            f"no clip of the label {named[0]!r} of {ref} is kept; send new ones without base, or remove the others"
+        )

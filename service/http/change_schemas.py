@@ -1,0 +1,27 @@
+"""What a version says of how it came after another: what was changed, and how both did."""
+
+from pydantic import BaseModel, Field
+
+
+class Comparison(BaseModel):
+    """How a version and the one before did on the clips that both held out under the same label."""
+
+    shared_clips: int
+    correct_before: int
+    correct_after: int
+
+
+class VersionRef(BaseModel):
+    name: str
+    version: int
+
+
+class Changes(BaseModel):
+    """How a version differs from the one that it goes on from."""
+
+    base: VersionRef
+    added: int
+    removed: list[str] = Field(description="Ids; the first 100.")
+    num_removed: int
+    relabelled: dict[str, str] = Field(description="New labels by id; the first 100.")
+    num_relabelled: int

@@ -1,0 +1,26 @@
+"""Kind `evaluate`: what a version is worth on clips that come with the job, perhaps against another version."""
+
+from typing import Any
+
+from jobs import kinds
+from worker.kinds.kind import Kind, Task
+
+
+def evaluate(task: Task) -> dict[str, Any]:
+    """Score the clips of the upload under both versions in one pass; nothing is published."""
+    job, request = task.job, task.job["request"]
+    references = [request["adapter"], *([request["against"]] if request.get("against") else [])]
+    refs = [task.store.resolve(job["tenant"], reference) for reference in references]
+    told = task.trainer.evaluate(
+        [task.store.read(ref) for ref in refs],
+        task.uploads.evaluation_clips(job["upload_id"]),
+        on_progress=task.on_progress,
+        should_cancel=task.should_cancel,
+    )
+    shown = [{"name": ref.name, "version": ref.version, "digest": ref.digest} for ref in refs]
+    if told["against"] is not None:
+        told["against"] = {"adapter": shown[1], **told["against"]}
+    return {"report": {"adapter": shown[0], **told}}
+
+
+EVALUATE = Kind(kinds.EVALUATE, evaluate)
