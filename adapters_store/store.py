@@ -1,6 +1,6 @@
 """Tenants' adapters as immutable, numbered versions, and the pointer to the one that a bare name means.
 
-TENANT/NAME/current                          {"version": 3, "digest": "…"}
+TENANT/NAME/current                          {"version": 3, "digest": "…"}; see pointer.py
 TENANT/NAME/versions-clips/DIGEST.audio      a clip that versions were taught with, once however many name it
 TENANT/NAME/versions-clips/DIGEST.erased     its audio was erased; `done` once its features are gone as well
 TENANT/NAME/versions-features/MODEL-ID.pack  what one base model hears of several clips; see feature_packs.py
@@ -26,21 +26,24 @@ from adapters_store.clips import ClipList, Taught
 from adapters_store.errors import AdapterCorrupt, AdapterNotFound, StoreError, VersionNotFound
 from adapters_store.files import Files
 from adapters_store.kept_clips import KeptClips
-from adapters_store.manifests import checked_ref, parsed_manifest, pointed_ref, pointer_text
+from adapters_store.manifests import checked_ref, parsed_manifest
 from adapters_store.names import (
     CLAIM,
     DATA,
     LIST,
     MANIFEST,
+    TENANT_DIRECTORY,
     Ref,
     adapter_directory,
     check_version,
     numbers_in,
     parse_reference,
     pointer_path,
+    tenant_of,
     version_path,
 )
 from adapters_store.pages import AdapterEntry, read_entries, read_pointers
+from adapters_store.pointer import Pointers
 from adapters_store.sweep import drop_unused, sweep
 from adapters_store.usage import Usage, count_usage
 
@@ -55,8 +58,14 @@ class AdapterStore:
     place where the files lie fails.
     """
 
-    def __init__(self, files: Files):
+    def __init__(self, files: Files, fingerprint: str = ""):
         self._files = files
+        self._fingerprint = fingerprint
+        self.pointers = Pointers(files, fingerprint)
+
+    def for_model(self, fingerprint: str) -> "AdapterStore":
+        """The store as a service or a worker with that base model uses it: a bare name means what is ready for it."""
+        return AdapterStore(self._files, fingerprint)
 
     def publish(
         self,
@@ -106,10 +115,10 @@ class AdapterStore:
                 # A write that is reported as failed may have been applied: no manifest may outlive its data.
                 self._discard(path)
                 raise
-            current = self._sound_current(tenant, name)
+            current = self.pointers.sound_current(tenant, name)
             # A writer that claimed a later number may have been faster.
             if current is None or (takes_over and current < ref.version):
-                self._files.write(pointer_path(tenant, name), pointer_text(ref))
+                self.pointers.move(ref)
         return ref
 
     def resolve(self, tenant: str, reference: str) -> Ref:
@@ -121,10 +130,10 @@ class AdapterStore:
         name, version = parse_reference(reference)
         if version is not None:
             return self._stored_ref(tenant, name, version)
-        data = self._files.read(pointer_path(tenant, name))
-        if data is None:
+        ref = self.pointers.current(tenant, name)
+        if ref is None:
             raise _no_adapter(name)
-        return pointed_ref(data, tenant, name)
+        return ref
 
     def read(self, ref: Ref) -> bytes:
         """The adapter file of `ref`.
@@ -165,7 +174,7 @@ class AdapterStore:
     def page(self, tenant: str, *, limit: int = 100, after: str | None = None) -> tuple[list[AdapterEntry], str | None]:
         """As `names`, with what `entry` tells of each; in four rounds of reads."""
         pointers, following = read_pointers(self._files, tenant, limit=limit, after=after)
-        return read_entries(self._files, tenant, pointers), following
+        return read_entries(self._files, tenant, pointers, self._fingerprint), following
 
     def entry(self, tenant: str, name: str) -> AdapterEntry:
         """An adapter with its versions and the manifests of the current one and of those after it.
@@ -176,7 +185,7 @@ class AdapterStore:
         data = self._files.read(pointer_path(tenant, name))
         if data is None:
             raise _no_adapter(name)
-        return read_entries(self._files, tenant, {name: data})[0]
+        return read_entries(self._files, tenant, {name: data}, self._fingerprint)[0]
 
     def versions(self, tenant: str, name: str) -> list[int]:
         """The adapter's versions in ascending order; none where there is no such adapter."""
@@ -184,8 +193,8 @@ class AdapterStore:
 
     def current(self, tenant: str, name: str) -> int | None:
         """The version that the bare name means, `None` where there is no such adapter."""
-        data = self._files.read(pointer_path(tenant, name))
-        return None if data is None else pointed_ref(data, tenant, name).version
+        ref = self.pointers.current(tenant, name)
+        return ref and ref.version
 
     def set_current(self, tenant: str, name: str, version: int) -> Ref:
         """Let the bare name mean `version`, an older or a newer one.
@@ -195,8 +204,18 @@ class AdapterStore:
         """
         with self._existing_adapter(tenant, name):
             ref = self._stored_ref(tenant, name, check_version(version))
-            self._files.write(pointer_path(tenant, name), pointer_text(ref))
+            self.pointers.move(ref)
         return ref
+
+    def make_ready(self, ref: Ref, fingerprint: str) -> None:
+        """Let the bare name mean `ref` where the base model of that fingerprint serves, and nowhere else."""
+        with self._existing_adapter(ref.tenant, ref.name):
+            self.pointers.make_ready(ref, fingerprint)
+
+    def tenants(self) -> list[str]:
+        """The tenants that have anything here, in alphabetical order."""
+        children = self._files.children("")
+        return sorted(tenant_of(child) for child in children if TENANT_DIRECTORY.fullmatch(child))
 
     def delete(self, tenant: str, name: str, version: int | None = None) -> None:
         """Delete one version, or the adapter with all of them.
@@ -217,7 +236,7 @@ class AdapterStore:
             else:
                 raise _no_version(name, version)
             # The pointer moves first: a request that comes meanwhile finds a version that is whole.
-            self._settle_pointer(tenant, name, without=doomed)
+            self.pointers.settle(tenant, name, set(versions) - set(doomed))
             paths = [version_path(tenant, name, number) for number in doomed]
             for path in paths:
                 self._files.remove(path + MANIFEST)
@@ -226,7 +245,7 @@ class AdapterStore:
             self._files.write_many({path + CLAIM: CLOSED for path in paths})
             drop_unused(self._files, tenant, name)
             # Where there are no locks, another deletion may have taken the version that was pointed to.
-            self._settle_pointer(tenant, name)
+            self.pointers.settle(tenant, name, self.versions(tenant, name))
 
     def sweep(self) -> int:
         """Remove what crashes left, of all tenants, once it is old enough; returns how many files went."""
@@ -264,22 +283,6 @@ class AdapterStore:
         if data is None:
             raise _no_version(name, version)
         return parsed_manifest(data, name, version)
-
-    def _sound_current(self, tenant: str, name: str) -> int | None:
-        """As `current`, for those about to set it: a damaged pointer counts as none, and so is healed."""
-        try:
-            return self.current(tenant, name)
-        except AdapterCorrupt:
-            return None
-
-    def _settle_pointer(self, tenant: str, name: str, *, without: list[int] | None = None) -> None:
-        """Let the pointer name a version that is there and not in `without`, or remove it where none is left."""
-        remaining = [number for number in self.versions(tenant, name) if number not in (without or [])]
-        if not remaining:
-            self._files.remove(pointer_path(tenant, name))
-        elif self._sound_current(tenant, name) not in remaining:
-            ref = self._stored_ref(tenant, name, remaining[-1])
-            self._files.write(pointer_path(tenant, name), pointer_text(ref))
 
     def _discard(self, path: str) -> None:
         """Remove a version that failed, the manifest first, as far as the place lets it."""

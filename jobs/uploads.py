@@ -9,7 +9,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -167,9 +167,16 @@ class Uploads:
 
     @disk_faults()
     def check_audio(
-        self, upload_id: str, *, min_labels: int = MIN_LABELS, before: Collection[str] = frozenset()
+        self,
+        upload_id: str,
+        *,
+        min_labels: int = MIN_LABELS,
+        before: Collection[str] = frozenset(),
+        on_audio: Callable[[float], None] = lambda seconds: None,
     ) -> Findings:
         """Decode every clip and mark those that cannot be used; slow, for a thread of its own.
+
+        `on_audio` is called with each further duration that was decoded, in seconds; what it raises ends the check.
 
         Returns the files that are left out of the training, each with its error, and what is odd about the others.
         Raises UploadInvalid where a label, or the background, has no usable clip, UploadTooLarge where all of it
@@ -180,7 +187,7 @@ class Uploads:
             (clip, self._clip_path(upload_id, clip.number)) for clip in self.clips(upload_id) if clip.label is not None
         ]
         clips, warnings = [], []
-        for clip, odd in check_decoded(files, self.limits):
+        for clip, odd in check_decoded(files, self.limits, on_audio):
             clips.append(clip)
             warnings += [(clip.number, warning) for warning in odd]
         self._note(upload_id, clips)

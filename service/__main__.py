@@ -81,7 +81,8 @@ def serve(settings: ServiceSettings, descriptors: Sequence[int] | None = None) -
     from service.http.app import is_loopback
     from service.http.server import Server
 
-    if not is_loopback(settings.host) and not KeyFile(settings.keys_path_or_default).has_keys():
+    is_guarded = settings.keys == "required" or is_loopback(settings.host)
+    if not is_guarded and not KeyFile(settings.keys_path_or_default).has_keys():
         raise SystemExit(
             f"Without API keys the service binds to a loopback address only, not to {settings.host}: "
             "make one with `python -m service keys add TENANT`."

@@ -62,19 +62,13 @@ def address(stack):
 
 @pytest.fixture(scope="session")
 def address_with_keys(stack, directory):
-    """The same for a tenant, acme, whose key `stack.keys` has."""
+    """The same under a proxy's path, for a tenant, acme, whose key `stack.keys` has."""
     keys_path = directory / "their-keys.json"
     stack.keys["acme"] = KeyFile(keys_path).add("acme")
-    return _ready(stack, EARSHOT_KEYS_PATH=str(keys_path))
+    return _ready(stack, EARSHOT_KEYS_PATH=str(keys_path), EARSHOT_ROOT_PATH=PREFIX) + PREFIX
 
 
 @pytest.fixture(scope="session")
-def address_behind_prefix(stack):
-    """The same under a path of a proxy's."""
-    return _ready(stack, EARSHOT_ROOT_PATH=PREFIX) + PREFIX
-
-
-@pytest.fixture(scope="module")
 def farm(browser, address):
     """An adapter that was taught on the page from a folder of folders; its name."""
     from playwright.sync_api import expect

@@ -33,7 +33,7 @@ def task(clap, adapter, store, uploads):
     def make(upload_id="", should_cancel=lambda: False, **request):
         published = []
 
-        def publish(data, manifest, *, wish):
+        def publish(data, manifest, *, wish, taught=None):
             published.append((Adapter.from_bytes(data, clap), manifest, wish))
             return {"version": 2, "promoted": {"current": True, "reason": "so"}}
 
@@ -89,8 +89,8 @@ def test_live_clips_beside_a_teaching_are_heard_after_it(task, adapter, uploads)
     upload_id = uploads.new_upload()
     within = beside(uploads, upload_id)
     live_id, _ = add_live_clips(within, [(f"{n}.wav", [tone(60 + n, seed=n)]) for n in range(5)])
-    data, header = with_channel(task(upload_id, unlabelled=live_id), adapter.to_bytes(), {})
+    data, header, _ = with_channel(task(upload_id, unlabelled=live_id), adapter.to_bytes(), {})
     assert header["report"]["channel"]["num_clips"] == 5 and data != adapter.to_bytes()
-    assert with_channel(task(upload_id), b"file", {"a": 1}) == (b"file", {"a": 1})
+    assert with_channel(task(upload_id), b"file", {"a": 1}) == (b"file", {"a": 1}, None)
     uploads.remove(upload_id)
     assert not within.root.exists()
