@@ -60,7 +60,7 @@ def test_what_was_heard_makes_a_version_that_differs_in_its_channel(task, adapte
     done = recalibrate(doing)
     [(made, manifest, wish)] = doing.published
     assert done["version"] == 2 and done["report"]["check"] == "evidence" and done["report"]["margin_before"] is None
-    assert made.channel[0] > 3 and made.channel[-1] < -3 and made.report["channel"] == done["report"]
+    assert made.channel[0] > 3 and made.channel[-1] < -3 and manifest["recalibration"] == done["report"]
     assert np.array_equal(made.head.matrix, adapter.head.matrix) and made.known == adapter.known
     assert (manifest["description"], manifest["job"], wish) == ("two tones", "j", "auto")
 
@@ -89,8 +89,8 @@ def test_live_clips_beside_a_teaching_are_heard_after_it(task, adapter, uploads)
     upload_id = uploads.new_upload()
     within = beside(uploads, upload_id)
     live_id, _ = add_live_clips(within, [(f"{n}.wav", [tone(60 + n, seed=n)]) for n in range(5)])
-    data, header, _ = with_channel(task(upload_id, unlabelled=live_id), adapter.to_bytes(), {})
-    assert header["report"]["channel"]["num_clips"] == 5 and data != adapter.to_bytes()
+    data, _, report = with_channel(task(upload_id, unlabelled=live_id), adapter.to_bytes(), {})
+    assert report["num_clips"] == 5 and report["applied"] == (data != adapter.to_bytes())
     assert with_channel(task(upload_id), b"file", {"a": 1}) == (b"file", {"a": 1}, None)
     uploads.remove(upload_id)
     assert not within.root.exists()
