@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Iterable
-from itertools import count, groupby
+from itertools import count, groupby, pairwise
 from pathlib import Path, PurePosixPath
 
 from earshot_client.heard import Heard
@@ -27,9 +27,9 @@ def label_track(heard: Heard) -> str:
     Windows overlap by half; where the answer changes, the border lies in the middle of what two windows share.
     """
     windows = heard.windows or ()
-    starts = [(window.start_s + before.end_s) / 2 for before, window in zip(windows, windows[1:])]
+    starts = [(window.start_s + before.end_s) / 2 for before, window in pairwise(windows)]
     bounds = [*(window.start_s for window in windows[:1]), *starts, *(window.end_s for window in windows[-1:])]
-    spans = list(zip(windows, bounds, bounds[1:]))
+    spans = [(window, *span) for window, span in zip(windows, pairwise(bounds), strict=True)]
     lines = []
     for label, run in groupby(spans, key=lambda span: None if span[0].unknown else span[0].label):
         (_, start_s, end_s), *rest = run
