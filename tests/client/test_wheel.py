@@ -1,4 +1,4 @@
-"""The wheel: built, installed into environments that have nothing of ours, and used there, under every Python at hand."""
+"""The wheel: built, installed into environments that have nothing of ours, and used there by every Python at hand."""
 
 import os
 import shutil

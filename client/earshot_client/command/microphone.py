@@ -33,12 +33,13 @@ def record(window_s: float, device: str | None) -> Iterator[tuple[Recording, int
         window_length = round(window_s * rate_hz)
         held = numpy.zeros(0, "float32")
         while True:
-            held = numpy.concatenate([held, blocks.get(), *_waiting(blocks)])
+            while len(held) < window_length:
+                held = numpy.concatenate([held, blocks.get()])
+            held = numpy.concatenate([held, *_waiting(blocks)])
             num_passed_over = max(0, len(held) // window_length - MAX_WAITING)
             held = held[num_passed_over * window_length :]
-            if len(held) >= window_length:
-                yield Recording(held[:window_length], rate_hz), num_passed_over
-                held = held[window_length:]
+            yield Recording(held[:window_length], rate_hz), num_passed_over
+            held = held[window_length:]
 
 
 def _waiting(blocks: queue.SimpleQueue[Any]) -> Iterator[Any]:
