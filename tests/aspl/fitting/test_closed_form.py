@@ -11,6 +11,7 @@ from aspl import Adapter, AudioPrompts, FrozenClap, TrainingConfig, classify, de
 from aspl.errors import AdapterInvalid, TrainingCancelled, TrainingDataInvalid
 from aspl.fitting.clip_features import ClipFeatures
 from aspl.fitting.closed_form import Given, fit_closed_form
+from aspl.fitting.heard_clip import hear_clips
 from aspl.fitting.plan import make_plan
 from aspl.fitting.progress import FitProgress
 from aspl.inference import hear_windows, is_unknown, score
@@ -197,7 +198,8 @@ def test_a_closed_form_hears_clips_and_background_under_its_prompt(bundled, taug
     learnt.spectral.beta.add_(torch.linspace(-12, 12, 64))
     told = []
     progress = FitProgress(lambda progress: told.append(progress.phase), lambda: False)
-    given = Given(ClipFeatures(bundled, waveforms, tick=progress.tick), waveforms, (), FEW_SOUNDS)
+    log_mels = ClipFeatures(bundled, waveforms, tick=progress.tick)
+    given = Given(bundled, list(hear_clips(bundled, waveforms)), [], FEW_SOUNDS, waveforms=[], log_mels=log_mels)
     plan = make_plan(labels, TrainingConfig(method="ridge"), logit_scale=bundled.logit_scale)
     adapter = fit_closed_form(given, learnt, plan, progress)
     assert adapter.audio_prompt == "spectral" and told.count("listen_background") > 0
