@@ -17,13 +17,15 @@ while an empty claim without a manifest, younger than `sweep.GRACE_S`, tells of 
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from adapters_store.clips import ClipList, Taught
-from adapters_store.errors import AdapterCorrupt, AdapterNotFound, StoreError, VersionNotFound
+from adapters_store.erasure import erase_tenant
+from adapters_store.errors import AdapterCorrupt, StoreError, no_adapter, no_version
 from adapters_store.files import Files
 from adapters_store.kept_clips import KeptClips
 from adapters_store.manifests import checked_ref, parsed_manifest
@@ -132,7 +134,7 @@ class AdapterStore:
             return self._stored_ref(tenant, name, version)
         ref = self.pointers.current(tenant, name)
         if ref is None:
-            raise _no_adapter(name)
+            raise no_adapter(name)
         return ref
 
     def read(self, ref: Ref) -> bytes:
@@ -144,7 +146,7 @@ class AdapterStore:
         """
         data = self._files.read(version_path(ref.tenant, ref.name, ref.version) + DATA)
         if data is None:
-            raise _no_version(ref.name, ref.version)
+            raise no_version(ref.name, ref.version)
         if hashlib.sha256(data).hexdigest() != ref.digest:
             raise AdapterCorrupt(f"The file of adapter {ref} is damaged: its digest is not the published one.")
         return data
@@ -184,7 +186,7 @@ class AdapterStore:
         """
         data = self._files.read(pointer_path(tenant, name))
         if data is None:
-            raise _no_adapter(name)
+            raise no_adapter(name)
         return read_entries(self._files, tenant, {name: data}, self._fingerprint)[0]
 
     def versions(self, tenant: str, name: str) -> list[int]:
@@ -230,11 +232,11 @@ class AdapterStore:
             if version is None:
                 doomed = versions
                 if not versions and self._files.read(pointer_path(tenant, name)) is None:
-                    raise _no_adapter(name)
+                    raise no_adapter(name)
             elif check_version(version) in versions:
                 doomed = [version]
             else:
-                raise _no_version(name, version)
+                raise no_version(name, version)
             # The pointer moves first: a request that comes meanwhile finds a version that is whole.
             self.pointers.settle(tenant, name, set(versions) - set(doomed))
             paths = [version_path(tenant, name, number) for number in doomed]
@@ -250,6 +252,10 @@ class AdapterStore:
     def sweep(self) -> int:
         """Remove what crashes left, of all tenants, once it is old enough; returns how many files went."""
         return sweep(self._files)
+
+    def erase(self, tenant: str) -> Counter[str]:
+        """Remove all that a tenant has; returns how many files of each adapter went."""
+        return erase_tenant(self._files, tenant)
 
     def usage(self, tenant: str) -> Usage:
         """What the tenant has stored, counted file by file."""
@@ -271,7 +277,7 @@ class AdapterStore:
     def _existing_adapter(self, tenant: str, name: str) -> AbstractContextManager[None]:
         """The adapter's lock, without making a directory for an adapter that never was."""
         if not self._files.children(f"{adapter_directory(tenant, name)}/versions"):
-            raise _no_adapter(name)
+            raise no_adapter(name)
         return self._files.lock(adapter_directory(tenant, name))
 
     def _stored_ref(self, tenant: str, name: str, version: int) -> Ref:
@@ -281,7 +287,7 @@ class AdapterStore:
     def _manifest(self, tenant: str, name: str, version: int) -> dict[str, Any]:
         data = self._files.read(version_path(tenant, name, version) + MANIFEST)
         if data is None:
-            raise _no_version(name, version)
+            raise no_version(name, version)
         return parsed_manifest(data, name, version)
 
     def _discard(self, path: str) -> None:
@@ -290,11 +296,3 @@ class AdapterStore:
             for suffix in (MANIFEST, DATA, LIST):
                 self._files.remove(path + suffix)
             self._files.write(path + CLAIM, CLOSED)
-
-
-def _no_adapter(name: str) -> AdapterNotFound:
-    return AdapterNotFound(f"There is no adapter {name!r}.")
-
-
-def _no_version(name: str, version: int) -> VersionNotFound:
-    return VersionNotFound(f"There is no version {version} of adapter {name!r}.")

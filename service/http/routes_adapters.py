@@ -268,6 +268,7 @@ def _version(
         **shown,
         "thresholds": _thresholds(manifest),
         "report": shown_report(manifest.get("report")) if with_report else None,
+        "evaluation": manifest.get("evaluation") if with_report else None,
         "model": model,
     }
 
