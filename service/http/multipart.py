@@ -31,7 +31,6 @@ MULTIPART = b"multipart/form-data"
 MAX_PATH_BYTES = 4096  # text in place of a file is a path, and no longer than one
 MAX_URL_CHARS = 200
 BYTES_A_FIELD = 1024
-PARAMETER = "form"  # what routes call it
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class FormRequest(Request):
         super().__init__(scope, receive)
         self._shape = shape
 
-    async def form(self, **limits: int) -> "FormBody":  # type: ignore[override]
+    async def form(self, **limits: int) -> FormData:  # type: ignore[override]
         """The fields and files; `limits` are those of Starlette's parser."""
         if self._form is None:
             content_type, options = parse_options_header(self.headers.get("Content-Type"))
@@ -94,7 +93,7 @@ class FormRequest(Request):
                 await form.close()
                 raise
             self._form = form
-        return FormBody(self._form, self._shape)
+        return self._form
 
     async def _check(self, form: FormData) -> None:
         shape = self._shape
@@ -114,35 +113,6 @@ class FormRequest(Request):
         key = ' -H "X-API-Key: KEY"' if has_key else ""
         url = str(self.url.replace(query=""))[:MAX_URL_CHARS]
         return f"Send the body as multipart/form-data; it came {came}. As here: curl {url}{key} {self._shape.example}"
-
-
-class FormBody(dict[str, Any]):
-    """A form as FastAPI takes a body of JSON: its model under the name of the route's parameter.
-
-    From a form itself FastAPI would take the fields one by one, and find out the type of each anew at every request,
-    which takes half a millisecond of the event loop.
-    """
-
-    def __init__(self, form: FormData, shape: FormShape):
-        self._form = form
-        super().__init__({PARAMETER: {name: value for name in shape.fields if (value := _given(form, name, shape))}})
-
-    async def close(self) -> None:
-        """Close its files."""
-        await self._form.close()
-
-
-def _given(form: FormData, name: str, shape: FormShape) -> Any:
-    """What came of a field; an empty text and a file chooser in which nothing was chosen count as nothing.
-
-    An empty text in a list is one of its items: it may be meant for a label.
-    """
-    values = [value for value in form.getlist(name) if not _is_unchosen(value)]
-    return values if name in shape.lists else next(iter(values), None)
-
-
-def _is_unchosen(value: Any) -> bool:
-    return isinstance(value, ParsedFile) and value.filename == "" and value.size == 0
 
 
 async def read_form(request: Request, *, files: frozenset[str], **limits: int) -> FormData:

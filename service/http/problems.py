@@ -187,5 +187,5 @@ def _example(code: str, kind: Kind) -> dict[str, Any]:
 
 
 def _sentence(fault: Mapping[str, Any]) -> str:
-    where = ".".join(str(part) for part in fault["loc"] if part not in ("body", "form", "query", "path", "header"))
+    where = ".".join(str(part) for part in fault["loc"] if part not in ("body", "query", "path", "header"))
     return f"{where or 'body'}: {fault['msg']}"

@@ -31,9 +31,14 @@ def wait(client, job):
     return client.get(f"/jobs/{job['id']}").json()
 
 
+@pytest.fixture
+def client(stack):
+    with httpx2.Client(base_url=stack.apis[0].address, timeout=120) as client:
+        yield client
+
+
 @pytest.mark.slow
-def test_a_channel_is_noticed_and_put_right_and_can_be_rolled_back(stack):
-    client = httpx2.Client(base_url=stack.apis[0].address, timeout=120)
+def test_a_channel_is_noticed_and_put_right_and_can_be_rolled_back(client):
     teaching = [(label, clip) for label in LABELS for clip in clips(label)[:4]]
     files = [("clips", clip) for _, clip in teaching]
     job = client.post("/adapt", files=files, data={"name": "yard", "labels": [label for label, _ in teaching]}).json()

@@ -25,7 +25,8 @@ def muffled(directory):
     return sorted(folder.iterdir())
 
 
-def test_the_channel_is_shown_and_put_right(visit, address, farm, muffled):
+def test_the_channel_is_shown_and_put_right(visit, address, farm, muffled, offers):
+    offers("/adapters/{name}/recalibrate")
     begun = visit(address)
     page = begun.open("channel")
     page.get_by_label("Adapter").select_option(farm)
