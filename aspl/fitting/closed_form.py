@@ -104,7 +104,7 @@ def fit_closed_form(given: Given, prompts: AudioPrompts, plan: Plan, progress: F
     clap = given.clap
     clips = given.heard(prompts, progress.tick)
     own = given.heard_background(prompts, progress.tick)
-    bank = bank_for(clap, given.library, progress, prompts)
+    bank = bank_for(given, progress, prompts)
     progress.report("train_closed_form", 0, 1)
     scale, weights = bank.scale, words_of(plan)
     texts = texts_of(clap, plan) if any(weights) else None
@@ -171,9 +171,7 @@ def bank_of(features: BackgroundFeatures, background: Background, widths: tuple[
     return Bank.of_features(features.stages, features.joint, background.families, widths)
 
 
-def bank_for(
-    clap: FrozenClap, library: BackgroundLibrary, progress: FitProgress, prompts: AudioPrompts | None = None
-) -> Bank:
+def bank_for(given: Given, progress: FitProgress, prompts: AudioPrompts | None = None) -> Bank:
     """Return the bank as this model hears it, which is heard once: on a model that is new here that takes its time.
 
     Args:
@@ -184,8 +182,11 @@ def bank_for(
         progress.tick()
         progress.report("listen_background", heard, num_clips)
 
+    clap, library = given.clap, given.library
     if prompts is not None and prompts.stages():
-        features = hear_background(clap, library.background, prompts, progress=tell)
+        assert given.log_mels is not None
+        batch = given.log_mels.micro_batch  # which is what the device has room for
+        features = hear_background(clap, library.background, prompts, progress=tell, batch_clips=batch)
         return Bank.of_features(features.stages, features.joint, library.background.families, clap.swin_widths)
     features = library.features(clap, progress=tell)
     return bank_of(features, library.background, clap.swin_widths)

@@ -25,7 +25,7 @@ def fit_guard(given: Given, prompts: AudioPrompts, plan: Plan, progress: FitProg
     clap = given.clap
     heard = given.heard(prompts, progress.tick)
     own = given.heard_background(prompts, progress.tick)
-    bank = bank_for(clap, given.library, progress, prompts)
+    bank = bank_for(given, progress, prompts)
     teaching = Teaching(
         scaled=bank.scale.scaled(heard.stages, heard.joint),
         classes=plan.truth,

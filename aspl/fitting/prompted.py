@@ -77,7 +77,7 @@ class HeldOutRidge:
     def __init__(self, given: Given, plan: Plan, runner: TrialRunner) -> None:
         self._given, self._plan, self._runner = given, plan, runner
         clap = given.clap
-        self._bank = bank_for(clap, given.library, runner.progress)
+        self._bank = bank_for(given, runner.progress)
         self._texts = texts_of(clap, plan) if any(words_of(plan)) else None
         self._order = given.order
 

@@ -322,7 +322,7 @@ def test_long_clips_are_heard_in_windows(clap, clips):
     hiss = np.tile(clips[0][-1], 10)
     waveforms = [np.concatenate([hiss, np.tile(waveform, 10)]) for waveform in clips[0][:6]]
     adapter = fit(clap, waveforms, clips[1][:6], config=TrainingConfig(method="palm", audio_prompt="none"))
-    assert adapter.report.accuracy >= 5 / 6
+    assert adapter.report.accuracy > 0.8
 
 
 def test_a_step_that_flies_apart_is_said(clap, clips, monkeypatch):
