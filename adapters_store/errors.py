@@ -51,3 +51,13 @@ class ClipsGone(StoreError):
     """What a version was to go on from was deleted while it was made."""
 
     code = "base_gone"
+
+
+def no_adapter(name: str) -> AdapterNotFound:
+    """What says that there is no adapter of that name."""
+    return AdapterNotFound(f"There is no adapter {name!r}.")
+
+
+def no_version(name: str, version: int) -> VersionNotFound:
+    """What says that there is no such version of an adapter."""
+    return VersionNotFound(f"There is no version {version} of adapter {name!r}.")

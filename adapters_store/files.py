@@ -48,6 +48,10 @@ class Files(Protocol):
         """As `remove`, of several files in no order."""
         ...
 
+    def prune(self, path: str) -> None:
+        """Remove the directories under `path`, and itself, where the place has any; what lies in them goes too."""
+        ...
+
     def children(self, path: str) -> list[str]:
         """The names of the files and directories right under `path`, in no order; none where there is no such path."""
         ...

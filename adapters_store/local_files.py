@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import os
+import shutil
 import time
 import uuid
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -84,6 +85,11 @@ class LocalFiles:
                     changed.add(target.parent)
             for directory in changed:
                 _sync_directory(directory)
+
+    def prune(self, path: str) -> None:
+        with self._faults(), suppress(FileNotFoundError):
+            shutil.rmtree(self._root / path)
+            _sync_directory(self._root)
 
     def children(self, path: str) -> list[str]:
         with self._faults():

@@ -31,15 +31,5 @@ def checked_ref(tenant: str, name: str, fields: dict[str, Any]) -> Ref:
         raise AdapterCorrupt(f"What is stored of adapter {name!r} is damaged: {error}") from error
 
 
-def pointed_ref(data: bytes, tenant: str, name: str) -> Ref:
-    """The version that a `current` pointer names."""
-    return checked_ref(tenant, name, parsed(data, f"The current pointer of adapter {name!r}"))
-
-
-def pointer_text(ref: Ref) -> bytes:
-    """The pointer to a version."""
-    return json.dumps({"version": ref.version, "digest": ref.digest}).encode()
-
-
 def _refuse(constant: str) -> None:
     raise ValueError(f"{constant} is no JSON")

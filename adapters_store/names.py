@@ -15,6 +15,7 @@ VERSION = re.compile(r"[1-9][0-9]{0,8}")
 
 DIGEST = re.compile(r"[0-9a-f]{64}")
 
+POINTER = "current"
 CLAIM, LIST, DATA, MANIFEST = ".claim", ".clips", ".safetensors", ".json"
 """The suffixes of a version's files."""
 
@@ -101,7 +102,7 @@ def adapter_directory(tenant: str, name: str) -> str:
 
 def pointer_path(tenant: str, name: str) -> str:
     """The path of the adapter's `current` pointer."""
-    return f"{adapter_directory(tenant, name)}/current"
+    return f"{adapter_directory(tenant, name)}/{POINTER}"
 
 
 def version_path(tenant: str, name: str, version: int) -> str:

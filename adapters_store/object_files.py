@@ -108,6 +108,9 @@ class ObjectFiles:
             with self._faults():
                 self._fs.rm([self._full(path) for path in paths])  # a thousand a request; what is not there is passed
 
+    def prune(self, path: str) -> None:
+        """An object store has no directories."""
+
     def children(self, path: str) -> list[str]:
         with self._faults():
             # Another process may have written since the file system last listed this.

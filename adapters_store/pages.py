@@ -6,7 +6,7 @@ from typing import Any
 
 from adapters_store.errors import AdapterCorrupt
 from adapters_store.files import Files
-from adapters_store.manifests import parsed_manifest, pointed_ref
+from adapters_store.manifests import parsed_manifest
 from adapters_store.names import (
     MANIFEST,
     NAME,
@@ -17,6 +17,7 @@ from adapters_store.names import (
     tenant_directory,
     version_path,
 )
+from adapters_store.pointer import Pointer
 
 NUM_NEWER = 10
 
@@ -64,9 +65,9 @@ def read_pointers(files: Files, tenant: str, *, limit: int, after: str | None) -
     return found, None
 
 
-def read_entries(files: Files, tenant: str, pointers: Mapping[str, bytes]) -> list[AdapterEntry]:
-    """The adapters of these pointers; one that was deleted meanwhile is left out."""
-    entries = [_pointed(tenant, name, data) for name, data in pointers.items()]
+def read_entries(files: Files, tenant: str, pointers: Mapping[str, bytes], fingerprint: str = "") -> list[AdapterEntry]:
+    """The adapters of these pointers, as a base model sees them; one that was deleted meanwhile is left out."""
+    entries = [_pointed(tenant, name, data, fingerprint) for name, data in pointers.items()]
     directories = {entry.name: f"{adapter_directory(tenant, entry.name)}/versions" for entry in entries}
     children = files.children_many(directories.values())
     versions = {name: tuple(numbers_in(children[path], MANIFEST)) for name, path in directories.items()}
@@ -94,9 +95,9 @@ def read_entries(files: Files, tenant: str, pointers: Mapping[str, bytes]) -> li
     ]
 
 
-def _pointed(tenant: str, name: str, data: bytes) -> AdapterEntry:
+def _pointed(tenant: str, name: str, data: bytes, fingerprint: str) -> AdapterEntry:
     try:
-        return AdapterEntry(name, pointed_ref(data, tenant, name))
+        return AdapterEntry(name, Pointer.parse(data, tenant, name).of(fingerprint))
     except AdapterCorrupt as error:
         return AdapterEntry(name, None, fault=error)
 

@@ -1,6 +1,6 @@
 """Tenants' adapters as immutable, numbered versions, and the pointer to the one that a bare name means.
 
-TENANT/NAME/current                          {"version": 3, "digest": "…"}
+TENANT/NAME/current                          {"version": 3, "digest": "…"}; see pointer.py
 TENANT/NAME/versions-clips/DIGEST.audio      a clip that versions were taught with, once however many name it
 TENANT/NAME/versions-clips/DIGEST.erased     its audio was erased; `done` once its features are gone as well
 TENANT/NAME/versions-features/MODEL-ID.pack  what one base model hears of several clips; see feature_packs.py
@@ -17,30 +17,35 @@ while an empty claim without a manifest, younger than `sweep.GRACE_S`, tells of 
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from adapters_store.clips import ClipList, Taught
-from adapters_store.errors import AdapterCorrupt, AdapterNotFound, StoreError, VersionNotFound
+from adapters_store.erasure import erase_tenant
+from adapters_store.errors import AdapterCorrupt, StoreError, no_adapter, no_version
 from adapters_store.files import Files
 from adapters_store.kept_clips import KeptClips
-from adapters_store.manifests import checked_ref, parsed_manifest, pointed_ref, pointer_text
+from adapters_store.manifests import checked_ref, parsed_manifest
 from adapters_store.names import (
     CLAIM,
     DATA,
     LIST,
     MANIFEST,
+    TENANT_DIRECTORY,
     Ref,
     adapter_directory,
     check_version,
     numbers_in,
     parse_reference,
     pointer_path,
+    tenant_of,
     version_path,
 )
 from adapters_store.pages import AdapterEntry, read_entries, read_pointers
+from adapters_store.pointer import Pointers
 from adapters_store.sweep import drop_unused, sweep
 from adapters_store.usage import Usage, count_usage
 
@@ -55,8 +60,14 @@ class AdapterStore:
     place where the files lie fails.
     """
 
-    def __init__(self, files: Files):
+    def __init__(self, files: Files, fingerprint: str = ""):
         self._files = files
+        self._fingerprint = fingerprint
+        self.pointers = Pointers(files, fingerprint)
+
+    def for_model(self, fingerprint: str) -> "AdapterStore":
+        """The store as a service or a worker with that base model uses it: a bare name means what is ready for it."""
+        return AdapterStore(self._files, fingerprint)
 
     def publish(
         self,
@@ -106,10 +117,10 @@ class AdapterStore:
                 # A write that is reported as failed may have been applied: no manifest may outlive its data.
                 self._discard(path)
                 raise
-            current = self._sound_current(tenant, name)
+            current = self.pointers.sound_current(tenant, name)
             # A writer that claimed a later number may have been faster.
             if current is None or (takes_over and current < ref.version):
-                self._files.write(pointer_path(tenant, name), pointer_text(ref))
+                self.pointers.move(ref)
         return ref
 
     def resolve(self, tenant: str, reference: str) -> Ref:
@@ -121,10 +132,10 @@ class AdapterStore:
         name, version = parse_reference(reference)
         if version is not None:
             return self._stored_ref(tenant, name, version)
-        data = self._files.read(pointer_path(tenant, name))
-        if data is None:
-            raise _no_adapter(name)
-        return pointed_ref(data, tenant, name)
+        ref = self.pointers.current(tenant, name)
+        if ref is None:
+            raise no_adapter(name)
+        return ref
 
     def read(self, ref: Ref) -> bytes:
         """The adapter file of `ref`.
@@ -135,7 +146,7 @@ class AdapterStore:
         """
         data = self._files.read(version_path(ref.tenant, ref.name, ref.version) + DATA)
         if data is None:
-            raise _no_version(ref.name, ref.version)
+            raise no_version(ref.name, ref.version)
         if hashlib.sha256(data).hexdigest() != ref.digest:
             raise AdapterCorrupt(f"The file of adapter {ref} is damaged: its digest is not the published one.")
         return data
@@ -165,7 +176,7 @@ class AdapterStore:
     def page(self, tenant: str, *, limit: int = 100, after: str | None = None) -> tuple[list[AdapterEntry], str | None]:
         """As `names`, with what `entry` tells of each; in four rounds of reads."""
         pointers, following = read_pointers(self._files, tenant, limit=limit, after=after)
-        return read_entries(self._files, tenant, pointers), following
+        return read_entries(self._files, tenant, pointers, self._fingerprint), following
 
     def entry(self, tenant: str, name: str) -> AdapterEntry:
         """An adapter with its versions and the manifests of the current one and of those after it.
@@ -175,8 +186,8 @@ class AdapterStore:
         """
         data = self._files.read(pointer_path(tenant, name))
         if data is None:
-            raise _no_adapter(name)
-        return read_entries(self._files, tenant, {name: data})[0]
+            raise no_adapter(name)
+        return read_entries(self._files, tenant, {name: data}, self._fingerprint)[0]
 
     def versions(self, tenant: str, name: str) -> list[int]:
         """The adapter's versions in ascending order; none where there is no such adapter."""
@@ -184,8 +195,8 @@ class AdapterStore:
 
     def current(self, tenant: str, name: str) -> int | None:
         """The version that the bare name means, `None` where there is no such adapter."""
-        data = self._files.read(pointer_path(tenant, name))
-        return None if data is None else pointed_ref(data, tenant, name).version
+        ref = self.pointers.current(tenant, name)
+        return ref and ref.version
 
     def set_current(self, tenant: str, name: str, version: int) -> Ref:
         """Let the bare name mean `version`, an older or a newer one.
@@ -195,8 +206,18 @@ class AdapterStore:
         """
         with self._existing_adapter(tenant, name):
             ref = self._stored_ref(tenant, name, check_version(version))
-            self._files.write(pointer_path(tenant, name), pointer_text(ref))
+            self.pointers.move(ref)
         return ref
+
+    def make_ready(self, ref: Ref, fingerprint: str) -> None:
+        """Let the bare name mean `ref` where the base model of that fingerprint serves, and nowhere else."""
+        with self._existing_adapter(ref.tenant, ref.name):
+            self.pointers.make_ready(ref, fingerprint)
+
+    def tenants(self) -> list[str]:
+        """The tenants that have anything here, in alphabetical order."""
+        children = self._files.children("")
+        return sorted(tenant_of(child) for child in children if TENANT_DIRECTORY.fullmatch(child))
 
     def delete(self, tenant: str, name: str, version: int | None = None) -> None:
         """Delete one version, or the adapter with all of them.
@@ -211,13 +232,13 @@ class AdapterStore:
             if version is None:
                 doomed = versions
                 if not versions and self._files.read(pointer_path(tenant, name)) is None:
-                    raise _no_adapter(name)
+                    raise no_adapter(name)
             elif check_version(version) in versions:
                 doomed = [version]
             else:
-                raise _no_version(name, version)
+                raise no_version(name, version)
             # The pointer moves first: a request that comes meanwhile finds a version that is whole.
-            self._settle_pointer(tenant, name, without=doomed)
+            self.pointers.settle(tenant, name, set(versions) - set(doomed))
             paths = [version_path(tenant, name, number) for number in doomed]
             for path in paths:
                 self._files.remove(path + MANIFEST)
@@ -226,11 +247,15 @@ class AdapterStore:
             self._files.write_many({path + CLAIM: CLOSED for path in paths})
             drop_unused(self._files, tenant, name)
             # Where there are no locks, another deletion may have taken the version that was pointed to.
-            self._settle_pointer(tenant, name)
+            self.pointers.settle(tenant, name, self.versions(tenant, name))
 
     def sweep(self) -> int:
         """Remove what crashes left, of all tenants, once it is old enough; returns how many files went."""
         return sweep(self._files)
+
+    def erase(self, tenant: str) -> Counter[str]:
+        """Remove all that a tenant has; returns how many files of each adapter went."""
+        return erase_tenant(self._files, tenant)
 
     def usage(self, tenant: str) -> Usage:
         """What the tenant has stored, counted file by file."""
@@ -252,7 +277,7 @@ class AdapterStore:
     def _existing_adapter(self, tenant: str, name: str) -> AbstractContextManager[None]:
         """The adapter's lock, without making a directory for an adapter that never was."""
         if not self._files.children(f"{adapter_directory(tenant, name)}/versions"):
-            raise _no_adapter(name)
+            raise no_adapter(name)
         return self._files.lock(adapter_directory(tenant, name))
 
     def _stored_ref(self, tenant: str, name: str, version: int) -> Ref:
@@ -262,24 +287,8 @@ class AdapterStore:
     def _manifest(self, tenant: str, name: str, version: int) -> dict[str, Any]:
         data = self._files.read(version_path(tenant, name, version) + MANIFEST)
         if data is None:
-            raise _no_version(name, version)
+            raise no_version(name, version)
         return parsed_manifest(data, name, version)
-
-    def _sound_current(self, tenant: str, name: str) -> int | None:
-        """As `current`, for those about to set it: a damaged pointer counts as none, and so is healed."""
-        try:
-            return self.current(tenant, name)
-        except AdapterCorrupt:
-            return None
-
-    def _settle_pointer(self, tenant: str, name: str, *, without: list[int] | None = None) -> None:
-        """Let the pointer name a version that is there and not in `without`, or remove it where none is left."""
-        remaining = [number for number in self.versions(tenant, name) if number not in (without or [])]
-        if not remaining:
-            self._files.remove(pointer_path(tenant, name))
-        elif self._sound_current(tenant, name) not in remaining:
-            ref = self._stored_ref(tenant, name, remaining[-1])
-            self._files.write(pointer_path(tenant, name), pointer_text(ref))
 
     def _discard(self, path: str) -> None:
         """Remove a version that failed, the manifest first, as far as the place lets it."""
@@ -287,11 +296,3 @@ class AdapterStore:
             for suffix in (MANIFEST, DATA, LIST):
                 self._files.remove(path + suffix)
             self._files.write(path + CLAIM, CLOSED)
-
-
-def _no_adapter(name: str) -> AdapterNotFound:
-    return AdapterNotFound(f"There is no adapter {name!r}.")
-
-
-def _no_version(name: str, version: int) -> VersionNotFound:
-    return VersionNotFound(f"There is no version {version} of adapter {name!r}.")

@@ -55,21 +55,30 @@ class Adapter(AdapterInfo):
 
     @classmethod
     def zero_shot(
-        cls, clap: FrozenClap, labels: Sequence[str], template: str = SENTENCE, *, bank: np.ndarray | None = None
+        cls,
+        clap: FrozenClap,
+        labels: Sequence[str],
+        template: str = SENTENCE,
+        *,
+        bank: np.ndarray | None = None,
+        embeddings: Tensor | None = None,
     ) -> Self:
         """Return the untrained classifier of these labels: the text embedding of each in `template`.
 
         Args:
             bank: `[m, D]`, joint embeddings of the background's clips; without them nothing is known of the unknown.
+            embeddings: those of the labels, `[K, D]`, where they are there already.
 
         Raises:
             LabelsInvalid, TemplateInvalid: labels or template that cannot be used.
         """
         method = METHODS["zero_shot"]
-        prompt = method.untrained(clap, labels, template=template)
+        if embeddings is None:
+            method.check_labels(labels)
+            embeddings = method.untrained(clap, labels, template=template).class_features()
         return cls(
-            head=method.head_type.of(prompt),
-            known=None if bank is None else words_rule(bank, prompt.class_features().cpu().numpy()),
+            head=method.head_type.load({"class_features": embeddings}, labels, clap),
+            known=None if bank is None else words_rule(bank, embeddings.cpu().numpy()),
             method=method.name,
             audio_prompt="none",
             labels=tuple(labels),

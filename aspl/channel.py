@@ -210,12 +210,12 @@ def _weights(before: LiveScores, after: LiveScores) -> np.ndarray:
 @torch.inference_mode()
 def score_live(adapter: Adapter, features: AudioFeatures) -> LiveScores:
     """Return what the adapter makes of clips; its best probability stands for the known score where it has none."""
-    scores, background = adapter.scores(features)
+    scores, lead = adapter.scores(features)
     posteriors = (scores * adapter.scale).softmax(-1).double().cpu().numpy()
     if adapter.known is None:
         best = np.clip(posteriors.max(1), REMAINING, 1 - REMAINING)
         return LiveScores(posteriors, best, np.log(best / (1 - best)))
-    rest = None if background is None else background.double().cpu().numpy()
-    known = adapter.known.scores(scores.double().cpu().numpy(), rest)
+    over = None if lead is None else lead.double().cpu().numpy()
+    known = adapter.known.scores(scores.double().cpu().numpy(), over)
     bounded = np.clip(known, np.finfo(float).tiny, 1 - 1e-12)
     return LiveScores(posteriors, known, (np.log(bounded) - np.log1p(-bounded)) / adapter.known.slope)

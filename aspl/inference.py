@@ -9,6 +9,7 @@ from torch import Tensor
 
 from aspl.adapter import Adapter
 from aspl.features import AudioFeatures
+from aspl.heads.cocoop import CoCoOpHead
 from aspl.model.clap import FrozenClap
 from aspl.prompts.audio import AudioPrompts
 from aspl.sound.clip import SILENCE_AMPLITUDE, windows
@@ -96,10 +97,31 @@ def score(features: AudioFeatures, adapters: Sequence[Adapter]) -> list[Scored]:
     return [result for result in scored if result is not None]
 
 
+@torch.inference_mode()
+def score_between(adapter: Adapter, features: AudioFeatures, start: int, stop: int) -> Tensor:
+    """Return the scores `start` to `stop` of the B x K of a head that runs the text encoder, a pass each."""
+    assert isinstance(adapter.head, CoCoOpHead)
+    return adapter.head.prompt.cosines_between(features.joint, start, stop)
+
+
+@torch.inference_mode()
+def rate(adapter: Adapter, scores: Tensor) -> list[Scored]:
+    """Return what the adapter makes of B rows whose scores `[B, K]` have come part by part."""
+    return _rated(adapter, scores, None)
+
+
+def num_text_passes(adapter: Adapter) -> int:
+    """Return how many passes of the text encoder each row costs: K under CoCoOp, none under any other."""
+    return len(adapter.labels) if isinstance(adapter.head, CoCoOpHead) else 0
+
+
 def _score_alike(adapter: Adapter, features: AudioFeatures) -> list[Scored]:
-    scores, lead = adapter.scores(features)
+    return _rated(adapter, *adapter.scores(features))
+
+
+def _rated(adapter: Adapter, scores: Tensor, lead: Tensor | None) -> list[Scored]:
     probabilities = (scores * adapter.scale).softmax(-1).float().cpu().numpy()
-    known: Sequence[float | None] = [None] * len(features)
+    known: Sequence[float | None] = [None] * len(scores)
     if adapter.known is not None:
         over = None if lead is None else lead.double().cpu().numpy()
         known = adapter.known.scores(scores.double().cpu().numpy(), over).tolist()

@@ -22,7 +22,7 @@ from rich.progress import track
 
 from aspl import Adapter, AudioFeatures, AudioPrompts, FrozenClap, TrainingConfig, classify, fit
 from aspl.background import MODELS
-from aspl.channel import LEAST_GAIN, MIN_KNOWN, MIN_KNOWN_SHARE, SHARES, find_channel
+from aspl.channel import LEAST_GAIN, MIN_KNOWN, MIN_KNOWN_SHARE, SHARES, find_channel, report_of
 from aspl.channel_shift import KNOWN_POWER, LABEL_SHARE, LEVEL_DB, OWN_BINS, SMOOTH_DB, SMOOTH_OCTAVES
 from aspl.prompts.audio import Affine
 from aspl.prompts.audio_parameters import sounding_frames
@@ -131,13 +131,8 @@ def pair(clap: FrozenClap, sets: Mapping[str, RecordingSet], name: str, seed: in
 
 def _recalibrated(clap: FrozenClap, adapter: Adapter, live: list[np.ndarray], measure, unchanged: Row) -> Row:
     found = find_channel(clap, adapter, live)
-    told = {
-        "applied": found.is_applied,
-        "margin_before": round(found.margin_before, 4),
-        "margin_after": round(found.margin_after, 4),
-        "num_known": round(found.num_known, 2),
-        "shift_db": [round(float(value), 2) for value in found.shift_db],
-    }
+    report = report_of(found)
+    told = {name: report[name] for name in ("applied", "margin_before", "margin_after", "num_known", "shift_db")}
     return (measure(found.adapter) if found.is_applied else unchanged) | told
 
 
@@ -194,7 +189,7 @@ def main() -> None:
     wanted = [(name, seed) for seed in seeds for name in arguments.sets if (name, seed) not in done]
     print(json.dumps(describe_machine()))
     if wanted or arguments.check:
-        sets = {name: load_set(clap, arguments.data / name) for name in arguments.sets}
+        sets = {name: load_set(None, arguments.data / name) for name in arguments.sets}
     if arguments.check:
         check(clap, sets, arguments.sets[0], seeds[0])
     for name, seed in track(wanted, description="pairs", console=Console(stderr=True)):

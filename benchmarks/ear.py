@@ -21,7 +21,7 @@ from sklearn.metrics import roc_auc_score
 
 from aspl import FrozenClap, classify, decode, fit
 from aspl.background import MODELS, shipped_library
-from aspl.fitting.closed_form import bank_of, hear
+from aspl.fitting.closed_form import Heard, bank_of, hear
 from aspl.fitting.heard_clip import digest_of
 from aspl.fitting.suspects import AgainstBackground, Suspects, find_suspects
 from aspl.heads.ridge_head import Bank, HeadFit, Teaching, fit_ridge_head
@@ -63,13 +63,13 @@ class Tenant:
         return self.fit.head.scores(logged)
 
 
-def load_set(clap: FrozenClap, folder: Path) -> RecordingSet:
-    """Read and hear a set."""
+def load_set(clap: FrozenClap | None, folder: Path) -> RecordingSet:
+    """Read and hear a set; without a model it is read alone."""
     with (folder / "clips.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     place = folder / "audio" if (folder / "audio").is_dir() else folder
     waveforms = [decode((place / row["file"]).read_bytes()).waveform for row in track(rows, folder.name)]
-    heard = hear(clap, waveforms)
+    heard = Heard(*2 * [np.zeros((len(rows), 1))]) if clap is None else hear(clap, waveforms)
     group = next((name for name in GROUPS if name in rows[0]), None)
     groups = None if group is None else np.array([row[group] for row in rows])
     return RecordingSet(np.array([row["label"] for row in rows]), groups, heard.joint, heard.stages, waveforms)

@@ -2,7 +2,7 @@
 
 `taught`: all labels of a set taught, how often each method is right, and the default, `auto`, against each of the
 others. `unknown`: a part of the labels taught, how well each method's known score tells what was never taught; `words`
-is zero-shot without any clip.
+is zero-shot without any clip. All but `ridge with aspl_star` have their default audio prompt.
 
 Every run is a line of a file, which is gone on with where it is there already: methods that train take their time, and
 are run on fewer draws. `--show` prints the tables of what is there.
@@ -31,7 +31,16 @@ from benchmarks.figures import RESULTS
 from benchmarks.machine import describe_machine
 
 # The draws of each method: one that trains through the text encoder takes minutes for one.
-SEEDS = {"auto": 10, "ridge": 10, "palm": 10, "words": 10, "zero_shot": 3, "coop": 3, "cocoop": 1}
+SEEDS = {
+    "auto": 10,
+    "ridge": 10,
+    "palm": 10,
+    "words": 10,
+    "zero_shot": 3,
+    "coop": 3,
+    "ridge with aspl_star": 1,
+    "cocoop": 1,
+}
 SHOTS = {"taught": (1, 2, 4, 8, 16), "unknown": (5, 16)}
 SHARE = {"taught": 1.0, "unknown": 0.6}
 STORE = RESULTS / "ear_methods.jsonl"
@@ -81,7 +90,8 @@ def teach(clap: FrozenClap, sets: Mapping[str, RecordingSet], drawn: Draw, metho
         return Adapter.zero_shot(clap, drawn.taught, bank=shipped_library().features(clap).joint)
     waveforms = [sets[place].waveforms[row] for place, row in drawn.train]
     labels = [drawn.taught[index] for index in drawn.train_classes]
-    return fit(clap, waveforms, labels, config=TrainingConfig(method=method))
+    name, _, audio_prompt = method.partition(" with ")
+    return fit(clap, waveforms, labels, config=TrainingConfig(method=name, audio_prompt=audio_prompt or "auto"))
 
 
 @dataclass(frozen=True, eq=False)

@@ -36,7 +36,7 @@ from tests.adapters_store.clips import taught
 from tests.adapters_store.crashes import Crashes
 from tests.adapters_store.places import s3_server
 
-NUM_ADDED = 7
+NUM_ADDED = 5
 RATE_HZ = 16_000
 ADD_BAR_S = 1.0
 

@@ -7,6 +7,7 @@ from aspl.errors import LabelsInvalid
 from aspl.labels import fold_label
 from jobs.background import BACKGROUND, is_background_folder, stands_beside_labels
 from jobs.folders import Folders, depth_of_labels
+from jobs.parts import without_parts
 from jobs.uploaded_clip import UploadedClip
 
 
@@ -15,6 +16,8 @@ def labelled(
 ) -> list[UploadedClip]:
     """Return the files of an archive, those that are clips with the label that their folder is.
 
+    Where folders `train` and `test` lie beside each other, what is in the second is marked as such.
+
     Args:
         stored: each file and the folders that it lies in.
         named: labels that are called background.
@@ -22,6 +25,7 @@ def labelled(
 
     Raises ArchiveInvalid where it cannot be told which folders are labels, LabelsInvalid where one is none.
     """
+    stored, test = without_parts(stored)
     clips = [(file, folders) for file, folders in stored if file.error is None]
     beside = stands_beside_labels([folders for _, folders in clips])
     background = {file.number for (file, _), is_beside in zip(clips, beside, strict=True) if is_beside}
@@ -32,6 +36,7 @@ def labelled(
     def with_label(file: UploadedClip, folders: Folders) -> UploadedClip:
         if file.error is not None:
             return file
+        file = replace(file, is_test=file.number in test)
         if file.number in background:
             return replace(file, label=BACKGROUND, is_background=True)
         label = _label(file, folders[depth], max_chars)

@@ -3,7 +3,7 @@
 Nothing here imports torch, which the worker's own process must not.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -44,25 +44,34 @@ def is_clip(file: Path, name: str) -> bool:
 
 
 def check_decoded(
-    files: Sequence[tuple[UploadedClip, Path]], limits: UploadLimits
+    files: Sequence[tuple[UploadedClip, Path]],
+    limits: UploadLimits,
+    on_audio: Callable[[float], None] = lambda seconds: None,
 ) -> Iterator[tuple[UploadedClip, list[ClipWarning]]]:
     """Each clip of an upload, decoded: with its error where it cannot be used, and with what is odd about it.
 
-    Raises UploadTooLarge where all of them together are too long.
+    `on_audio` is called with each further duration that was decoded, in seconds; what it raises ends the check. Raises
+    UploadTooLarge where more is decoded than an upload may hold, clips included that are refused in the end.
     """
     # Imported here because the worker's parent process stages nothing, and is to stay small.
     from aspl.sound.clip import decode
 
     total_s = 0.0
+
+    def count(seconds: float) -> None:
+        nonlocal total_s
+        on_audio(seconds)
+        total_s += seconds
+        if total_s > limits.max_upload_s:
+            raise UploadTooLarge(f"more than {limits.max_upload_s:g} seconds of audio (max_upload_s)")
+
     for clip, path in files:
         try:
-            decoded = decode(path.read_bytes(), max_duration_s=limits.max_clip_s)
+            with path.open("rb") as file:
+                decoded = decode(file, max_duration_s=limits.max_clip_s, on_audio=count)
         except AsplError as error:
             yield replace(clip, error=fault(error.code, str(error))), []
             continue
-        total_s += decoded.duration_s
-        if total_s > limits.max_upload_s:
-            raise UploadTooLarge(f"more than {limits.max_upload_s:g} seconds of audio (max_upload_s)")
         yield replace(clip, duration_s=round(decoded.duration_s, 3)), list(oddities(clip, decoded))
 
 

@@ -1,7 +1,9 @@
 """Connections to Redis that bridge a restart of the server, and where the private one listens."""
 
+import os
+import stat
 import tempfile
-import zlib
+from contextlib import suppress
 from pathlib import Path
 
 from redis import Redis
@@ -13,6 +15,8 @@ RETRY_FIRST_S = 0.05
 RETRY_CAP_S = 1.0
 CONNECT_TIMEOUT_S = 5.0
 SOCKET_NAME = "redis.sock"
+SOCKET_NOTE = "redis.directory"
+NUM_TRIES = 10
 MAX_SOCKET_PATH_BYTES = 100  # the kernel takes 107
 
 
@@ -39,8 +43,42 @@ def private_url(data_dir: Path) -> str:
 
 
 def private_socket(data_dir: Path) -> Path:
-    """Its Unix socket; in the directory for temporary files where the data directory's path is too long for one."""
+    """Its Unix socket; where the data directory's path is too long for one, in a directory that is this user's alone.
+
+    That one has a name that cannot be guessed, which the data directory keeps: who could make it beforehand, or write
+    to it, would answer in the place of Redis.
+    """
     path = data_dir.resolve() / SOCKET_NAME
     if len(str(path).encode()) <= MAX_SOCKET_PATH_BYTES:
         return path
-    return Path(tempfile.gettempdir()) / f"earshot-{zlib.crc32(str(path).encode()):08x}.sock"
+    note = data_dir.resolve() / SOCKET_NOTE
+    for _ in range(NUM_TRIES):
+        with suppress(FileNotFoundError):
+            directory = Path(note.read_text())
+            if _is_ours(directory):
+                return directory / SOCKET_NAME
+            note.unlink()
+        _note_new_directory(note)
+    raise OSError(f"{note} names no directory that can be used: remove it")
+
+
+def _note_new_directory(note: Path) -> None:
+    """Make a directory of mode 0700 and note it, unless another process was first."""
+    note.parent.mkdir(parents=True, exist_ok=True)
+    directory = tempfile.mkdtemp(prefix="earshot-")
+    draft = note.with_name(Path(directory).name)
+    draft.write_text(directory)
+    try:
+        os.link(draft, note)  # at once and whole
+    except FileExistsError:
+        os.rmdir(directory)
+    finally:
+        draft.unlink()
+
+
+def _is_ours(directory: Path) -> bool:
+    try:
+        status = directory.lstat()
+    except FileNotFoundError:  # as after a boot that empties /tmp
+        return False
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o077

@@ -2,7 +2,7 @@
 
 from aspl.progress import PHASES as FIT_PHASES
 
-ADAPT, EVALUATE, RECALIBRATE, CLASSIFY, REBASE = "adapt", "evaluate", "recalibrate", "classify", "rebase"
-KINDS = (ADAPT, EVALUATE, RECALIBRATE, CLASSIFY, REBASE)
-PHASES = ("queued", *FIT_PHASES, EVALUATE, CLASSIFY, RECALIBRATE, REBASE, "publishing")
+ADAPT, EVALUATE, RECALIBRATE, CLASSIFY = "adapt", "evaluate", "recalibrate", "classify"
+KINDS = (ADAPT, EVALUATE, RECALIBRATE, CLASSIFY)
+PHASES = ("queued", *FIT_PHASES, EVALUATE, CLASSIFY, RECALIBRATE, "publishing")
 """Of a job's progress: an adaptation has those of the fit, another kind one of its own name."""

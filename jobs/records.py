@@ -186,14 +186,19 @@ class JobRecords:
         return f"{PREFIX}:job:{job_id}:events"
 
     @staticmethod
-    def index_key(tenant: str) -> str:
-        """The sorted set of the tenant's job ids, by their age."""
-        return f"{PREFIX}:tenant:{tenant}:jobs"
+    def tenant_prefix(tenant: str) -> str:
+        """What the keys of all that is the tenant's own begin with; jobs aside, which have ids."""
+        return f"{PREFIX}:tenant:{tenant}:"
 
-    @staticmethod
-    def live_key(tenant: str) -> str:
+    @classmethod
+    def index_key(cls, tenant: str) -> str:
+        """The sorted set of the tenant's job ids, by their age."""
+        return f"{cls.tenant_prefix(tenant)}jobs"
+
+    @classmethod
+    def live_key(cls, tenant: str) -> str:
         """The set of the tenant's job ids that are still to end."""
-        return f"{PREFIX}:tenant:{tenant}:live"
+        return f"{cls.tenant_prefix(tenant)}live"
 
     def _write(self, record: JobRecord, pipeline: Pipeline) -> None:
         key, events_key = self.record_key(record.id), self.events_key(record.id)

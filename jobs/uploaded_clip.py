@@ -11,7 +11,7 @@ class UploadedClip:
     """One file of an upload: its number, label, name, size and digest, and why it cannot be used, if so.
 
     A file of an archive that is no clip, or lies in no folder, has no label and is not kept. Of a clip of the
-    background the label is what it came under, and is not taught.
+    background the label is what it came under, and is not taught. What `is_test` is evaluated on, and not taught.
     """
 
     number: int
@@ -22,6 +22,12 @@ class UploadedClip:
     error: dict[str, str] | None = None
     is_background: bool = False
     duration_s: float | None = None
+    is_test: bool = False
+
+    @property
+    def is_taught(self) -> bool:
+        """Whether it is a clip of a label that is to be taught."""
+        return self.label is not None and not self.is_background and not self.is_test
 
     @property
     def shown_name(self) -> str:
@@ -51,7 +57,7 @@ class Tally:
         if file.label is not None or file.error is None:
             self.num_clips += 1
             self.size_bytes += file.size_bytes
-        if file.label is not None and not file.is_background:
+        if file.is_taught:
             self.labels.add(file.label)
 
 

@@ -9,7 +9,7 @@ import re
 import shutil
 import time
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -94,7 +94,7 @@ class Uploads:
         named = named_background(list(background_labels), max_chars=self.limits.max_label_chars)
         files = labelled(stored, named, max_chars=self.limits.max_label_chars)
         check_named(named, files)
-        taught = {file.label for file in files if file.label is not None and not file.is_background}
+        taught = {file.label for file in files if file.is_taught}
         self._count_labels(upload_id, taught)
         self._note(upload_id, files)
         return files
@@ -128,14 +128,14 @@ class Uploads:
             latest[clip.number] = clip
         return [latest[number] for number in sorted(latest)]
 
-    def usable(self, upload_id: str) -> list[tuple[UploadedClip, Path]]:
-        """Every clip that can be used and its file, in order."""
+    def usable(self, upload_id: str, *, is_test: bool = False) -> list[tuple[UploadedClip, Path]]:
+        """Every clip that can be used and its file, in order: of the upload's test part, or else of the rest."""
         usable = [clip for clip in self.clips(upload_id) if clip.error is None and clip.label is not None]
-        return [(clip, self._clip_path(upload_id, clip.number)) for clip in usable]
+        return [(clip, self._clip_path(upload_id, clip.number)) for clip in usable if clip.is_test == is_test]
 
-    def evaluation_clips(self, upload_id: str) -> EvaluationClips:
-        """Every clip that can be used, of an upload that is evaluated on."""
-        usable = self.usable(upload_id)
+    def evaluation_clips(self, upload_id: str, *, is_test: bool = False) -> EvaluationClips:
+        """As `usable`, to evaluate on."""
+        usable = self.usable(upload_id, is_test=is_test)
         taught = [(path, clip.label or "") for clip, path in usable if not clip.is_background]
         return EvaluationClips(taught, [path for clip, path in usable if clip.is_background])
 
@@ -145,7 +145,7 @@ class Uploads:
         for clip in self.clips(upload_id):
             if clip.label is not None or clip.error is None:
                 meant = [BACKGROUND, None, clip.sha256] if clip.is_background else [clip.label, clip.sha256]
-                digest.update(json.dumps(meant).encode())
+                digest.update(json.dumps([*meant, "test"] if clip.is_test else meant).encode())
         return digest.hexdigest()
 
     def check_labels(
@@ -155,7 +155,7 @@ class Uploads:
         the labels of what was taught `before`."""
         self._tallies.pop(upload_id, None)
         files = self.clips(upload_id)
-        taught = (clip.label for clip in files if clip.label is not None and not clip.is_background)
+        taught = (clip.label for clip in files if clip.is_taught)
         labels = list(dict.fromkeys((*before, *taught)))
         if len(labels) < min_labels:
             found = f"the only one found is {labels[0]!r}" if labels else "none was found"
@@ -167,26 +167,32 @@ class Uploads:
 
     @disk_faults()
     def check_audio(
-        self, upload_id: str, *, min_labels: int = MIN_LABELS, before: Collection[str] = frozenset()
+        self,
+        upload_id: str,
+        *,
+        min_labels: int = MIN_LABELS,
+        before: Collection[str] = frozenset(),
+        on_audio: Callable[[float], None] = lambda seconds: None,
     ) -> Findings:
         """Decode every clip and mark those that cannot be used; slow, for a thread of its own.
+
+        `on_audio` is called with each further duration that was decoded, in seconds; what it raises ends the check.
 
         Returns the files that are left out of the training, each with its error, and what is odd about the others.
         Raises UploadInvalid where a label, or the background, has no usable clip, UploadTooLarge where all of it
         together is too long.
         """
         self.check_labels(upload_id, min_labels=min_labels, before=before)
-        files = [
-            (clip, self._clip_path(upload_id, clip.number)) for clip in self.clips(upload_id) if clip.label is not None
-        ]
+        all_clips = (clip for clip in self.clips(upload_id) if clip.label is not None)
+        files = [(clip, self._clip_path(upload_id, clip.number)) for clip in all_clips]
         clips, warnings = [], []
-        for clip, odd in check_decoded(files, self.limits):
+        for clip, odd in check_decoded(files, self.limits, on_audio):
             clips.append(clip)
             warnings += [(clip.number, warning) for warning in odd]
         self._note(upload_id, clips)
         usable = [clip for clip in clips if clip.error is None]
-        used = {_taught_as(clip) for clip in usable} | set(before)
-        if failed := [clip for clip in clips if _taught_as(clip) not in used]:
+        used = {_taught_as(clip) for clip in usable if not clip.is_test} | set(before)
+        if failed := [clip for clip in clips if not clip.is_test and _taught_as(clip) not in used]:
             labels = named([clip.label for clip in failed if clip.label is not None])
             raise UploadInvalid(f"no clip of the label {labels} can be used: {reasons(failed)}")
         warnings += [*repetitions(usable), *alike(usable)]

@@ -19,24 +19,26 @@ SERVICE_SETTINGS = frozenset(
         "decode_threads",
         "drain_s",
         "host",
+        "keys",
         "keys_path",
         "load_threads",
         "max_adapter_bytes",
-        "max_decoding",
+        "max_body_bytes",
         "max_files",
         "max_held_windows",
-        "max_queue_windows",
         "max_request_bytes",
         "max_request_windows",
+        "max_streams",
         "max_template_chars",
         "max_tenant_held_windows",
-        "max_tenant_queue_windows",
+        "max_text_passes",
         "port",
         "queue_timeout_s",
         "ready_age_s",
         "request_burst",
         "requests_per_s",
         "root_path",
+        "tenant_share",
         "trust_proxy",
         "upload_threads",
     ]
@@ -55,6 +57,12 @@ WORKER_SETTINGS = frozenset(
 )
 # Those of docker-compose.yml and of the client.
 ELSEWHERE = frozenset({"image", "gpu_image", "publish", "url", "api_key"})
+# Settings of earlier releases, and what took their place.
+RETIRED = {
+    "max_queue_windows": "EARSHOT_MAX_HELD_WINDOWS counts the windows that wait, too",
+    "max_tenant_queue_windows": "EARSHOT_MAX_TENANT_HELD_WINDOWS counts the windows that wait, too",
+    "max_decoding": "EARSHOT_MAX_HELD_WINDOWS counts clips that wait to be decoded, too",
+}
 # What people write for a value that has another name here.
 OTHER_WORDS = {
     "bf16": "bfloat16",
@@ -84,16 +92,21 @@ def unknown(environment: Iterable[str], own_settings: Iterable[str]) -> dict[str
     meant = {}
     for name in sorted(environment):
         setting = name.upper().removeprefix(PREFIX).lower()
-        if name.upper().startswith(PREFIX) and setting not in known:
+        if name.upper().startswith(PREFIX) and setting not in {*known, *RETIRED}:
             near = _nearest(setting, known)
             meant[name] = variable(near) if near else None
     return meant
 
 
 def unknown_sentences(environment: Iterable[str], own_settings: Iterable[str]) -> list[str]:
-    """One sentence for each variable that `unknown` finds."""
-    meant = unknown(environment, own_settings)
-    return [f"{name} is no setting and is ignored{_did_you_mean(near)}" for name, near in meant.items()]
+    """One sentence for each variable that `unknown` finds, and for each that a former release knew."""
+    names = list(environment)
+    retired = {name: RETIRED.get(name.upper().removeprefix(PREFIX).lower()) for name in names if PREFIX in name.upper()}
+    meant = unknown(names, own_settings)
+    return [
+        *(f"{name} is a setting no more and is ignored: {instead}" for name, instead in retired.items() if instead),
+        *(f"{name} is no setting and is ignored{_did_you_mean(near)}" for name, near in meant.items()),
+    ]
 
 
 def fault_sentences(error: ValidationError) -> list[str]:

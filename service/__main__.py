@@ -1,4 +1,4 @@
-"""`python -m service` serves; `python -m service keys add|list|revoke TENANT` manages API keys."""
+"""`python -m service` serves; `… keys add|list|revoke TENANT` manages API keys, `… tenants erase TENANT` erases one."""
 
 import argparse
 import gc
@@ -36,11 +36,19 @@ def main() -> None:
     revoke = actions.add_parser("revoke", help="remove a tenant's keys")
     revoke.add_argument("tenant")
     revoke.add_argument("--id", help="only the key of this id")
+    tenants = commands.add_parser("tenants", help="erase a tenant")
+    erase = tenants.add_subparsers(dest="action", required=True).add_parser(
+        "erase", help="remove a tenant's keys, adapters, clips, jobs, uploads and counters"
+    )
+    erase.add_argument("tenant")
+    erase.add_argument("--yes", action="store_true", help="do not ask")
     arguments = parser.parse_args()
     settings = ServiceSettings.read()
     try:
         if arguments.command == "keys":
             manage_keys(KeyFile(settings.keys_path_or_default), arguments)
+        elif arguments.command == "tenants":
+            erase_tenant(settings, check_tenant(arguments.tenant), is_sure=arguments.yes)
         else:
             serve(settings, arguments.descriptors)
     except (NameInvalid, KeysUnreadable, listener.AddressUnusable) as error:
@@ -58,6 +66,31 @@ def manage_keys(keys: KeyFile, arguments: argparse.Namespace) -> None:
             print(f"{record.id}  {record.created_at}  {record.tenant}")
     else:
         print(f"{keys.revoke(arguments.tenant, arguments.id)} revoked")
+
+
+def erase_tenant(settings: ServiceSettings, tenant: str, *, is_sure: bool) -> None:
+    """`tenants erase`: show what there is, ask, remove it, and look again."""
+    from adapters_store import StoreError, open_store
+    from jobs.connection import connect
+    from jobs.errors import JobsError
+    from jobs.queue import JobQueue
+    from service.erasure import Erasure, StillRunning
+
+    try:
+        queue = JobQueue(connect(settings.redis_url_or_private), settings)
+        store = open_store(settings.store_url_or_local)
+        erasure = Erasure(tenant, KeyFile(settings.keys_path_or_default), store, queue)
+        print(f"Of tenant {tenant} there is:", *erasure.found().lines(), sep="\n")
+        if not is_sure and input("Remove all of it for good? Type the tenant's name: ") != tenant:
+            raise SystemExit("Nothing was removed.")
+        removed = erasure.erase()
+        if not erasure.found().is_empty:
+            raise SystemExit("Something came while it was removed; run this again.")
+    except EOFError as error:
+        raise SystemExit("Nothing was removed: there is nobody to ask; say --yes.") from error
+    except (StoreError, JobsError, StillRunning) as error:
+        raise SystemExit(str(error)) from error
+    print("Removed:", *removed.lines(), sep="\n")
 
 
 def serve(settings: ServiceSettings, descriptors: Sequence[int] | None = None) -> None:
@@ -81,7 +114,8 @@ def serve(settings: ServiceSettings, descriptors: Sequence[int] | None = None) -
     from service.http.app import is_loopback
     from service.http.server import Server
 
-    if not is_loopback(settings.host) and not KeyFile(settings.keys_path_or_default).has_keys():
+    is_guarded = settings.keys == "required" or is_loopback(settings.host)
+    if not is_guarded and not KeyFile(settings.keys_path_or_default).has_keys():
         raise SystemExit(
             f"Without API keys the service binds to a loopback address only, not to {settings.host}: "
             "make one with `python -m service keys add TENANT`."

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -22,10 +21,15 @@ from jobs.quota import Quota
 from jobs.records import JobRecords
 from jobs.results import Results
 from jobs.uploads import Uploads
+from service.bounds import bounds
+from service.inference.account import Accounts
 from service.inference.futures import cancel_all
 from service.inference.pipeline import Pipeline
+from service.inference.tenant_threads import TenantThreads
+from service.job_events import JobEvents
 from service.keys import KeyFile
 from service.metrics import Metrics
+from service.readiness import Readiness
 from service.settings import ServiceSettings
 
 EVENTS_TIMEOUT_S = 10.0  # longer than any blocking read
@@ -46,7 +50,7 @@ class Jobs:
     records: JobRecords
     queue: JobQueue
     results: Results
-    uploaders: ThreadPoolExecutor
+    uploaders: TenantThreads
     quota: Quota
 
     @classmethod
@@ -58,13 +62,13 @@ class Jobs:
             records=JobRecords(redis, ttl_s=settings.job_ttl_s),
             queue=JobQueue(redis, settings),
             results=Results(settings.data_dir),
-            uploaders=ThreadPoolExecutor(settings.upload_threads, thread_name_prefix="upload"),
+            uploaders=TenantThreads(settings.upload_threads, name="upload"),
             quota=Quota(settings.storage_limits),
         )
 
     def close(self) -> None:
         """End the threads and the connection."""
-        self.uploaders.shutdown(cancel_futures=True)
+        self.uploaders.close()
         self.records.redis.close()
 
 
@@ -104,16 +108,25 @@ class Context:
     pipeline: Pipeline
     jobs: Jobs
     redis: RedisClients
+    accounts: Accounts
     is_draining: bool = field(default=False, init=False)
     """The service ends: no answer may go on for longer than it must."""
+    job_events: JobEvents = field(init=False)
+    readiness: Readiness = field(init=False)
     _flushing: asyncio.Task[None] | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self.job_events = JobEvents(self.redis.events, is_draining=lambda: self.is_draining)
+        self.readiness = Readiness(
+            self.pipeline.engine, self.redis.health, self.jobs.records, max_age_s=self.settings.ready_age_s
+        )
 
     @classmethod
     def open(cls, settings: ServiceSettings, *, clap: FrozenClap | None = None) -> Self:
         """Load the model and connect everything; `start` then begins to serve."""
         clap = clap or load_clap(settings)
         metrics = Metrics()
-        store = open_store(settings.store_url_or_local)
+        store = open_store(settings.store_url_or_local).for_model(clap.fingerprint)
         return cls(
             settings=settings,
             keys=KeyFile(settings.keys_path_or_default),
@@ -122,6 +135,7 @@ class Context:
             pipeline=Pipeline.open(clap, store, settings, metrics),
             jobs=Jobs.open(settings),
             redis=RedisClients.open(settings),
+            accounts=Accounts(bounds(settings)),
         )
 
     def resolved(self, tenant: str, reference: str) -> Ref:
@@ -140,6 +154,7 @@ class Context:
     async def stop(self) -> None:
         """Finish what runs, end all threads and connections."""
         self.pipeline.stop()
+        await self.job_events.close()
         if self._flushing is not None:
             await cancel_all([self._flushing])
             await self.pipeline.drift.flush(self.redis.drift)

@@ -71,6 +71,10 @@ class KeyFile:
             raise KeysUnreadable(f"{self.path} is no file of keys that can be read: {error}") from error
         return [record for record in records if tenant in (None, record.tenant)]
 
+    def exists(self) -> bool:
+        """Whether any key was ever made; revoked ones leave the file behind."""
+        return self.path.exists()
+
     def has_keys(self) -> bool:
         """Whether any key was made."""
         self._refresh()

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, field_validator
@@ -29,7 +29,6 @@ class ServiceSettings(Settings):
 
     WITHIN = (
         *Settings.WITHIN,
-        ("max_tenant_queue_windows", "max_queue_windows"),
         ("max_tenant_held_windows", "max_held_windows"),
         ("max_request_windows", "max_tenant_held_windows"),
         ("max_request_windows", "max_held_windows"),
@@ -37,6 +36,9 @@ class ServiceSettings(Settings):
 
     host: str = Field("127.0.0.1", description="address to bind; without API keys only a loopback address")
     port: int = Field(8000, ge=0, le=65535, description="port to bind")
+    keys: Literal["auto", "required"] = Field(
+        "auto", description="auto: API keys are asked for on any but a loopback address, and once one was made"
+    )
     keys_path: Path | None = Field(
         None, description="file of the API keys' hashes; without one, `keys.json` in the data directory"
     )
@@ -67,18 +69,23 @@ class ServiceSettings(Settings):
     request_burst: int = Field(200, gt=0, description="requests of one tenant that may come at once")
 
     batch_windows: int = Field(0, ge=0, description="most windows in a batch; 0: measured at the start")
-    max_queue_windows: int = Field(256, gt=0, description="most windows that wait for the model")
-    max_tenant_queue_windows: int = Field(192, gt=0, description="most of them that one tenant may have")
     max_held_windows: int = Field(
         512, gt=0, description="most windows that requests hold until they are answered, of 1.9 MB each"
     )
     max_tenant_held_windows: int = Field(384, gt=0, description="most of them that one tenant may hold")
+    max_body_bytes: int = Field(
+        0, ge=0, description="most bytes of bodies under way, on the disk; 0: eight times the largest body"
+    )
+    max_text_passes: int = Field(16_384, gt=0, description="most passes of the text encoder that requests wait for")
+    max_streams: int = Field(512, gt=0, description="most event streams")
+    tenant_share: float = Field(
+        0.75, gt=0, le=1, description="largest part of the bodies, text passes and streams that one tenant may have"
+    )
     queue_timeout_s: float = Field(30.0, gt=0, description="longest wait of a clip for the model, in seconds")
-    decode_threads: int = Field(2, gt=0, description="threads that decode audio")
-    max_decoding: int = Field(256, gt=0, description="most clips that wait for a decoding thread")
+    decode_threads: int = Field(2, gt=0, description="threads that decode a tenant's audio")
     cache_bytes: int = Field(256 * MIB, gt=0, description="adapters kept in memory, in bytes")
-    load_threads: int = Field(2, gt=0, description="threads that load adapters")
-    upload_threads: int = Field(2, gt=0, description="threads that check the clips of adaptations")
+    load_threads: int = Field(2, gt=0, description="threads that load a tenant's adapters")
+    upload_threads: int = Field(2, gt=0, description="threads that check a tenant's uploads")
     drain_s: int = Field(3, ge=0, description="time for answers under way when the service ends, in seconds")
     ready_age_s: float = Field(30.0, gt=0, description="age in seconds at which a forward pass proves nothing")
 
@@ -118,4 +125,5 @@ class ServiceSettings(Settings):
         names += ("max_upload_bytes", "max_upload_s", "max_clips", "max_labels", "max_label_chars")
         names += ("max_template_chars", "max_adapter_bytes", "requests_per_s", "request_burst")
         names += ("tenant_queue_limit", "queue_timeout_s", "max_adapters", "max_versions", "max_stored_bytes")
+        names += ("max_tenant_held_windows", "max_text_passes", "max_streams", "tenant_share")
         return {name: getattr(self, name) for name in names}

@@ -10,10 +10,13 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq.exceptions import StopRequested
 
+from adapters_store import StoreError, check_tenant
 from jobs import logging
 from jobs.connection import connect
+from jobs.errors import JobsError
 from jobs.settings import describe
 from worker.job_worker import JobWorker, RqUnknown, Shutdown
+from worker.publication import open_writable
 from worker.runner_process import RUNNER_COMMAND, RunnerDied, RunnerProcess
 from worker.settings import WorkerSettings
 
@@ -33,14 +36,34 @@ def main(runner_command: Sequence[str] = RUNNER_COMMAND) -> int:
         epilog="settings, by environment:\n" + describe(WorkerSettings),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.parse_args()
+    commands = parser.add_subparsers(dest="command")
+    rebase = commands.add_parser("rebase", help="fit every adapter on another base model, while this one serves")
+    rebase.add_argument("--model", required=True, help="what EARSHOT_MODEL will be")
+    rebase.add_argument("--tenant", action="append", default=[], help="of this tenant alone; may be repeated")
+    arguments = parser.parse_args()
     settings = WorkerSettings.read()
     logging.set_up(level=settings.log_level, format=settings.log_format)
+    if arguments.command == "rebase":
+        return _rebase(settings, arguments)
     runner = RunnerProcess(runner_command)
     try:
         return _serve(settings, runner)
     finally:
         runner.kill()
+
+
+def _rebase(settings: WorkerSettings, arguments: argparse.Namespace) -> int:
+    # These bring torch, which a worker's own process must not.
+    from worker import rebase
+    from worker.clap_trainer import ClapTrainer
+
+    try:
+        fitter = ClapTrainer.load(settings.model_copy(update={"model": arguments.model}))
+        store = open_writable(settings.store_url_or_local, settings.publish_timeout_s)
+        return rebase.run(store, fitter, [check_tenant(tenant) for tenant in arguments.tenant])
+    except (StoreError, JobsError) as error:
+        print(f"earshot: {error}", file=sys.stderr)
+        return 1
 
 
 def _serve(settings: WorkerSettings, runner: RunnerProcess) -> int:

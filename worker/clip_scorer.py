@@ -121,10 +121,10 @@ class ClipScorer:
         by_adapter = []
         if clips:
             rows = np.concatenate([clip.windows for clip in clips])  # [R, 480000]
-            plain = [adapter for adapter in self._adapters if adapter.prompts is None]
+            plain = [adapter for adapter in self._adapters if adapter.heard_under is None]
             heard = self._hear(rows, plain) if plain else None
             for adapter in self._adapters:
-                features = heard if adapter.prompts is None else self._hear(rows, [adapter])
+                features = heard if adapter.heard_under is None else self._hear(rows, [adapter])
                 by_adapter.append(iter(self._score(adapter, features, counts)))
         for sound in sounds:
             if isinstance(sound, AsplError):
@@ -135,7 +135,7 @@ class ClipScorer:
     def _hear(self, rows: np.ndarray, adapters: Sequence[Adapter]) -> AudioFeatures:
         """The features of windows under adapters of the same audio prompts."""
         stages = any(map(reads_stages, adapters))
-        return hear_windows(self._clap, rows, [adapters[0].prompts] * len(rows), stages=stages)
+        return hear_windows(self._clap, rows, [adapters[0].heard_under] * len(rows), stages=stages)
 
     def _score(self, adapter: Adapter, features: AudioFeatures, counts: Sequence[int]) -> Iterator[ClipScores]:
         for clip in features.split(counts):

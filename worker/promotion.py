@@ -70,7 +70,7 @@ def decide(
     if current is None:
         return Promotion(True, "it is the first version that the name can mean")
     ref, current_labels = current
-    comparison = _compared(store, ref, clips)
+    comparison = compared(store, ref, clips)
     if wish == "always":
         return Promotion(True, "it was asked to take over (promote=always)", comparison)
     if wish == "never":
@@ -98,7 +98,7 @@ def _current(store: AdapterStore, tenant: str, name: str) -> tuple[Ref, Sequence
         return None
 
 
-def _compared(store: AdapterStore, ref: Ref, clips: Sequence[TaughtClip]) -> Comparison | None:
+def compared(store: AdapterStore, ref: Ref, clips: Sequence[TaughtClip]) -> Comparison | None:
     """How the version `ref` and one of these clips did on what both held out; None where that is nothing."""
     try:
         listed = store.clips(ref)

@@ -102,6 +102,7 @@ def find_published(store: AdapterStore, tenant: str, name: str, *, job_id: str, 
         except (AdapterNotFound, AdapterCorrupt):
             continue
         if manifest.get("job") == job_id:
+            store = store.for_model(manifest.get("fingerprint") or "")
             current = _current(store, tenant, name)
             stands_by = not (manifest.get("promoted") or {}).get("current", True)
             if current < version and not (stands_by and current):

@@ -78,10 +78,11 @@ class Runner:
         if kind is None:
             raise TrainingFailed("job_unknown", f"this worker knows no jobs of kind {job['kind']!r}; upgrade it")
         if not kind.publishes:
-            store = open_store(self.settings.store_url_or_local)
+            store = open_store(self.settings.store_url_or_local).for_model(self.trainer.fingerprint)
         else:
             # Before the work, which would be for nothing where the store cannot be written.
             store = open_writable(self.settings.store_url_or_local, self.settings.publish_timeout_s)
+            store = store.for_model(self.trainer.fingerprint)
             if earlier := self._earlier(store, job):
                 return _published(store, earlier)
 

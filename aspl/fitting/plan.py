@@ -10,6 +10,7 @@ import numpy as np
 from aspl.errors import TrainingDataInvalid
 from aspl.fitting.config import TrainingConfig
 from aspl.fitting.evaluation import stratified_folds
+from aspl.fitting.feasibility import check_shots
 from aspl.fitting.heard_clip import HeardClip
 from aspl.fitting.recipe import Recipe, recipe_for
 from aspl.methods import Method, method_named
@@ -17,8 +18,6 @@ from aspl.prompts.kinds import parse_kind
 from aspl.sound.clip import MIN_DURATION_S, SAMPLE_RATE_HZ
 
 # n clips
-
-MAX_SHOTS = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,8 +107,7 @@ def check_clips(waveforms: Sequence[np.ndarray | HeardClip], labels: Sequence[st
     shots = Counter(labels)
     if len(shots) < min_labels:
         raise TrainingDataInvalid(f"{len(shots)} labels; a classifier needs {min_labels} or more, with a clip each")
-    if most := [label for label, count in shots.items() if count > MAX_SHOTS]:
-        raise TrainingDataInvalid(f"{most[0]!r} has {shots[most[0]]} clips; {MAX_SHOTS} a label is the most")
+    check_shots(shots)
     for index, waveform in enumerate(waveforms):
         if isinstance(waveform, HeardClip):
             continue

@@ -181,6 +181,18 @@ class CoCoOp(TextPrompt):
         features = self.clap[0].encode_token_embeddings(embeddings.flatten(0, 1), mask)
         return torch.einsum("bd,bkd->bk", audio, features.view(num_clips, num_classes, -1))
 
+    @torch.no_grad()
+    def cosines_between(self, audio: Tensor, start: int, stop: int) -> Tensor:
+        """Return the cosines `start` to `stop` of the B x K that `cosines` returns, row after row: a text pass each."""
+        clap, slots = self.clap[0], self.slots
+        cells = torch.arange(start, stop, device=audio.device)
+        classes = cells % len(slots.mask)
+        rows = audio[cells // len(slots.mask)]
+        frozen = clap.embed_tokens(slots.token_ids[classes])
+        context = self.context + self.meta_net(rows).unsqueeze(1)
+        embeddings = torch.cat([frozen[:, :1], context, frozen[:, 1:]], dim=1)
+        return (rows * clap.encode_token_embeddings(embeddings, slots.mask[classes])).sum(-1)
+
 
 def _seed_of(label: str, seed: int) -> int:
     return int.from_bytes(sha256(f"{seed} {label}".encode()).digest()[:7], "big")

@@ -4,7 +4,7 @@ The same bytes always give the same samples and the same windows: nothing is cro
 """
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -43,13 +43,18 @@ class Clip:
     is_damaged: bool
 
 
-def decode(data: bytes | BinaryIO, *, max_duration_s: float = 600.0) -> Clip:
+def decode(
+    data: bytes | BinaryIO, *, max_duration_s: float = 600.0, on_audio: Callable[[float], None] | None = None
+) -> Clip:
     """Decode an audio file and bring it to mono (the mean of its channels) at 48 kHz.
 
     `data` are the file's bytes or a seekable binary file, which is read from its start. The file's header is not
     believed: samples count as they are decoded, and decoding ends at `max_duration_s`. What is damaged is used as far
     as it can be read, past the damage where the codec finds its way again, and flagged. Safe to call from many
     threads, each with its own `data`.
+
+    `on_audio` is called with each further duration that was decoded, in seconds, whatever comes of the file; what it
+    raises ends the decoding.
 
     Raises AudioNotAudio for other types of file, AudioUndecodable where less than 10 ms of a broken file decode,
     AudioInvalid for audio without samples, under 10 ms, or with samples or a sample rate that cannot be used, and
@@ -60,6 +65,8 @@ def decode(data: bytes | BinaryIO, *, max_duration_s: float = 600.0) -> Clip:
     waveform = _Waveform(max_duration_s)
     losses: list[Loss] = []
     for item in blocks(stream, container):
+        if on_audio is not None:
+            on_audio(0.0 if isinstance(item, Loss) else len(item.samples) / item.rate_hz)
         if isinstance(item, Loss):
             losses.append(item)
         else:

@@ -1,7 +1,7 @@
 """One fit of the protocol: no clip is held out, and the last epoch answers for the test clips."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -77,7 +77,7 @@ def _trained_scores(run: Run, drawn: DrawnClips, fitting: Fitting, tell: Tell) -
     is_adapted = run.audio_prompt == ADABN
     clips = drawn.clips(is_adapted=is_adapted)
     config = run.config
-    plan = replace(make_plan(drawn.taught_labels, config, logit_scale=clips.clap.logit_scale), folds=())
+    plan = make_plan(drawn.taught_labels, config, logit_scale=clips.clap.logit_scale)
 
     def on_progress(progress: Progress) -> None:
         tell(progress.epoch / progress.epochs)
@@ -88,7 +88,7 @@ def _trained_scores(run: Run, drawn: DrawnClips, fitting: Fitting, tell: Tell) -
     progress = FitProgress(on_progress, lambda: False)
     runner = TrialRunner(plan, clips, text, CANDIDATES, progress, checkpoint.load(), checkpoint)
     (name,) = plan.candidates
-    result = runner.result(Trial(name, None))
+    result = runner.result(Trial(name, None))  # the one on all shots; those of the validation are never asked for
     head = CANDIDATES[name].head(result, runner)
     checkpoint.path.unlink(missing_ok=True)
     if is_adapted:

@@ -205,7 +205,10 @@ export class Earshot {
   /** One result for a clip; a list for a folder. */
   classify(adapter: string | null, clip: Clip, options?: ClassifyOptions): Promise<Heard>;
   evaluate(ref: string, sounds: Sounds, options?: JobOptions & { background?: Clips; against?: string }): Promise<Job>;
-  recalibrate(ref: string, clips?: Clips, options?: JobOptions): Promise<Job>;
+  /** The job has no version, and `promoted.reason` says why, where one would sound no more like what was taught. */
+  recalibrate(ref: string, clips?: Clips, options?: JobOptions & { promote?: "auto" | "always" | "never" }): Promise<Job>;
+  /** A zip or tar of clips, by a job. */
+  classifyArchive(adapter: string, archive: Clip, options?: JobOptions): Promise<Job>;
 
   adapters(options?: CallOptions): Promise<(Adapter | { name: string; error: Fault })[]>;
   adapter(ref: string, options?: CallOptions): Promise<Adapter>;
@@ -223,7 +226,7 @@ export class Earshot {
   jobs(options?: CallOptions & { limit?: number }): Promise<Job[]>;
   job(id: string, options?: CallOptions): Promise<Job>;
   cancel(id: string, options?: CallOptions): Promise<Job>;
-  results(id: string, format?: "jsonl" | "csv" | "audacity", options?: CallOptions): Promise<string>;
+  results(id: string, format?: "jsonl" | "csv" | "audacity", options?: CallOptions): Promise<Blob>;
   events(id: string, options?: CallOptions & { after?: string | null }): AsyncGenerator<{ id: string; job: Job }>;
   wait(id: string, options?: CallOptions & { onProgress?: (job: Job) => void }): Promise<Job>;
 

@@ -100,6 +100,15 @@ export class Earshot {
     return isOne ? results[0] : results;
   }
 
+  /** Have a zip or tar of clips classified by a job; `results` fetches what it found. */
+  async classifyArchive(adapter, archive, options = {}) {
+    const [{ blob, name }] = await clipsOf([archive]);
+    const form = new FormData();
+    form.append("adapter", adapter);
+    form.append("archive", blob, name);
+    return this.#submit("classify", form, options);
+  }
+
   async #classifyBatch(adapter, batch, options, isOne) {
     const form = new FormData();
     if (adapter != null) form.append("adapter", adapter);
@@ -135,8 +144,11 @@ export class Earshot {
   /** Fit an adapter to the channel of unlabelled clips, or of what it has heard lately where there are none. */
   async recalibrate(ref, clips = [], options = {}) {
     const form = new FormData();
-    for (const clip of await clipsOf(clips)) form.append("audio", clip.blob, clip.name);
-    return this.#submit(`adapters/${encodeURIComponent(ref)}/recalibrate`, form, options);
+    const live = await clipsOf(clips);
+    for (const clip of live) form.append("audio", clip.blob, clip.name);
+    if (options.promote != null) form.append("promote", options.promote);
+    const body = live.length || options.promote != null ? form : undefined;
+    return this.#submit(`adapters/${encodeURIComponent(ref)}/recalibrate`, body, options);
   }
 
   // Adapters
@@ -212,9 +224,9 @@ export class Earshot {
     return this.#json("DELETE", `jobs/${encodeURIComponent(id)}`, options);
   }
 
-  /** What a job that classified an archive found: "jsonl", "csv" or "audacity", as text. */
+  /** What a job that classified an archive found: "jsonl", "csv", or "audacity", a zip of label tracks. */
   async results(id, format = "jsonl", options = {}) {
-    return (await this.#send("GET", `jobs/${encodeURIComponent(id)}/results?format=${format}`, options)).text();
+    return (await this.#send("GET", `jobs/${encodeURIComponent(id)}/results?format=${format}`, options)).blob();
   }
 
   /**

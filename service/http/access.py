@@ -6,6 +6,7 @@ It stands before the body is read, so what is refused here costs nothing.
 import re
 import time
 import uuid
+from contextlib import nullcontext
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
@@ -15,15 +16,17 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.http import docs, page
 from service.http.authentication import Authentication
 from service.http.body_limits import BodyLimits, LimitedBody
-from service.http.hosts import AllowedHosts
+from service.http.hosts import Callers
 from service.http.prefix import route_path
 from service.http.problems import CLIENT_LEFT_STATUS, code_of, problem
 from service.http.rates import TenantRates
+from service.inference.account import Accounts
 from service.metrics import Metrics
 
 PUBLIC_PATHS = docs.PATHS | {"/", "/healthz", "/readyz", "/info", "/metrics", "/openapi.json"}
 PROBES = {"/healthz", "/readyz", "/metrics"}  # whoever asks these knows an address and not a name
 UNEXPECTED = ("internal_error", "keys_unreadable")
+POLICY_VIOLATION = 1008  # of RFC 6455: nothing but HTTP is let in
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 log = structlog.get_logger(__name__)
@@ -41,22 +44,26 @@ class Access:
         self,
         app: ASGIApp,
         *,
-        hosts: AllowedHosts,
+        callers: Callers,
         authentication: Authentication,
         rates: TenantRates,
+        accounts: Accounts,
         body_limits: BodyLimits,
         metrics: Metrics,
     ):
         self.app = app
-        self._hosts = hosts
+        self._callers = callers
         self._authentication = authentication
         self._rates = rates
+        self._accounts = accounts
         self._body_limits = body_limits
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             return await self.app(scope, receive, send)
+        if scope["type"] != "http":
+            return await send({"type": "websocket.close", "code": POLICY_VIOLATION})
         headers = Headers(scope=scope)
         given_id = headers.get("x-request-id", "")
         scope["earshot.request_id"] = given_id if REQUEST_ID.fullmatch(given_id) else uuid.uuid4().hex
@@ -64,22 +71,27 @@ class Access:
         answer = Answer(scope, body, send)
         with structlog.contextvars.bound_contextvars(request_id=scope["earshot.request_id"]):
             try:
-                await self._admit(scope, headers)
-                await self.app(scope, body, answer)
+                tenant = await self._admit(scope, headers)
+                with self._accounts.open(tenant) if tenant else nullcontext() as charge:
+                    scope["earshot.charge"] = charge
+                    body.admit(headers, charge)
+                    await self.app(scope, body, answer)
             except Exception as error:
                 await self._answer_error(error, scope, receive, answer)
             finally:
                 self._report(scope, answer)
 
-    async def _admit(self, scope: Scope, headers: Headers) -> None:
+    async def _admit(self, scope: Scope, headers: Headers) -> str | None:
+        """Whose request it is, or None where it is everybody's."""
         path = route_path(scope)
         if path not in PROBES:
-            self._hosts.check(headers)
-        if not is_public(path):
-            tenant = scope["earshot.tenant"] = self._authentication.tenant(headers)
-            structlog.contextvars.bind_contextvars(tenant=tenant)
-            await self._rates.spend(tenant)
-        self._body_limits.check_declared(scope, headers)
+            self._callers.check(headers, is_open=self._authentication.is_open())
+        if is_public(path):
+            return None
+        tenant = scope["earshot.tenant"] = self._authentication.tenant(headers)
+        structlog.contextvars.bind_contextvars(tenant=tenant)
+        await self._rates.spend(tenant)
+        return tenant
 
     async def _answer_error(self, error: Exception, scope: Scope, receive: Receive, answer: "Answer") -> None:
         if isinstance(error, ClientDisconnect):

@@ -35,7 +35,7 @@ from service.http.body_limits import BodyLimits
 from service.http.cors import Cors
 from service.http.fields import check_query
 from service.http.head import Head
-from service.http.hosts import AllowedHosts
+from service.http.hosts import Callers
 from service.http.openapi import describe
 from service.http.prefix import Prefix
 from service.http.rates import TenantRates
@@ -66,8 +66,8 @@ def create_app(context: Context) -> FastAPI:
         telemetry={"tracing": False},
     )
     app.state.context = context
-    is_local = is_loopback(context.settings.host)
-    app.state.authentication = Authentication(context.keys, is_loopback=is_local)
+    is_open = context.settings.keys == "auto" and is_loopback(context.settings.host)
+    app.state.authentication = Authentication(context.keys, is_open=is_open)
     for error in (HTTPException, RequestValidationError, AsplError, StoreError, JobsError, InferenceError):
         app.add_exception_handler(error, problems.handle)
     app.add_exception_handler(405, methods.refuse)
@@ -93,9 +93,10 @@ def create_app(context: Context) -> FastAPI:
     app.add_middleware(Head)
     app.add_middleware(
         Access,
-        hosts=AllowedHosts(settings.allowed_hosts),
+        callers=Callers(hosts=settings.allowed_hosts, origins=settings.cors_origins, own_host=settings.host),
         authentication=app.state.authentication,
         rates=TenantRates(context.redis.rates, requests_per_s=settings.requests_per_s, burst=settings.request_burst),
+        accounts=context.accounts,
         body_limits=_body_limits(app, settings),
         metrics=context.metrics,
     )

@@ -1,4 +1,4 @@
-"""What routes ask FastAPI for: the parts of the service, and whose request it is."""
+"""What routes ask FastAPI for: the parts of the service, whose request it is, and what it holds."""
 
 from typing import Annotated
 
@@ -6,6 +6,7 @@ from fastapi import Depends, Request
 
 from service.context import Context
 from service.http.authentication import Authentication
+from service.inference.account import Charge
 
 
 # Not a plain function: FastAPI would send it to a thread, at every request.
@@ -18,6 +19,10 @@ async def _tenant(request: Request) -> str:
     return request.scope["earshot.tenant"]
 
 
+async def _charge(request: Request) -> Charge:
+    return request.scope["earshot.charge"]
+
+
 async def _authentication(request: Request) -> Authentication:
     return request.app.state.authentication
 
@@ -25,3 +30,4 @@ async def _authentication(request: Request) -> Authentication:
 ServiceContext = Annotated[Context, Depends(_context)]
 Tenant = Annotated[str, Depends(_tenant)]
 Gate = Annotated[Authentication, Depends(_authentication)]
+RequestCharge = Annotated[Charge, Depends(_charge)]

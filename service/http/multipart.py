@@ -25,10 +25,12 @@ from starlette.types import Receive, Scope
 
 from service.http.fields import check_known
 from service.http.problems import ServiceError
+from service.http.spool import Spool
 
 MULTIPART = b"multipart/form-data"
 MAX_PATH_BYTES = 4096  # text in place of a file is a path, and no longer than one
 MAX_URL_CHARS = 200
+BYTES_A_FIELD = 1024
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,8 @@ async def read_form(request: Request, *, files: frozenset[str], **limits: int) -
     """The form in a multipart body, each part of the fields `files` a file; raises `HTTPException` if it is none."""
     try:
         async with aclosing(request.stream()) as stream:
-            return await Parser(request.headers, stream, file_fields=files, **limits).parse()
+            spool = Spool(request.scope["earshot.charge"])
+            return await Parser(request.headers, stream, spool=spool, file_fields=files, **limits).parse()
     except MultiPartException as error:
         raise HTTPException(400, error.message) from error
     except UnicodeError as error:
@@ -125,11 +128,16 @@ async def read_form(request: Request, *, files: frozenset[str], **limits: int) -
 
 
 class Parser(MultiPartParser):
-    """Starlette's, which by itself takes for text whatever has no plain `filename`."""
+    """Starlette's, which by itself takes for text whatever has no plain `filename`, and keeps files in memory.
 
-    def __init__(self, *arguments: Any, file_fields: frozenset[str], **limits: int):
+    Text and the heads of parts do stay in memory: as much as `BYTES_A_FIELD` for each field that there may be.
+    """
+
+    def __init__(self, *arguments: Any, spool: Spool, file_fields: frozenset[str], **limits: int):
         super().__init__(*arguments, **limits)
+        self._spool = spool
         self._file_fields = file_fields
+        self._num_text_bytes = 0
         self._has_ended = False
 
     async def parse(self) -> FormData:
@@ -143,6 +151,23 @@ class Parser(MultiPartParser):
 
     def on_end(self) -> None:
         self._has_ended = True
+
+    def on_part_data(self, data: bytes, start: int, end: int) -> None:
+        """Take a piece of a file or of a text; raises ServiceError where the texts are too long together."""
+        if self._current_part.file is None:
+            self._count_text(end - start)
+        super().on_part_data(data, start, end)
+
+    def on_header_value(self, data: bytes, start: int, end: int) -> None:
+        """Take a piece of a part's head; raises ServiceError as for texts."""
+        self._count_text(end - start)
+        super().on_header_value(data, start, end)
+
+    def _count_text(self, num_bytes: int) -> None:
+        self._num_text_bytes += num_bytes
+        most = BYTES_A_FIELD * self.max_fields
+        if self._num_text_bytes > most:
+            raise ServiceError("body_too_large", f"The form's texts and heads are longer than {most:g} bytes together.")
 
     def on_headers_finished(self) -> None:
         """Give the part the file name that makes it a file, where it is meant for one."""
@@ -160,6 +185,9 @@ class Parser(MultiPartParser):
                 _quoted(filename.encode("utf-8", "replace")),
             )
         super().on_headers_finished()
+        if part.file is not None:
+            self._files_to_close_on_error[-1].close()
+            part.file.file = self._files_to_close_on_error[-1] = self._spool.part()
 
 
 def _extended_filename(disposition: bytes) -> str | None:

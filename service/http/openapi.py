@@ -11,8 +11,9 @@ from service.http.access import PUBLIC_PATHS
 from service.http.schemas import Problem
 
 # Before any route: what the gate in service/http/access.py and Starlette itself may answer.
-PUBLIC_ERRORS = ("body_too_large", "host_not_allowed", "internal_error")
+PUBLIC_ERRORS = ("body_too_large", "host_not_allowed", "origin_not_allowed", "internal_error")
 GATE_ERRORS = (*PUBLIC_ERRORS, "body_timeout", "unauthenticated", "keys_unreadable", "rate_limited")
+GATE_ERRORS += ("tenant_overloaded", "overloaded")
 # What the gate looks for; FastAPI's own classes for it would look again, at every request.
 SECURITY_SCHEMES = {
     "HTTPBearer": {"type": "http", "scheme": "bearer", "description": "An API key."},

@@ -1,5 +1,6 @@
 """Every error that leaves the service: an RFC 9457 problem with a stable `code`, mapped to HTTP in this one place."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -28,6 +29,7 @@ class Kind:
 KINDS: Mapping[str, Kind] = {
     "bad_request": Kind(400, "The body is not valid multipart/form-data."),
     "unauthenticated": Kind(401, "This call needs an API key: Authorization: Bearer KEY, or X-API-Key: KEY."),
+    "origin_not_allowed": Kind(403, "Pages of 'https://example.org' may not call a service without API keys."),
     "not_found": Kind(404, "There is nothing at this address; see /docs."),
     "adapter_not_found": Kind(404, "There is no adapter 'doors'."),
     "clip_not_found": Kind(404, "Version 3 of 'doors' was not taught with that clip."),
@@ -48,7 +50,9 @@ KINDS: Mapping[str, Kind] = {
     "audio_undecodable": Kind(422, "Less than 10 ms of the file can be decoded."),
     "audio_invalid": Kind(422, "The audio is 3 ms long; at least 10 ms are needed."),
     "audio_too_long": Kind(422, "The audio is longer than max_clip_s = 600."),
-    "too_many_windows": Kind(422, "The clips make 300 windows of 10 s, more than max_request_windows = 128."),
+    "too_many_windows": Kind(
+        422, "The clips make more than 128 windows of 10 s, of which max_request_windows = 128 is the limit."
+    ),
     "labels_invalid": Kind(422, "The label 'dog' is given twice."),
     "thresholds_unsupported": Kind(
         409, "The adapter knows no background, so has no sensitivities: teach it again with the same clips."
@@ -66,13 +70,13 @@ KINDS: Mapping[str, Kind] = {
     "idempotency_mismatch": Kind(422, "This Idempotency-Key was used with another body."),
     "host_not_allowed": Kind(421, "This service does not answer under the name 'example.org'."),
     "rate_limited": Kind(429, "More than 100 requests a second."),
-    "tenant_overloaded": Kind(429, "This tenant's share of the model's queue is full."),
+    "tenant_overloaded": Kind(429, "This tenant has too many windows of 10 s under way."),
     "tenant_queue_full": Kind(429, "This tenant has 100 unfinished jobs, as many as it may have."),
     "internal_error": Kind(500, "Something failed on our side; the log has it under this request's id."),
     "engine_fault": Kind(500, "The model failed on this clip."),
     "keys_unreadable": Kind(500, "The service cannot read its file of API keys; its log says why."),
     "adapter_corrupt": Kind(500, "The stored file of the adapter does not match its digest."),
-    "overloaded": Kind(503, "The queue of the model is full."),
+    "overloaded": Kind(503, "Too many windows of 10 s are under way; try again shortly."),
     "queue_timeout": Kind(503, "The clip waited for the model for more than 30 s."),
     "not_ready": Kind(503, "The model has not finished a forward pass yet."),
     "staging_unavailable": Kind(503, "The service cannot keep the upload: its disk is full or cannot be written."),
@@ -148,7 +152,7 @@ def problem(error: Exception, *, request_id: str | None = None) -> JSONResponse:
         body["request_id"] = request_id
     headers = dict(getattr(error, "headers", None) or {})
     if status in RETRY_AFTER_S and code not in LASTING:
-        headers["Retry-After"] = str(max(RETRY_AFTER_S[status], round(getattr(error, "retry_after_s", 0))))
+        headers["Retry-After"] = str(max(RETRY_AFTER_S[status], math.ceil(getattr(error, "retry_after_s", 0))))
     if status == HTTPStatus.REQUEST_TIMEOUT:
         headers["Connection"] = "close"  # what is left of the body may still come, and is no request
     if status == HTTPStatus.UNAUTHORIZED:

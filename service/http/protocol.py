@@ -13,6 +13,8 @@ from uvicorn.server import ServerState
 
 # What is said to this connection alone, and with the offer goes too.
 OFFER = {b"upgrade", b"http2-settings"}
+MAX_HEAD_BYTES = 65_536
+HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 PROBE_BODY = b"probe"
 PROBE = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: %d\r\n\r\n%s" % (
     len(PROBE_BODY),
@@ -33,6 +35,26 @@ class Protocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any):
         super().__init__(*arguments, **options)
         self.parser = DecliningParser(self, self.parser)
+        self._num_head_bytes = 0
+
+    def on_message_begin(self) -> None:
+        """Begin to count the head anew."""
+        self._num_head_bytes = 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Count no more of what comes until the next request."""
+        self._num_head_bytes = -1
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, but for a head that is too long: neither uvicorn nor its parser bounds that."""
+        if self._num_head_bytes >= 0:
+            self._num_head_bytes += len(data)
+        super().data_received(data)
+        if self._num_head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            self.transport.write(HEAD_TOO_LARGE)
+            self.transport.close()
 
     def declines(self) -> bool:
         """Whether the head that was just read offers an upgrade that is not taken."""

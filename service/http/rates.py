@@ -3,8 +3,10 @@
 While Redis is away every replica counts for itself: a rate is not worth refusing anybody for.
 """
 
+import asyncio
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 
 import structlog
 from redis.asyncio import Redis
@@ -13,20 +15,28 @@ from redis.exceptions import RedisError
 from service.http.problems import ServiceError
 
 MAX_BUCKETS = 10_000
+MAX_ASKED = 500  # requests in one question to Redis
 # After Redis has failed, so that an outage slows down one request in so many seconds and not every one.
 PAUSE_S = 1.0
 
 log = structlog.get_logger(__name__)
 
-# A bucket as the one moment at which it will be full again, in microseconds: the generic cell rate algorithm.
+# Buckets as the moments at which they will be full again, in microseconds: the generic cell rate algorithm.
 SPEND = """
 local time = redis.call('TIME')
 local now, per_token, burst = time[1] * 1000000 + time[2], tonumber(ARGV[1]), tonumber(ARGV[2])
-local full_at = math.max(now, tonumber(redis.call('GET', KEYS[1]) or now)) + per_token
-local wait = full_at - now - per_token * burst
-if wait > 0 then return wait end
-redis.call('SET', KEYS[1], string.format('%.0f', full_at), 'PX', math.ceil((full_at - now) / 1000))
-return 0
+local waits = {}
+for number, key in ipairs(KEYS) do
+    local full_at = math.max(now, tonumber(redis.call('GET', key) or now)) + per_token
+    local wait = full_at - now - per_token * burst
+    if wait > 0 then
+        waits[number] = wait
+    else
+        redis.call('SET', key, string.format('%.0f', full_at), 'PX', math.ceil((full_at - now) / 1000))
+        waits[number] = 0
+    end
+end
+return waits
 """
 
 
@@ -50,13 +60,18 @@ class LocalRates:
 
 
 class TenantRates:
-    """Refuses what exceeds `requests_per_s` on average or `burst` at once; 0 a second is no limit at all."""
+    """Refuses what exceeds `requests_per_s` on average or `burst` at once; 0 a second is no limit at all.
+
+    Redis is asked by one caller at a time, for all who came meanwhile: a burst takes one connection.
+    """
 
     def __init__(self, redis: Redis, *, requests_per_s: float, burst: int):
         self._redis = redis
         self._local = LocalRates(requests_per_s=requests_per_s, burst=burst)
         self._spend_shared = redis.register_script(SPEND)
         self._ask_redis_at = 0.0  # on time.monotonic's clock
+        self._waiting: list[tuple[str, asyncio.Future[float]]] = []
+        self._asking: asyncio.Task[None] | None = None
 
     async def spend(self, tenant: str) -> None:
         """Count one request of a tenant, or raise `ServiceError`."""
@@ -68,13 +83,30 @@ class TenantRates:
     async def _wait_s(self, tenant: str) -> float:
         if time.monotonic() < self._ask_redis_at:
             return self._local.spend(tenant)
+        answer = asyncio.get_running_loop().create_future()
+        self._waiting.append((tenant, answer))
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.ensure_future(self._ask())
+        return await answer
+
+    async def _ask(self) -> None:
+        while self._waiting:
+            asked, self._waiting = self._waiting[:MAX_ASKED], self._waiting[MAX_ASKED:]
+            for (_, answer), wait_s in zip(asked, await self._waits_s([tenant for tenant, _ in asked]), strict=True):
+                if not answer.done():
+                    answer.set_result(wait_s)
+
+    async def _waits_s(self, tenants: Sequence[str]) -> list[float]:
+        if time.monotonic() < self._ask_redis_at:
+            return [self._local.spend(tenant) for tenant in tenants]
         try:
             arguments = [1e6 / self._local.requests_per_s, self._local.burst]
-            return await self._spend_shared(keys=[self.key(tenant)], args=arguments) / 1e6
+            waits_us = await self._spend_shared(keys=[self.key(tenant) for tenant in tenants], args=arguments)
+            return [wait_us / 1e6 for wait_us in waits_us]
         except RedisError as error:
             log.warning("rates are not shared while redis does not answer", error=type(error).__name__)
             self._ask_redis_at = time.monotonic() + PAUSE_S
-            return self._local.spend(tenant)
+            return [self._local.spend(tenant) for tenant in tenants]
 
     @staticmethod
     def key(tenant: str) -> str:

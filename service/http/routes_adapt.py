@@ -1,16 +1,18 @@
 """`POST /adapt`: labelled clips to an upload, then a job."""
 
-import asyncio
 import hashlib
 import json
+from collections import Counter
 from typing import Any
 
 import structlog
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 
 from adapters_store import KEEPS, check_name, parse_reference
 from aspl import TrainingConfig
+from aspl.errors import TrainingDataInvalid
+from aspl.fitting.feasibility import check_feasible
 from aspl.labels import fold
 from aspl.methods import METHODS
 from aspl.templates import check_template
@@ -24,11 +26,13 @@ from jobs.records import JobRecord
 from jobs.uploaded_clip import UploadedClip
 from service.context import Context
 from service.http.dependencies import ServiceContext, Tenant
+from service.http.disconnect import unless_client_leaves
 from service.http.forms import SEVERAL_LABELS, AdaptBody, AdaptForm, parsed_relabel, split_ids, split_labels
 from service.http.multipart import FormRoute
-from service.http.problems import ServiceError, responses
+from service.http.problems import CLIENT_LEFT_STATUS, ServiceError, responses
 from service.http.schemas import Job
 from service.http.submission import ACCEPTED, IdempotencyKey
+from service.inference.tenant_threads import Check
 
 ERRORS = responses(
     "bad_request", "idempotency_in_flight", "body_too_large", "too_many_files", "upload_too_large", "body_unsupported",
@@ -43,7 +47,11 @@ router = APIRouter(tags=["adapt"], route_class=FormRoute)
 
 @router.post("/adapt", status_code=202, response_model=Job, responses=ACCEPTED | ERRORS)
 async def adapt(
-    form: AdaptBody, tenant: Tenant, context: ServiceContext, idempotency_key: IdempotencyKey = None
+    request: Request,
+    form: AdaptBody,
+    tenant: Tenant,
+    context: ServiceContext,
+    idempotency_key: IdempotencyKey = None,
 ) -> JSONResponse:
     """Queue the training of an adapter on labelled clips; each success makes a new version."""
     structlog.contextvars.bind_contextvars(adapter=check_name(form.name))
@@ -51,7 +59,9 @@ async def adapt(
     _check_base_fields(form)
     submission = Submission(context, tenant, form, training, idempotency_key)
     # Unpacking and decoding a whole upload takes its time: a few threads of its own keep classification swift.
-    record = await asyncio.get_running_loop().run_in_executor(context.jobs.uploaders, submission.run)
+    record = await unless_client_leaves(request, context.jobs.uploaders.run(tenant, submission.run))
+    if record is None:
+        return JSONResponse(None, status_code=CLIENT_LEFT_STATUS)
     structlog.contextvars.bind_contextvars(job=record.id)
     return JSONResponse(record.public(), status_code=202, headers={"Location": f"/jobs/{record.id}"})
 
@@ -68,8 +78,11 @@ class Submission:
         self._training = training
         self._key = key
 
-    def run(self) -> JobRecord:
-        """The job's record as it was when the job was made, also where this is a replay."""
+    def run(self, check: Check) -> JobRecord:
+        """The job's record as it was when the job was made, also where this is a replay.
+
+        `check` raises where nobody waits for it any more; then there is no job.
+        """
         is_replay = self._key is not None and self._jobs.claim(self._tenant, self._key) is not None
         upload_id = record = None
         may_have_job = False
@@ -81,7 +94,8 @@ class Submission:
             if is_replay:
                 first = self._jobs.claim(self._tenant, self._key, digest)
                 return self._first_answer(first)
-            findings = self._checked(upload_id, TrainingConfig.from_options(self._training))
+            findings = self._checked(upload_id, TrainingConfig.from_options(self._training), check)
+            check()
             idempotency = Idempotency(self._key, digest) if self._key else None
             record = self._jobs.submit(
                 self._tenant,
@@ -104,12 +118,16 @@ class Submission:
                 if self._key and not is_replay:
                     self._jobs.release(self._tenant, self._key)
 
-    def _checked(self, upload_id: str, config: TrainingConfig) -> Findings:
+    def _checked(self, upload_id: str, config: TrainingConfig, check: Check) -> Findings:
         """Check the clips together with those of the base, which is planned and kept beside them."""
         base = self._plan_base(config)
         before = base.labels if base else frozenset()
+        self._check_feasible(upload_id, config, base)
         findings = self._uploads.check_audio(
-            upload_id, min_labels=METHODS[config.chosen_method].min_labels, before=before
+            upload_id,
+            min_labels=METHODS[config.chosen_method].min_labels,
+            before=before,
+            on_audio=lambda seconds: check(),
         )
         clips = self._uploads.usable(upload_id)
         new_bytes = sum(clip.size_bytes for clip, _ in clips) if self._training.get("keep", "audio") == "audio" else 0
@@ -137,6 +155,18 @@ class Submission:
             if num > getattr(limits, f"max_{what}"):
                 detail = f"{num} {what} together with those of {base.name}@{base.version}, more than max_{what}"
                 raise ServiceError("upload_too_large", detail, limit=(f"max_{what}", getattr(limits, f"max_{what}")))
+
+    def _check_feasible(self, upload_id: str, config: TrainingConfig, base: Base | None) -> None:
+        """Refuse at once what a job could only fail on."""
+        before = [clip.label for clip in base.clips] if base else []
+        new = [clip.label for clip in self._uploads.clips(upload_id) if not clip.is_background]
+        shots = Counter(label for label in [*before, *new] if label is not None)
+        if len(shots) < METHODS[config.chosen_method].min_labels:
+            return  # which the upload itself is told of, with what was left out
+        try:
+            check_feasible(self._context.pipeline.clap, config, shots)
+        except TrainingDataInvalid as error:
+            raise ServiceError("upload_invalid", str(error)) from error
 
     def _stage(self, upload_id: str) -> None:
         form = self._form

@@ -1,8 +1,9 @@
 """`/adapters`: what the store holds of a tenant; list, promote, delete, export, import."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Annotated, Any, BinaryIO
 
 from fastapi import APIRouter, Header, Query, Request
 from starlette.datastructures import UploadFile
@@ -27,6 +28,7 @@ from service.http.problems import ServiceError, describe, responses
 from service.http.routes_recalibrate import channel_of
 from service.http.schemas import AdapterList, AdapterSummary, AdapterVersion, CurrentVersion, VersionList
 from service.http.schemas_report import shown_report
+from service.http.spool import Spool
 
 FILE_MEDIA_TYPE = "application/octet-stream"
 BINARY = {"type": "string", "format": "binary"}
@@ -156,21 +158,30 @@ async def import_adapter(name: str, request: Request, tenant: Tenant, context: S
     The file is the body (`curl --data-binary @NAME`), or the one file of a form (`curl -F file=@NAME`).
     """
     check_name(name)
-    data = await _sent_file(request)
-    row = await asyncio.to_thread(_import, context, tenant, name, data)
+    async with _sent_file(request) as file:
+        row = await asyncio.to_thread(lambda: _import(context, tenant, name, file.read()))
     return JSONResponse(row, status_code=201, headers={"Location": f"/adapters/{name}@{row['version']}"})
 
 
-async def _sent_file(request: Request) -> bytes:
+@asynccontextmanager
+async def _sent_file(request: Request) -> AsyncIterator[BinaryIO]:
     """The file that the body is, or that came in a form under whatever name (`curl -F file=@NAME`)."""
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
-        return await request.body()
+        with Spool(request.scope["earshot.charge"]).part() as part:
+            file = UploadFile(part)
+            async for data in request.stream():
+                await file.write(data)
+            await file.seek(0)
+            yield part
+        return
     form = await read_form(request, files=FILE_FIELDS, max_files=2, max_fields=2)
     try:
         match list(form.values()):
             case [UploadFile() as file]:
-                return await file.read()
-        raise ServiceError("invalid_request", "Send one file and nothing else: -F file=@NAME, or --data-binary @NAME.")
+                yield file.file
+            case _:
+                detail = "Send one file and nothing else: -F file=@NAME, or --data-binary @NAME."
+                raise ServiceError("invalid_request", detail)
     finally:
         await form.close()
 
@@ -257,6 +268,7 @@ def _version(
         **shown,
         "thresholds": _thresholds(manifest),
         "report": shown_report(manifest.get("report")) if with_report else None,
+        "evaluation": manifest.get("evaluation") if with_report else None,
         "model": model,
     }
 

@@ -1,15 +1,14 @@
 """`POST /classify`."""
 
-import asyncio
-
 import structlog
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from aspl.templates import check_template
-from service.http.answers import classification
+from service.http.answers import answer
 from service.http.batch import Batch
-from service.http.dependencies import ServiceContext, Tenant
+from service.http.dependencies import RequestCharge, ServiceContext
+from service.http.disconnect import unless_client_leaves
 from service.http.forms import (
     ClassifyBody,
     bounded_labels,
@@ -23,7 +22,6 @@ from service.http.problems import CLIENT_LEFT_STATUS, ServiceError, responses
 from service.http.schemas import Classification, Job
 from service.http.submission import ACCEPTED, IdempotencyKey
 from service.inference.classification import ClassifyRequest
-from service.inference.futures import cancel_all
 
 ERRORS = responses(
     "bad_request", "adapter_not_found", "adapter_model_mismatch", "body_too_large", "too_many_files",
@@ -47,10 +45,10 @@ router = APIRouter(tags=["classify"], route_class=FormRoute)
 async def classify(
     request: Request,
     form: ClassifyBody,
-    tenant: Tenant,
+    charge: RequestCharge,
     context: ServiceContext,
     idempotency_key: IdempotencyKey = None,
-) -> JSONResponse:
+) -> Response:
     """Score audio files with an adapter, or against labels given here (zero-shot).
 
     An `archive` in place of `audio` makes a job, whose results `GET /jobs/{id}/results` returns when it has succeeded.
@@ -63,11 +61,11 @@ async def classify(
     if bool(form.adapter) == bool(labels):
         raise ServiceError("invalid_request", "Give either adapter or labels.")
     if form.archive is not None:
-        return await Batch(context, tenant, form, idempotency_key).answer()
+        return await Batch(context, charge.tenant, form, idempotency_key).answer()
     for file in form.audio:
         _check_size(file.filename, file.size or 0, context.settings.max_clip_bytes)
     wanted = ClassifyRequest(
-        tenant=tenant,
+        charge=charge,
         clips=[file.file for file in form.audio],
         adapter=form.adapter,
         labels=bounded_labels(labels, context.settings),
@@ -76,27 +74,13 @@ async def classify(
         threshold=form.threshold,
         thresholds=parsed_thresholds(form.thresholds, context.settings),
     )
-    classifying = asyncio.ensure_future(context.pipeline.classifier.classify(wanted))
-    leaving = asyncio.ensure_future(_client_leaves(request))
-    try:
-        await asyncio.wait({classifying, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        if not classifying.done():
-            return JSONResponse(None, status_code=CLIENT_LEFT_STATUS)
-        result = classifying.result()
-    finally:
-        await cancel_all([leaving, classifying])  # the form's files are closed after this
+    result = await unless_client_leaves(request, context.pipeline.classifier.classify(wanted))
+    if result is None:
+        return JSONResponse(None, status_code=CLIENT_LEFT_STATUS)
     if result.ref is not None:  # labels of a zero-shot request are the tenant's own words, and stay out of the log
         structlog.contextvars.bind_contextvars(adapter=f"{result.ref.name}@{result.ref.version}")
     filenames = [file.filename or f"audio-{number}" for number, file in enumerate(form.audio, 1)]
-    answer = classification(
-        result, context.pipeline.clap, filenames=filenames, top_k=form.top_k, has_windows=form.windows
-    )
-    return JSONResponse(answer)
-
-
-async def _client_leaves(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        continue
+    return await answer(result, context.pipeline.clap, filenames=filenames, top_k=form.top_k, has_windows=form.windows)
 
 
 def _check_size(filename: str | None, size_bytes: int, max_bytes: int) -> None:

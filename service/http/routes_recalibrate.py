@@ -1,6 +1,5 @@
 """`POST /adapters/{name}/recalibrate`: the channel put right, from live clips or what was heard; and that shown."""
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -61,7 +60,7 @@ async def recalibrate(name: str, request: Request, tenant: Tenant, context: Serv
         if promote not in PROMOTE["enum"]:
             raise ServiceError("invalid_request", f"promote: {promote[:40]!r} is none of {', '.join(PROMOTE['enum'])}")
         arguments = context, tenant, name, files, promote
-        record = await asyncio.get_running_loop().run_in_executor(context.jobs.uploaders, _submit, *arguments)
+        record = await context.jobs.uploaders.run(tenant, lambda _: _submit(*arguments))
     finally:
         await form.close()
     structlog.contextvars.bind_contextvars(job=record.id)

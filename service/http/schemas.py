@@ -156,7 +156,8 @@ class Job(BaseModel):
     num_warnings: int = Field(0, description="How many warnings there are.")
     report: dict[str, Any] | None = Field(
         default=None,
-        description="Of an evaluation that succeeded; lists and events leave it out. An adaptation's is its version's.",
+        description="Of an evaluation that succeeded, and of an adaptation whose archive had a part to test on; "
+        "lists and events leave it out.",
     )
 
 
@@ -188,6 +189,9 @@ class AdapterVersion(BaseModel):
     temperature: float | None = None
     model: dict[str, Any] | None = None
     report: Report | None = Field(None, description="How it did on clips that it had not heard. Lists leave it out.")
+    evaluation: dict[str, Any] | None = Field(
+        None, description="Of an archive with `train` and `test`: the `report` on the clips of `test`."
+    )
     changes: Changes | None = Field(None, description="How its clips differ from those of its `base`.")
 
 

@@ -1,6 +1,5 @@
 """A form's files into an upload, and the upload into a job: all of it, or nothing that stays."""
 
-import asyncio
 import hashlib
 import json
 from abc import ABC, abstractmethod
@@ -49,7 +48,7 @@ class Submission(ABC):
 
     async def answer(self) -> JSONResponse:
         """The job, in a thread of those that unpack and decode whole uploads: classification stays swift."""
-        record = await asyncio.get_running_loop().run_in_executor(self.context.jobs.uploaders, self.run)
+        record = await self.context.jobs.uploaders.run(self.tenant, lambda _: self.run())
         structlog.contextvars.bind_contextvars(job=record.id)
         return JSONResponse(record.public(), status_code=202, headers={"Location": f"/jobs/{record.id}"})
 

@@ -1,13 +1,12 @@
 """Adapters in memory: loaded on first use beside the running batch, kept while they fit, never another tenant's.
 
-Everything here runs on the event loop except `load`, so there is nothing to lock.
+Everything here runs on the event loop, so there is nothing to lock.
 """
 
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Hashable
-from concurrent.futures import Executor
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -29,6 +28,14 @@ class Entry:
 
 
 @dataclass
+class Loading:
+    """A load under way, and how many wait for it."""
+
+    task: "asyncio.Task[Entry]"
+    num_waiting: int = 0
+
+
+@dataclass
 class Failure:
     error: Exception
     count: int
@@ -38,21 +45,20 @@ class Failure:
 class AdapterCache:
     """An LRU by bytes with single flight, pinning and a negative cache for broken files."""
 
-    def __init__(self, *, max_bytes: int, executor: Executor, metrics: Metrics):
+    def __init__(self, *, max_bytes: int, metrics: Metrics):
         self.max_bytes = max_bytes
         self.size_bytes = 0
-        self._executor = executor
         self._metrics = metrics
         self._entries: OrderedDict[Hashable, Entry] = OrderedDict()
-        self._loading: dict[Hashable, asyncio.Future[Entry]] = {}
+        self._loading: dict[Hashable, Loading] = {}
         self._failures: OrderedDict[Hashable, Failure] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._entries)
 
     @asynccontextmanager
-    async def use(self, key: Hashable, load: Callable[[], Adapter]) -> AsyncIterator[Adapter]:
-        """The adapter of `key`, pinned until the block ends; `load` runs in a thread, once for all who wait for it."""
+    async def use(self, key: Hashable, load: Callable[[], Awaitable[Adapter]]) -> AsyncIterator[Adapter]:
+        """The adapter of `key`, pinned until the block ends; it is loaded once for all who wait for it."""
         entry = self._entries.get(key) or await self._load(key, load)
         if key in self._entries:
             self._entries.move_to_end(key)
@@ -63,25 +69,34 @@ class AdapterCache:
             entry.num_users -= 1
             self._evict()
 
-    async def _load(self, key: Hashable, load: Callable[[], Adapter]) -> Entry:
+    async def _load(self, key: Hashable, load: Callable[[], Awaitable[Adapter]]) -> Entry:
         failure = self._failures.get(key)
         if failure and time.monotonic() < failure.retry_at:
             raise failure.error.with_traceback(None)
         if key not in self._loading:
-            self._loading[key] = asyncio.ensure_future(self._load_once(key, load))
-            self._loading[key].add_done_callback(_retrieve_error)
-        # Shielded: the first client's leaving must not fail the others who wait for the same adapter.
-        return await asyncio.shield(self._loading[key])
-
-    async def _load_once(self, key: Hashable, load: Callable[[], Adapter]) -> Entry:
+            self._loading[key] = Loading(asyncio.ensure_future(self._load_once(key, load)))
+            self._loading[key].task.add_done_callback(_retrieve_error)
+        loading = self._loading[key]
+        loading.num_waiting += 1
         try:
-            adapter = await asyncio.get_running_loop().run_in_executor(self._executor, load)
+            # Shielded: the first client's leaving must not fail the others who wait for the same adapter.
+            return await asyncio.shield(loading.task)
+        finally:
+            loading.num_waiting -= 1
+            if not loading.num_waiting and not loading.task.done():
+                self._loading.pop(key, None)  # who comes now begins anew
+                loading.task.cancel()
+
+    async def _load_once(self, key: Hashable, load: Callable[[], Awaitable[Adapter]]) -> Entry:
+        try:
+            adapter = await load()
         except BROKEN as error:
             self._remember_failure(key, error)
             self._metrics.adapter_loads.labels("broken").inc()
             raise
         finally:
-            del self._loading[key]
+            if (loading := self._loading.get(key)) and loading.task is asyncio.current_task():
+                del self._loading[key]
         self._failures.pop(key, None)
         self._metrics.adapter_loads.labels("loaded").inc()
         entry = self._entries[key] = Entry(adapter)
@@ -108,7 +123,7 @@ class AdapterCache:
         self._metrics.cached_bytes.set(self.size_bytes)
 
 
-def _retrieve_error(task: "asyncio.Future[Entry]") -> None:
+def _retrieve_error(task: "asyncio.Task[Entry]") -> None:
     """Mark a failed load as seen, even where every client that waited for it has left."""
     if not task.cancelled():
         task.exception()

@@ -1,14 +1,22 @@
 """From what a request calls an adapter to the adapter in memory."""
 
-import asyncio
-from concurrent.futures import Executor
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+
+import numpy as np
 
 from adapters_store import AdapterStore, Ref
 from aspl import Adapter, FrozenClap
 from aspl.background import BackgroundLibrary
+from aspl.templates import fill_template
+from service.inference.account import Charge, Resource
 from service.inference.adapter_cache import AdapterCache
+from service.inference.engine import Engine
+from service.inference.tenant_queue import result_of
+from service.inference.tenant_threads import TenantThreads
+
+RESOLVE_THREADS = 8  # they wait for the store, and compute nothing
 
 
 @dataclass(frozen=True)
@@ -32,39 +40,61 @@ class AdapterLoader:
 
     def __init__(
         self,
-        clap: FrozenClap,
+        engine: Engine,
         store: AdapterStore,
         cache: AdapterCache,
         *,
-        resolvers: Executor,
+        num_threads: int,
+        text_timeout_s: float,
         library: BackgroundLibrary,
     ):
-        self._clap = clap
+        self._clap: FrozenClap = engine.clap
+        self._engine = engine
         self._library = library
         self._store = store
         self._cache = cache
-        self._resolvers = resolvers
+        self._text_timeout_s = text_timeout_s
+        self._loaders = TenantThreads(num_threads, name="load")
+        # Threads of its own: whatever else holds threads up, a slow upload or a hung Redis, must not stop this.
+        self._resolvers = TenantThreads(RESOLVE_THREADS, name="resolve")
 
     async def resolve(self, tenant: str, reference: str) -> Ref:
         """The version that `name` or `name@3` means now; raises the store's errors."""
-        # Threads of its own: whatever else holds threads up, a slow upload or a hung Redis, must not stop this.
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._resolvers, self._store.resolve, tenant, reference)
+        return await self._resolvers.run(tenant, lambda _: self._store.resolve(tenant, reference))
 
     def stored(self, ref: Ref) -> AbstractAsyncContextManager[Adapter]:
         """A version of the store, in memory until the block ends; raises the store's errors and aspl's of adapters."""
-        return self._cache.use(StoredKey(ref), lambda: self._load(ref))
+
+        async def load() -> Adapter:
+            return await self._loaders.run(ref.tenant, lambda _: self._load(ref))
+
+        return self._cache.use(StoredKey(ref), load)
 
     def _load(self, ref: Ref) -> Adapter:
         return Adapter.from_bytes(self._store.read(ref), self._clap).for_inference()
 
-    def zero_shot(self, tenant: str, labels: tuple[str, ...], template: str) -> AbstractAsyncContextManager[Adapter]:
-        """An adapter of these labels alone, in memory until the block ends."""
-        key = ZeroShotKey(tenant, labels, template)
-        return self._cache.use(key, lambda: self._zero_shot(labels, template))
+    def zero_shot(self, charge: Charge, labels: tuple[str, ...], template: str) -> AbstractAsyncContextManager[Adapter]:
+        """An adapter of these labels alone, in memory until the block ends; raises the engine's and charge's errors."""
 
-    def _zero_shot(self, labels: tuple[str, ...], template: str) -> Adapter:
+        async def load() -> Adapter:
+            texts = fill_template(template, labels)
+            charge.take(Resource.TEXT_PASSES, len(texts))
+            # Before any pass: the last label may be the one that does not fit.
+            bank = await self._loaders.run(charge.tenant, lambda _: self._prepared(texts))
+            work = self._engine.encode_texts(charge.tenant, texts, timeout_s=self._text_timeout_s)
+            embeddings = await result_of(work, self._engine.texts)
+            return Adapter.zero_shot(self._clap, labels, template=template, bank=bank, embeddings=embeddings)
+
+        return self._cache.use(ZeroShotKey(charge.tenant, labels, template), load)
+
+    def _prepared(self, texts: Sequence[str]) -> np.ndarray | None:
+        """The background that labels are held against, once it is sure that all texts fit."""
+        self._clap.tokenize(texts)
         # A model whose background nobody has heard yet is not made to hear it while a request waits.
         library = self._library
-        bank = library.features(self._clap).joint if library.is_at_hand(self._clap) else None
-        return Adapter.zero_shot(self._clap, labels, template=template, bank=bank)
+        return library.features(self._clap).joint if library.is_at_hand(self._clap) else None
+
+    def close(self) -> None:
+        """End the threads."""
+        self._loaders.close()
+        self._resolvers.close()

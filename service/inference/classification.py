@@ -12,7 +12,8 @@ import numpy as np
 from adapters_store import Ref
 from aspl import Adapter
 from aspl.errors import AsplError
-from aspl.inference import is_unknown
+from aspl.inference import is_unknown, num_text_passes
+from service.inference.account import Charge, Resource
 from service.inference.adapter_loader import AdapterLoader
 from service.inference.decoding import ClipInfo, DecodedClip, Decoder
 from service.inference.drift import DriftMonitor
@@ -20,14 +21,14 @@ from service.inference.engine import Engine
 from service.inference.errors import ModelFailed, ThresholdsInvalid
 from service.inference.futures import cancel_all
 from service.inference.queued_clip import QueuedClip, Scores
-from service.inference.window_budget import WindowBudget
+from service.inference.tenant_queue import result_of
 
 
 @dataclass(frozen=True)
 class ClassifyRequest:
     """What a tenant wants to have classified, and by what."""
 
-    tenant: str
+    charge: Charge
     clips: Sequence[BinaryIO]  # encoded audio
     adapter: str | None  # "name" or "name@3"; None for zero-shot, where `labels` and `template` count
     labels: tuple[str, ...]
@@ -35,6 +36,10 @@ class ClassifyRequest:
     wants_windows: bool
     threshold: float | None = None  # of every label, in place of the adapter's own
     thresholds: Mapping[str, float] = field(default_factory=dict)  # by label, before `threshold`
+
+    @property
+    def tenant(self) -> str:
+        return self.charge.tenant
 
     def thresholds_for(self, adapter: Adapter) -> dict[str, float]:
         """The thresholds in place of the adapter's own, by its labels; raises ThresholdsInvalid for one it has not."""
@@ -70,7 +75,6 @@ class Classifier:
         decoder: Decoder,
         engine: Engine,
         *,
-        budget: WindowBudget,
         queue_timeout_s: float,
         drift: DriftMonitor,
     ):
@@ -79,7 +83,6 @@ class Classifier:
         self._adapters = adapters
         self._decoder = decoder
         self._engine = engine
-        self._budget = budget
         self._metrics = drift.metrics
 
     async def classify(self, request: ClassifyRequest) -> ClassifyResult:
@@ -89,19 +92,18 @@ class Classifier:
         but ModelFailed.
         """
         started_at = time.perf_counter()
-        self._engine.queue.check_room(request.tenant)
+        request.charge.take(Resource.WINDOWS, len(request.clips))  # as few as they can make
         ref = None
         if request.adapter is not None:
             ref = await self._adapters.resolve(request.tenant, request.adapter)  # from here on it keeps to this version
-        with self._budget.of_request(request.tenant) as reserve:
-            decoding = [asyncio.ensure_future(self._decoder.decode(clip, reserve)) for clip in request.clips]
-            try:
-                async with self._adapter(request, ref) as adapter:
-                    clips = await self._score(request, adapter, decoding)
-                    if ref is not None:
-                        self._note(ref, adapter, clips)
-            finally:
-                await cancel_all(decoding)
+        decoding = [asyncio.ensure_future(self._decoder.decode(clip, request.charge)) for clip in request.clips]
+        try:
+            async with self._adapter(request, ref) as adapter:
+                clips = await self._score(request, adapter, decoding)
+                if ref is not None:
+                    self._note(ref, adapter, clips)
+        finally:
+            await cancel_all(decoding)
         for clip in clips:
             self._metrics.clips.labels("unusable" if isinstance(clip, Exception) else "scored").inc()
         return ClassifyResult(ref, adapter.labels, clips, total_ms=(time.perf_counter() - started_at) * 1e3)
@@ -109,7 +111,7 @@ class Classifier:
     def _adapter(self, request: ClassifyRequest, ref: Ref | None) -> AbstractAsyncContextManager[Adapter]:
         if ref is not None:
             return self._adapters.stored(ref)
-        return self._adapters.zero_shot(request.tenant, request.labels, request.template)
+        return self._adapters.zero_shot(request.charge, request.labels, request.template)
 
     def _note(self, ref: Ref, adapter: Adapter, clips: Sequence[ScoredClip | Exception]) -> None:
         for clip in clips:
@@ -137,13 +139,18 @@ class Classifier:
             await cancel_all([item[1] for item in waiting if not isinstance(item, Exception)])
 
     def _submit(self, request: ClassifyRequest, adapter: Adapter, windows: np.ndarray) -> "asyncio.Future[Scores]":
-        deadline = time.monotonic() + self.queue_timeout_s
-        clip = QueuedClip(request.tenant, windows, adapter, deadline, wants_windows=request.wants_windows)
-        scoring = asyncio.wrap_future(self._engine.submit(clip))
-        expiring = asyncio.get_running_loop().call_later(self.queue_timeout_s, self._engine.queue.expire, clip)
-        scoring.add_done_callback(lambda _: expiring.cancel())
-        scoring.add_done_callback(lambda _: self._engine.queue.withdraw(clip))
-        return scoring
+        clip = QueuedClip(
+            tenant=request.tenant,
+            windows=windows,
+            adapter=adapter,
+            deadline=time.monotonic() + self.queue_timeout_s,
+            wants_windows=request.wants_windows,
+        )
+        num_rows = 1 + (len(windows) if request.wants_windows else 0)
+        if num_passes := num_rows * num_text_passes(adapter):
+            request.charge.take(Resource.TEXT_PASSES, num_passes)
+        self._engine.submit(clip)
+        return result_of(clip, self._engine.queue)
 
 
 def check_thresholds(

@@ -1,8 +1,6 @@
-"""Uploaded files to waveforms and windows, in a bounded pool of threads (soundfile and soxr release the GIL)."""
+"""Uploaded files to waveforms and windows, in threads (soundfile and soxr release the GIL)."""
 
-import asyncio
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -10,9 +8,9 @@ import numpy as np
 
 from aspl.errors import AsplError
 from aspl.sound.clip import SILENCE_AMPLITUDE, decode, num_windows, windows
-from service.inference.errors import InferenceError, Overloaded
-from service.inference.futures import wait_for_all
-from service.inference.window_budget import Reserve
+from service.inference.account import Charge, Resource
+from service.inference.errors import InferenceError
+from service.inference.tenant_threads import Check, TenantThreads
 from service.metrics import Metrics
 
 
@@ -38,50 +36,39 @@ class DecodedClip:
 
 
 class Decoder:
-    """Decodes with `num_threads` threads; raises Overloaded when `max_waiting` clips wait already."""
+    """Decodes with `num_threads` threads a tenant."""
 
-    def __init__(self, *, num_threads: int, max_waiting: int, max_clip_s: float, metrics: Metrics):
-        self.max_waiting = max_waiting
+    def __init__(self, *, num_threads: int, max_clip_s: float, metrics: Metrics):
         self.max_clip_s = max_clip_s
         self._metrics = metrics
-        self._unfinished: set[Future[DecodedClip]] = set()
-        self._pool = ThreadPoolExecutor(num_threads, thread_name_prefix="decode")
+        self._threads = TenantThreads(num_threads, name="decode")
 
-    async def decode(self, file: BinaryIO, reserve: Reserve) -> DecodedClip:
-        """Decode one file; `reserve` is called with the number of its windows before they are cut.
+    async def decode(self, file: BinaryIO, charge: Charge) -> DecodedClip:
+        """Decode one file, of which one window is charged already; its further ones are before they are cut.
 
-        Raises aspl's Audio errors, Overloaded when too much waits, and what `reserve` raises.
+        Raises aspl's Audio errors, and what the charge raises.
         """
-        if len(self._unfinished) >= self.max_waiting:
-            limit = ("max_decoding", self.max_waiting)
-            raise Overloaded("Too many clips wait to be decoded; try again shortly.", limit=limit)
-        decoding = self._pool.submit(self._decode, file, reserve)
-        self._unfinished.add(decoding)
-        decoding.add_done_callback(self._unfinished.discard)
-        ending = asyncio.wrap_future(decoding)
-        try:
-            return await asyncio.shield(ending)
-        except asyncio.CancelledError:
-            # In mid-decoding the file must stay open until the thread has let go of it.
-            if not decoding.cancel():
-                await wait_for_all([ending])
-            raise
+        return await self._threads.run(charge.tenant, lambda check: self._decode(file, charge, check))
 
     def close(self) -> None:
         """End the threads once they have finished what they are at."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._threads.close()
 
-    def _decode(self, file: BinaryIO, reserve: Reserve) -> DecodedClip:
+    def _decode(self, file: BinaryIO, charge: Charge, check: Check) -> DecodedClip:
         try:
-            return self._cut(file, reserve)
+            return self._cut(file, charge, check)
         except (AsplError, InferenceError) as error:
             # Its traceback would keep the samples, uncounted, until the request's other clips are done.
             raise error.with_traceback(None) from None
 
-    def _cut(self, file: BinaryIO, reserve: Reserve) -> DecodedClip:
+    def _cut(self, file: BinaryIO, charge: Charge, check: Check) -> DecodedClip:
+        def count(seconds: float) -> None:
+            check()
+            charge.take(Resource.SECONDS, seconds)
+
         started_at = time.perf_counter()
-        clip = decode(file, max_duration_s=self.max_clip_s)
-        reserve(num_windows(len(clip.waveform)))  # before they are cut, for the cut is a copy
+        clip = decode(file, max_duration_s=self.max_clip_s, on_audio=count)
+        charge.take(Resource.WINDOWS, num_windows(len(clip.waveform)) - 1)  # before they are cut, for that is a copy
         cut, spans_s = windows(clip.waveform)
         silent = [bool(np.abs(window).max() < SILENCE_AMPLITUDE) for window in cut]
         elapsed_s = time.perf_counter() - started_at

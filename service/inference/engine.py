@@ -16,10 +16,13 @@ import torch
 
 from aspl import AudioFeatures, FrozenClap
 from aspl.curves import curve_sums
-from aspl.inference import Scored, hear_windows, reads_stages, score
+from aspl.errors import LabelsInvalid
+from aspl.inference import Scored, hear_windows, num_text_passes, reads_stages, score
 from service.inference.errors import ModelFailed, NotReady
-from service.inference.queued_clip import BatchSlice, QueuedClip, Scores
+from service.inference.queued import Queued, QueuedTexts, Slice, total
+from service.inference.queued_clip import QueuedClip, Scores
 from service.inference.tenant_queue import TenantQueue
+from service.inference.text_steps import Pace, texts_of
 from service.metrics import Metrics
 
 MEASURE_LIMIT_S = 3.0
@@ -31,12 +34,18 @@ log = structlog.get_logger(__name__)
 
 
 class Engine:
-    """Owns the model's thread. Callers `submit` clips and wait on the future."""
+    """Owns the model's thread. Callers `submit` clips, or ask to `encode_texts`, and wait on the future.
 
-    def __init__(self, clap: FrozenClap, queue: TenantQueue, *, batch_windows: int, metrics: Metrics):
+    It takes turns: a batch of windows, then as many passes of the text encoder as take a tenth of a second.
+    """
+
+    def __init__(self, clap: FrozenClap, *, batch_windows: int, metrics: Metrics):
         self.clap = clap
-        self.queue = queue
         self.batch_windows = batch_windows  # >= 1
+        self._changed = threading.Condition()
+        self.queue = TenantQueue(self._changed)
+        self.texts = TenantQueue(self._changed)
+        self._pace = Pace()
         self._metrics = metrics
         self._last_forward_at: float | None = None
         self._batch_started_at: float | None = None
@@ -48,20 +57,32 @@ class Engine:
         self._thread.start()
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """Finish the running batch, fail what waits, end the thread."""
-        self._is_stopping = True
-        self.queue.close()
+        """Finish the running step, fail what waits, end the thread."""
+        with self._changed:
+            self._is_stopping = True
+            self._changed.notify_all()
         if self._thread.ident is not None:
             self._thread.join(timeout_s)
-        for clip in self.queue.drain():
-            clip.fail(NotReady("The service is shutting down; try again."))
+        self._fail_all(NotReady("The service is shutting down; try again."))
 
     def submit(self, clip: QueuedClip) -> "Future[Scores]":
-        """Queue a clip; raises NotReady, and what the queue raises when there is no room for it."""
-        if not self._thread.is_alive():
-            raise NotReady("The model is not running.")
+        """Queue a clip; raises NotReady."""
+        self._check_running()
         self.queue.put(clip)
         return clip.future
+
+    def encode_texts(self, tenant: str, texts: Sequence[str], *, timeout_s: float) -> QueuedTexts:
+        """Queue texts, of which `future` will have the embeddings `[K, D]`; raises NotReady."""
+        self._check_running()
+        work = QueuedTexts(
+            tenant=tenant,
+            deadline=time.monotonic() + timeout_s,
+            num_passes=len(texts),
+            run=torch.no_grad()(lambda start, stop: self.clap.encode_text(texts[start:stop])),
+            complete=lambda embeddings: work.finish(lambda: work.future.set_result(embeddings)),
+        )
+        self.texts.put(work)
+        return work
 
     def is_fresh(self, max_age_s: float) -> bool:
         """Whether a forward pass has succeeded within `max_age_s`, and none has failed since."""
@@ -74,84 +95,113 @@ class Engine:
         is_late = started_at is not None and time.monotonic() - started_at > max_batch_s
         return is_late or not self._thread.is_alive()
 
-    def _run(self) -> None:
-        while not self._is_stopping:
-            rows: list[BatchSlice] = []
-            try:
-                rows = self.queue.take(self.batch_windows)
-                if rows:
-                    self._batch_started_at = time.monotonic()
-                    self._report_waits(rows)
-                    self._serve(rows)
-            except Exception:
-                # Nothing that one clip brings along ends up here: the state of the engine itself is in doubt.
-                self._last_forward_at = None
-                log.exception("engine_fault", num_clips=len(rows))
-                self._metrics.engine_faults.inc()
-                for clip in [row.clip for row in rows] + self.queue.drain():
-                    clip.fail(ModelFailed("The model failed; try again."))
-            finally:
-                self._batch_started_at = None
+    def _check_running(self) -> None:
+        if not self._thread.is_alive():
+            raise NotReady("The model is not running.")
 
-    def _report_waits(self, rows: list[BatchSlice]) -> None:
+    def _fail_all(self, error: Exception) -> None:
+        for work in self.queue.drain() + self.texts.drain():
+            work.fail(error)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._is_stopping or self.queue or self.texts)
+            if self._is_stopping:
+                return
+            self._step(lambda: self.queue.take(self.batch_windows), self._serve)
+            self._step(lambda: self.texts.take(self._pace.num_units), self._advance)
+
+    def _step(self, take: Callable[[], list[Slice]], serve: Callable[[list[Slice]], None]) -> None:
+        slices: list[Slice] = []
+        try:
+            if slices := take():
+                self._batch_started_at = time.monotonic()
+                serve(slices)
+        except Exception:
+            # Nothing that one clip brings along ends up here: the state of the engine itself is in doubt.
+            self._last_forward_at = None
+            log.exception("engine_fault", num_clips=len(slices))
+            self._metrics.engine_faults.inc()
+            error = ModelFailed("The model failed; try again.")
+            for part in slices:
+                part.work.fail(error)
+            self._fail_all(error)
+        finally:
+            self._batch_started_at = None
+
+    def _report_waits(self, rows: list[Slice]) -> None:
         for row in rows:
             if row.start == 0:  # a long clip is taken in several batches, and waits for the first of them
-                self._metrics.queue_s.observe(row.clip.started_at - row.clip.submitted_at)
+                self._metrics.queue_s.observe(row.work.started_at - row.work.submitted_at)
 
-    def _serve(self, rows: list[BatchSlice]) -> None:
+    def _serve(self, rows: list[Slice]) -> None:
+        self._report_waits(rows)
         started_at = time.monotonic()
         encoded = each_or_error(rows, self._encode)
         complete = []
         for row, features in zip(rows, encoded, strict=True):
             if isinstance(features, Exception):
-                self._refuse(row.clip, features)
+                self._refuse(row.work, features)
                 continue
-            row.clip.features.append(features)
-            if sum(len(part) for part in row.clip.features) == row.clip.num_windows:
-                complete.append(row.clip)
-        scored = each_or_error(complete, self._score)
+            row.work.add(features)
+            if row.work.is_encoded:
+                complete.append(row.work)
+        scored = [result for clip in complete for result in each_or_error([clip], self._score)]
         has_failed = any(isinstance(result, Exception) for result in (*encoded, *scored))
         self._last_forward_at = None if has_failed else time.monotonic()
         for clip, scores in zip(complete, scored, strict=True):
             if isinstance(scores, Exception):
                 self._refuse(clip, scores)
-            else:
+            elif scores:
                 clip.succeed(scores[0], scores[1:])
-        self._metrics.batch_windows.observe(sum(row.count for row in rows))
+            else:
+                self.texts.put(texts_of(clip))
+        self._metrics.batch_windows.observe(total(rows))
         self._metrics.batch_s.observe(time.monotonic() - started_at)
 
-    def _encode(self, rows: Sequence[BatchSlice]) -> list[AudioFeatures]:
-        windows = torch.cat([torch.as_tensor(row.windows) for row in rows])  # [R, 480000]
-        prompts = [row.clip.adapter.heard_under for row in rows for _ in range(row.count)]
-        stages = any(reads_stages(row.clip.adapter) for row in rows)
+    def _advance(self, parts: list[Slice]) -> None:
+        started_at = time.monotonic()
+        for part in parts:
+            try:
+                part.work.advance(part)
+            except LabelsInvalid as error:
+                part.work.fail(error)
+            except Exception as error:
+                self._refuse(part.work, error)
+        self._pace.note(total(parts), time.monotonic() - started_at)
+
+    def _encode(self, rows: Sequence[Slice]) -> list[AudioFeatures]:
+        windows = torch.cat([torch.as_tensor(row.work.windows[row.start : row.stop]) for row in rows])  # [R, 480000]
+        prompts = [row.work.adapter.heard_under for row in rows for _ in range(row.count)]
         sums: list[tuple[torch.Tensor, torch.Tensor]] = []
         features = hear_windows(
-            self.clap, windows, prompts, stages=stages, on_log_mel=lambda log_mels: sums.append(curve_sums(log_mels))
+            self.clap,
+            windows,
+            prompts,
+            stages=any(reads_stages(row.work.adapter) for row in rows),
+            batch_size=len(windows),
+            on_log_mel=lambda log_mels: sums.append(curve_sums(log_mels)),
         )
         assert len(features) == len(windows)
         curves, frames = (torch.cat(part).cpu().numpy() for part in zip(*sums, strict=True))
         start = 0
         for row in rows:
             part = slice(start, start := start + row.count)
-            row.clip.curve_sum += curves[part].sum(0)
-            row.clip.num_frames += float(frames[part].sum())
+            row.work.curve_sum += curves[part].sum(0)
+            row.work.num_frames += float(frames[part].sum())
         return list(features.split([row.count for row in rows]))
 
     def _score(self, clips: Sequence[QueuedClip]) -> list[list[Scored]]:
-        """For each clip the scores of the whole, then those of its windows where they are wanted."""
-        features, adapters, counts = [], [], []
-        for clip in clips:
-            windows = AudioFeatures.cat(clip.features)  # W rows
-            parts = [windows.pool(), *([windows] if clip.wants_windows else [])]
-            features += parts
-            counts.append(sum(len(part) for part in parts))
-            adapters += [clip.adapter] * counts[-1]
-        scores = iter(score(AudioFeatures.cat(features), adapters))
-        return [[next(scores) for _ in range(count)] for count in counts]
+        """For each clip the scores of the whole, then those of its windows where they are wanted.
 
-    def _refuse(self, clip: QueuedClip, error: Exception) -> None:
-        log.error("clip_failed", tenant=clip.tenant, error=repr(error))
-        clip.fail(ModelFailed("The model failed on this clip."))
+        None at all where they take passes of the text encoder, which are a step of their own.
+        """
+        return [[] if num_text_passes(clip.adapter) else score(*clip.rows_and_adapters()) for clip in clips]
+
+    def _refuse(self, work: Queued, error: Exception) -> None:
+        log.error("clip_failed", tenant=work.tenant, error=repr(error))
+        work.fail(ModelFailed("The model failed on this clip."))
 
 
 def each_or_error(items: Sequence[Item], handle: Callable[[Sequence[Item]], list[Result]]) -> list[Result | Exception]:
@@ -195,5 +245,5 @@ def measure_batch_windows(clap: FrozenClap, candidates: Sequence[int]) -> int:
 def _encode_s(clap: FrozenClap, count: int) -> float:
     windows = noise_windows(count)
     started_at = time.perf_counter()
-    hear_windows(clap, windows, [None] * count).joint.cpu()
+    hear_windows(clap, windows, [None] * count, batch_size=count).joint.cpu()
     return time.perf_counter() - started_at

@@ -7,9 +7,10 @@ import { language, t } from "./language.js";
 import { listen } from "./listen.js";
 import { stop } from "./player.js";
 import { announce, problem } from "./problem.js";
+import { stopRecording } from "./record-button.js";
 import { service } from "./service.js";
 import { state } from "./state.js";
-import { teach } from "./teach.js";
+import { hasUntaught, teach } from "./teach.js";
 import { tryOut } from "./try.js";
 import { understand } from "./understand.js";
 
@@ -56,7 +57,7 @@ async function start() {
   });
   // What is dropped beside everything that takes drops must not make the browser leave the page.
   for (const type of ["dragover", "drop"]) addEventListener(type, (event) => event.preventDefault());
-  addEventListener("beforeunload", (event) => state.corrections.size && event.preventDefault());
+  addEventListener("beforeunload", (event) => (state.corrections.size || hasUntaught()) && event.preventDefault());
   drawTools();
   open();
 }
@@ -70,6 +71,7 @@ function open() {
   const name = wanted();
   leave?.();
   stop();
+  stopRecording();
   const section = h("section", { class: `section section-${name}` });
   show(main, section);
   drawNav();

@@ -13,8 +13,10 @@ const GOOD = 5;
 const BETTER = 16;
 
 /** What is taught: boxes of `{label, clips}`, of which one is the background's. */
-export class Lesson extends EventTarget {
+export class Lesson {
   boxes = [];
+  isTaught = true; // whether there is nothing in the boxes that was not taught
+  onChange = () => {}; // of whoever shows it
   background = newBox("", { isBackground: true });
 
   get all() {
@@ -61,7 +63,8 @@ export class Lesson extends EventTarget {
   }
 
   changed() {
-    this.dispatchEvent(new Event("change"));
+    this.isTaught = false;
+    this.onChange();
   }
 }
 
@@ -88,7 +91,7 @@ export function boxesView(lesson, { onChange }) {
     lesson.changed();
     document.getElementById(box.id).focus();
   };
-  lesson.addEventListener("change", draw);
+  lesson.onChange = draw;
   draw();
   return view;
 }

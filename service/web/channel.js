@@ -13,29 +13,31 @@ import { state } from "./state.js";
 const ENOUGH = 5;
 const [WIDTH, HEIGHT] = [640, 160];
 
-export function channel(section) {
+/** `outcome` is what came of a recalibration just now. */
+export function channel(section, outcome = null) {
   const place = h("div");
   const parts = h("div", { class: "stack" });
-  show(section, h("h1", {}, t.channel.title(state.name)), h("p", { class: "lead" }, t.channel.lead), place, parts);
+  show(section, h("h1", {}, t.channel.title(state.name)), h("p", { class: "lead" }, t.channel.lead), outcome && h("p", { class: "notice" }, outcome), place, parts);
   working(null, place, async () => {
     const row = await state.client.adapter(state.name);
     const heard = row.channel ?? row.adapter.channel ?? null;
-    show(parts, heard ? curveCard(heard) : h("section", { class: "card" }, h("p", {}, t.channel.nothing)), recalibration(heard, () => channel(section)));
+    show(parts, heard ? curveCard(heard) : h("section", { class: "card" }, h("p", {}, t.channel.nothing)), recalibration(heard, (said) => channel(section, said)));
   });
 }
 
 function curveCard(heard) {
-  const { difference_db: differenceDb, bins_db: bins = [], clips, since, advised, labels } = heard;
-  const heardOf = Object.entries(labels ?? {}).sort((a, b) => b[1] - a[1]);
+  const { difference_db: differenceDb, bins_db: bins = [], clips, since, advised, labels, wanting = [] } = heard;
+  const heardOf = Object.entries(labels ?? {}).filter(([, weight]) => weight >= 0.5).sort((a, b) => b[1] - a[1]);
   return h(
     "section",
     { class: "card", "aria-label": t.channel.curve },
     h("h2", {}, t.channel.difference(differenceDb)),
-    h("p", { class: advised ? "notice" : "" }, advised ? t.channel.advised : t.channel.fine),
+    wanting.length > 0 && h("p", {}, t.channel.wanting(wanting.join("; "))),
+    wanting.length === 0 && h("p", { class: advised ? "notice" : "" }, advised ? t.channel.advised : t.channel.fine),
     bins.length > 0 && h("div", { class: "curve is-wide", role: "img", "aria-label": curveWords(bins) }, picture(bins)),
     bins.length > 0 && h("p", { class: "small" }, t.channel.axes),
     h("p", { class: "small" }, t.channel.heard(clips, since ? t.when(since) : null)),
-    heardOf.length > 0 && h("p", { class: "small" }, t.channel.labels(heardOf.map(([label, weight]) => `${label} ${t.percent(weight)}`))),
+    heardOf.length > 0 && h("p", { class: "small" }, t.channel.labels(heardOf.map(([label, weight]) => `${label} ${Math.round(weight)}`))),
   );
 }
 
@@ -79,7 +81,7 @@ function recalibration(heard, onDone) {
     input,
     list,
     said,
-    h("p", { class: "row" }, withClips, heard && withHeard),
+    h("p", { class: "row" }, withClips, heard && !heard.wanting?.length && withHeard),
     place,
   );
   takesDrops(element, (files) => put(files.map(({ file }) => new Clip({ name: file.name, blob: file }))));
@@ -111,8 +113,10 @@ function recalibration(heard, onDone) {
       const files = await Promise.all(sent.map((clip) => clip.upload()));
       const job = await followJob(place, (onProgress) => state.client.recalibrate(state.name, files, { onProgress }));
       await state.loadAdapters();
-      announce(t.channel.done(job.adapter?.version ?? ""));
-      onDone();
+      const version = job.adapter?.version ?? null;
+      const said = version === null || job.promoted?.current === false ? t.channel.notUsed(version, job.promoted.reason) : t.channel.done(version);
+      announce(said);
+      onDone(said);
     });
   }
 }

@@ -15,8 +15,8 @@ const STEP_S = 0.01;
  * `onRemove()`, `onTrim()` and `onMove(label)` tell of what was done; `labels` are those that it can be moved to.
  */
 export function clipRow(clip, { onRemove, onTrim, onMove, labels, note } = {}) {
-  const canvas = waveform(clip);
   const length = h("span", { class: "small num" }, t.seconds(lengthOf(clip)));
+  const canvas = waveform(clip, { onDrawn: () => show(length, t.seconds(lengthOf(clip))) });
   const place = h("div", { class: "clip-edit" });
   const row = h(
     "li",
@@ -28,7 +28,6 @@ export function clipRow(clip, { onRemove, onTrim, onMove, labels, note } = {}) {
     onRemove && iconButton("×", t.clip.remove(clip.name), remove),
     place,
   );
-  clip.drawn().then(() => show(length, t.seconds(lengthOf(clip))));
 
   function remove() {
     stop();
@@ -41,7 +40,6 @@ export function clipRow(clip, { onRemove, onTrim, onMove, labels, note } = {}) {
   async function edit() {
     const drawn = await clip.drawn();
     const trimmed = () => {
-      show(length, t.seconds(lengthOf(clip)));
       canvas.draw(clip.trim ?? {});
       onTrim();
     };

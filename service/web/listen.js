@@ -120,7 +120,7 @@ class Ear {
   }
 
   async open() {
-    this.microphone = await Microphone.open((samples) => this.#take(samples));
+    this.microphone = await Microphone.open((samples, rateHz) => this.#take(samples, rateHz));
     if (this.#ending.signal.aborted) await this.microphone.close();
   }
 
@@ -129,12 +129,11 @@ class Ear {
     this.microphone?.close();
   }
 
-  #take(samples) {
+  #take(samples, rateHz) {
     if (this.#ending.signal.aborted) return;
     this.onSamples(samples);
     this.#chunks.push(samples);
     this.#count += samples.length;
-    const { rateHz } = this.microphone;
     if (this.#count < windowS * rateHz) return;
     this.#waiting.push(toWav({ samples: joined(this.#chunks), rateHz }));
     [this.#chunks, this.#count] = [[], 0];

@@ -13,7 +13,7 @@ export class Microphone {
   #context;
   #stream;
 
-  /** Ask for the microphone; `onSamples` then gets each piece of sound, a Float32Array, until `close`. */
+  /** Ask for the microphone; `onSamples(samples, rateHz)` then gets each piece of sound until `close`. */
   static async open(onSamples) {
     if (!canHear()) throw new Error(t.microphone.insecure);
     const microphone = new Microphone();
@@ -27,14 +27,10 @@ export class Microphone {
     const context = (microphone.#context = new AudioContext());
     await context.audioWorklet.addModule(new URL("recorder-worklet.js", import.meta.url));
     const recorder = new AudioWorkletNode(context, "recorder", { numberOfOutputs: 0, channelCount: 1 });
-    recorder.port.onmessage = ({ data }) => onSamples(data);
+    recorder.port.onmessage = ({ data }) => onSamples(data, context.sampleRate);
     context.createMediaStreamSource(microphone.#stream).connect(recorder);
     await context.resume();
     return microphone;
-  }
-
-  get rateHz() {
-    return this.#context.sampleRate;
   }
 
   async close() {

@@ -9,6 +9,12 @@ import { announce, problem } from "./problem.js";
 import { state } from "./state.js";
 
 let numRecordings = 0;
+let stopLast = async () => {};
+
+/** End the recording that is under way, if there is one; its clip goes where it was meant for. */
+export async function stopRecording() {
+  await stopLast();
+}
 
 /** A button that records until it is pressed again, and the meter beside it; `onClip` gets each recording. */
 export function recordButton(onClip, { name = t.record.start } = {}) {
@@ -24,16 +30,20 @@ export function recordButton(onClip, { name = t.record.start } = {}) {
     control.disabled = true;
     const chunks = [];
     let numSamples = 0;
+    const take = (samples, rateHz) => {
+      if (!recording) return;
+      recording.rateHz = rateHz;
+      chunks.push(samples);
+      numSamples += samples.length;
+      meter.value = levelOf(samples);
+      text.textContent = t.record.stop(numSamples / rateHz);
+      if (numSamples / rateHz >= (state.limits.max_clip_s ?? 600)) end();
+    };
     try {
-      const microphone = await Microphone.open((samples) => {
-        chunks.push(samples);
-        numSamples += samples.length;
-        meter.value = levelOf(samples);
-        const seconds = numSamples / microphone.rateHz;
-        text.textContent = t.record.stop(seconds);
-        if (seconds >= (state.limits.max_clip_s ?? 600)) end();
-      });
-      recording = { microphone, chunks };
+      await stopRecording();
+      const microphone = await Microphone.open(take);
+      recording = { microphone, chunks, rateHz: null };
+      stopLast = end;
       mark(true);
     } catch (error) {
       show(place, problem(error));
@@ -43,10 +53,10 @@ export function recordButton(onClip, { name = t.record.start } = {}) {
   }
 
   async function end() {
-    const { microphone, chunks } = recording;
+    const { microphone, chunks, rateHz } = recording;
     recording = null;
+    stopLast = async () => {};
     mark(false);
-    const rateHz = microphone.rateHz;
     await microphone.close();
     if (!chunks.length) return;
     const blob = toWav({ samples: joined(chunks), rateHz });

@@ -46,7 +46,8 @@ class State extends EventTarget {
 }
 
 /** What is to be different in the next version of the chosen adapter. */
-class Corrections extends EventTarget {
+class Corrections {
+  onChange = () => {}; // of the bar that shows them
   added = []; // {label, clip, id}; a label of null is the background, and an id that of the kept clip that goes there
   removed = new Set(); // ids of clips that are kept
   relabelled = new Map(); // id: label
@@ -97,7 +98,7 @@ class Corrections extends EventTarget {
   }
 
   changed() {
-    this.dispatchEvent(new Event("change"));
+    this.onChange();
   }
 }
 

@@ -16,6 +16,11 @@ let base = null; // {name, labels, kept: Map id -> {label, isBackground}} of the
 let adapterName = "";
 let outcomeShown = null; // of the last lesson, for as long as the page is open
 
+/** Whether clips would be lost if the page were closed now. */
+export function hasUntaught() {
+  return !lesson.isTaught && lesson.all.some((box) => box.clips.some((clip) => !clip.kept));
+}
+
 function newLesson() {
   const fresh = new Lesson();
   fresh.addBox();
@@ -62,6 +67,7 @@ export function teach(section) {
       await state.loadAdapters();
       state.choose(job.adapter.name);
       outcomeShown = await outcome(job);
+      lesson.isTaught = true;
       // What was new is kept now: the next lesson goes on from there.
       if (base) ({ lesson, base } = await openBase(job.adapter.name, job.adapter.version));
       announce(t.teach.done(job.adapter.name));

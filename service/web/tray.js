@@ -19,10 +19,10 @@ export function tray() {
     bar.hidden = state.corrections.size === 0;
     text.textContent = t.tray.waiting(state.corrections.size, state.name);
   };
-  state.corrections.addEventListener("change", () => {
+  state.corrections.onChange = () => {
     update();
     if (state.corrections.size) announce(text.textContent);
-  });
+  };
   update();
 
   async function submit() {

@@ -24,12 +24,12 @@ export function understand(section) {
     show(
       parts,
       summary(row.adapter),
-      (report?.confusion || report?.most_confused) && card(t.understand.confusion, confusion(report, row.adapter.labels)),
-      report?.candidates?.length > 1 && card(t.understand.candidates, candidatesTable(report.candidates)),
-      perLabel(report) && card(t.understand.perLabel, labelsTable(report, shots)),
       await suspects(name, row),
+      (report?.confusion || report?.most_confused) && card(t.understand.confusion, confusion(report, row.adapter.labels)),
+      perLabel(report) && card(t.understand.perLabel, labelsTable(report, shots)),
       thresholds(row, () => understand(section)),
       versions(name, rows, () => understand(section)),
+      report?.candidates?.length > 1 && folded(t.understand.candidates, candidatesTable(report.candidates)),
       tray(),
     );
   });
@@ -37,6 +37,11 @@ export function understand(section) {
 
 export function card(title, ...children) {
   return h("section", { class: "card", "aria-label": title }, h("h2", {}, title), children);
+}
+
+/** What few want to know, and none at first. */
+function folded(title, ...children) {
+  return h("details", { class: "card" }, h("summary", {}, title), children);
 }
 
 function summary(adapter) {
@@ -48,8 +53,8 @@ function summary(adapter) {
     h("p", { class: "figure" }, report?.accuracy == null ? "–" : t.percent(report.accuracy)),
     h("p", {}, accuracyWords(report)),
     backgroundWords(report) && h("p", {}, backgroundWords(report)),
-    optimism.map((sentence) => h("p", { class: "small" }, sentence)),
     adapter.promoted && h("p", { class: "small" }, t.understand.promoted(adapter.promoted.current, adapter.promoted.reason)),
+    optimism.length > 0 && h("details", {}, h("summary", {}, t.understand.optimism), h("ul", {}, optimism.map((sentence) => h("li", {}, sentence)))),
     report && findings(report),
   );
 }

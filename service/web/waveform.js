@@ -2,13 +2,14 @@
 
 import { h } from "./dom.js";
 
-/** A canvas that draws the clip once it comes into view; `regions` colour parts of it: `{startS, endS, className}`. */
-export function waveform(clip, { height = 40, className = "" } = {}) {
+/** A canvas that draws the clip once it comes into view; its `draw({startS, endS, atS})` marks a part and a moment. */
+export function waveform(clip, { height = 40, className = "", onDrawn = () => {} } = {}) {
   const canvas = h("canvas", { class: `waveform ${className}`, height, "aria-hidden": "true" });
   canvas.draw = async (marks = {}) => {
     const drawn = await clip.drawn();
     canvas.classList.toggle("is-missing", !drawn);
     if (drawn) paint(canvas, drawn, marks);
+    onDrawn();
     return drawn;
   };
   whenSeen(canvas, () => canvas.draw());

@@ -3,7 +3,7 @@
 import hashlib
 
 from adapters_store import AdapterStore, ClipList, Taught, TaughtClip
-from adapters_store.kept_clips import ERASED, KeptClips
+from adapters_store.kept_clips import CLIPS, ERASED, FEATURES, KeptClips
 from adapters_store.names import LIST, version_path
 
 MODEL = "f" * 64
@@ -61,16 +61,8 @@ def strays(store: AdapterStore, tenant: str, name: str) -> list[str]:
     packs = {pack for listed in lists for pack in listed.pack_names}
     tree = store._files.tree(directory)
     versions = {version_path(tenant, name, n).removeprefix(f"{directory}/") for n in store.versions(tenant, name)}
-    found = [
-        path
-        for path in tree
-        if path.startswith("versions-clips/") and path.removeprefix("versions-clips/") not in named
-    ]
-    found += [
-        path
-        for path in tree
-        if path.startswith("versions-features/") and path.removeprefix("versions-features/") not in packs
-    ]
+    named = {f"{CLIPS}/{file}" for file in named} | {f"{FEATURES}/{pack}" for pack in packs}
+    found = [path for path in tree if path.startswith((f"{CLIPS}/", f"{FEATURES}/")) and path not in named]
     kept = KeptClips(store._files, tenant, name)
     erased = kept.presence().erased
     found += [pack for pack, read in kept._read_packs(packs).items() if erased & read.rows.keys()]

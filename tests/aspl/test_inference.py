@@ -54,7 +54,8 @@ def test_rows_of_cocoop_share_their_text_passes(clap, adapters, monkeypatch):
         type(clap), "encode_token_embeddings", lambda *args, **kw: calls.append(len(args[1])) or encode(*args, **kw)
     )
     embeddings = torch.nn.functional.normalize(torch.randn(4, clap.joint_width), dim=-1)
-    score(AudioFeatures(embeddings), [adapters[1], adapters[0], adapters[1], adapters[1]])
+    stages = torch.rand(4, clap.statistics_width)
+    score(AudioFeatures(embeddings, stages), [adapters[1], adapters[0], adapters[1], adapters[1]])
     assert calls == [3 * 3]
 
 

@@ -47,7 +47,7 @@ def test_results_are_swept_with_their_jobs_record(results):
     add(results, SECOND, "1", job=OTHER)
 
     def sweep(states):
-        return results.sweep(lambda ids: {i: states[i] for i in ids if i in states}, live_states=LIVE_STATES)
+        return results.sweep(lambda ids: {job: states[job] for job in ids if job in states}, live_states=LIVE_STATES)
 
     assert sweep({JOB: "succeeded", OTHER: "running"}) == []
     assert sweep({JOB: "succeeded", OTHER: "cancelled"}) == [OTHER]

@@ -1,9 +1,11 @@
 import importlib.util
 import signal
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from jobs.connection import connect, private_url
+from jobs.connection import connect, private_socket, private_url
 from local import private_redis
 
 
@@ -30,6 +32,20 @@ def test_deep_directories_get_a_short_socket(tmp_path):
     url = private_url(tmp_path / ("d" * 150))
     assert len(url) < 107
     assert url != private_url(tmp_path / ("e" * 150))
+
+
+def test_a_short_socket_lies_where_nobody_else_can_put_one(tmp_path):
+    data_dir = tmp_path / ("d" * 150)
+    with ThreadPoolExecutor(8) as processes:
+        (socket,) = {private_socket(data_dir) for _ in processes.map(lambda _: private_socket(data_dir), range(8))}
+    directory = socket.parent
+    assert directory.stat().st_mode & 0o777 == 0o700
+    assert str(zlib.crc32(str(data_dir / "redis.sock").encode())) not in str(socket)
+    directory.chmod(0o777)  # anybody's
+    other = private_socket(data_dir).parent
+    assert other != directory and other.stat().st_mode & 0o777 == 0o700
+    other.rmdir()
+    assert private_socket(data_dir).parent not in (directory, other)  # as after a boot that empties /tmp
 
 
 def test_without_any_server_it_says_what_to_install(tmp_path, monkeypatch):

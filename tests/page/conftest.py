@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import httpx2
 import numpy as np
 import pytest
 import soundfile
@@ -61,35 +62,42 @@ def address(stack):
 
 
 @pytest.fixture(scope="session")
-def address_with_keys(stack, directory):
-    """The same for a tenant, acme, whose key `stack.keys` has."""
-    keys_path = directory / "their-keys.json"
-    stack.keys["acme"] = KeyFile(keys_path).add("acme")
-    return _ready(stack, EARSHOT_KEYS_PATH=str(keys_path))
+def offers(address):
+    """Skips what stands on a route that the service does not have."""
+    paths = httpx2.get(f"{address}/openapi.json").json()["paths"]
+
+    def check(path: str) -> None:
+        if path not in paths:
+            pytest.skip(f"the service has no {path}")
+
+    return check
 
 
 @pytest.fixture(scope="session")
-def address_behind_prefix(stack):
-    """The same under a path of a proxy's."""
-    return _ready(stack, EARSHOT_ROOT_PATH=PREFIX) + PREFIX
+def address_with_keys(stack, directory):
+    """The same under a proxy's path, for a tenant, acme, whose key `stack.keys` has."""
+    keys_path = directory / "their-keys.json"
+    stack.keys["acme"] = KeyFile(keys_path).add("acme")
+    return _ready(stack, EARSHOT_KEYS_PATH=str(keys_path), EARSHOT_ROOT_PATH=PREFIX) + PREFIX
 
 
 @pytest.fixture(scope="module")
-def farm(browser, address):
-    """An adapter that was taught on the page from a folder of folders; its name."""
+def farm(browser, address, request):
+    """An adapter of the module's own that was taught on the page from a folder of folders; its name."""
     from playwright.sync_api import expect
 
+    name = f"farm-{request.module.__name__.rpartition('_')[2]}"
     visit = Visit(browser, address)
     page = visit.open()
     page.locator("input[webkitdirectory]").first.set_input_files(TRAIN)
     expect(page.locator(".box:not(.is-background) .box-name")).to_have_count(5)
-    page.get_by_label("Call it").fill("farm")
+    page.get_by_label("Call it").fill(name)
     page.get_by_role("button", name="Teach", exact=True).click()
-    expect(page.locator(".outcome h2")).to_contain_text("farm is taught", timeout=TAUGHT_TIMEOUT_MS)
+    expect(page.locator(".outcome h2")).to_have_text(f"{name} is taught.", timeout=TAUGHT_TIMEOUT_MS)
     expect(page.locator(".outcome")).to_contain_text(re.compile(r"Right in \d+ of 40 clips"))
     visit.context.close()
     assert visit.faults == []
-    return "farm"
+    return name
 
 
 @pytest.fixture(scope="session")
@@ -101,8 +109,9 @@ def microphone(directory):
     return path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(microphone):
+    """Closed after each module: while it is open, Playwright's event loop runs, and no other test can have one."""
     from playwright.sync_api import sync_playwright
 
     arguments = [

@@ -13,8 +13,9 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def yard(browser, address, directory):
+def yard(browser, address, directory, offers):
     """An adapter of two sounds, with a helicopter among the roosters; its name and the name of that clip."""
+    offers("/adapters/{name}/clips")
     folder = directory / "yard"
     for label in ("helicopter", "rooster"):
         shutil.copytree(TRAIN / label, folder / label)

@@ -115,7 +115,7 @@ def test_it_listens_live(visit, address, farm):
 def test_it_is_understood_and_rolled_back(visit, address, farm):
     page = visit(address).open("understand")
     page.get_by_label("Adapter").select_option(farm)
-    expect(page.locator(".figure")).to_have_text(re.compile(r"\d+ %"))
+    expect(page.locator(".figure")).to_have_text(re.compile(r"\d+\s%"))
     expect(page.locator("svg.confusion")).to_be_visible()
     expect(page.get_by_role("table", name="Rows: what a clip is")).to_be_attached()
     page.get_by_role("button", name="Few false alarms").click()

@@ -80,7 +80,7 @@ def test_it_is_worked_by_keyboard(visit, address, farm):
     expect(page.locator("main")).to_be_focused()
 
 
-def test_a_key_is_asked_for_and_kept_for_the_session_alone(visit, stack, address_with_keys):
+def test_a_key_is_asked_for_and_kept_for_the_session_alone_behind_a_prefix_too(visit, stack, address_with_keys):
     begun = visit(address_with_keys)
     page = begun.open()
     key = page.get_by_label("API key")
@@ -97,17 +97,14 @@ def test_a_key_is_asked_for_and_kept_for_the_session_alone(visit, stack, address
     page.reload()
     expect(page.get_by_role("heading", level=1)).to_have_text("Teach it your sounds")
     assert page.evaluate("[Object.keys(localStorage).length, document.cookie]") == [0, ""]
+    begun.go("service")
+    expect(page.locator(".facts")).to_contain_text("tiny-clap")
+    assert page.locator(".foot a").evaluate("link => link.href") == f"{address_with_keys}/docs"
     another = begun.context.new_page()
     another.goto(address_with_keys)
     expect(another.get_by_label("API key")).to_be_visible()
     page.get_by_role("button", name="Forget the key").click()
     expect(page.get_by_label("API key")).to_be_visible()
-
-
-def test_it_works_behind_a_prefix(visit, address_behind_prefix):
-    page = visit(address_behind_prefix).open("service")
-    expect(page.locator(".facts")).to_contain_text("tiny-clap")
-    assert page.locator(".foot a").evaluate("link => link.href") == f"{address_behind_prefix}/docs"
 
 
 def test_it_is_small_and_there_at_once(visit, address):

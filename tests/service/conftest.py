@@ -33,7 +33,7 @@ def quiet_logs():
 
 @pytest.fixture
 def settings(redis, redis_url, tmp_path):
-    return ServiceSettings(redis_url=redis_url, data_dir=tmp_path, batch_windows=4)
+    return ServiceSettings(redis_url=redis_url, data_dir=tmp_path, batch_windows=4, allowed_hosts="*")
 
 
 @pytest.fixture
@@ -107,6 +107,8 @@ def address(context):
 @pytest.fixture(scope="module")
 def shared_address(clap, redis_url, tmp_path_factory):
     """The same for all tests of a module, where none of them minds what the others left."""
-    settings = ServiceSettings(redis_url=redis_url, data_dir=tmp_path_factory.mktemp("data"), batch_windows=4)
+    settings = ServiceSettings(
+        redis_url=redis_url, data_dir=tmp_path_factory.mktemp("data"), batch_windows=4, allowed_hosts="*"
+    )
     with serving(Context.open(settings.model_copy(update={"requests_per_s": 0}), clap=clap)) as address:
         yield address

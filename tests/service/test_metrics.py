@@ -44,7 +44,7 @@ def names():
 
 @pytest.fixture
 def settings(settings):
-    return settings.model_copy(update={"batch_windows": 1, "max_queue_windows": 3, "max_tenant_queue_windows": 3})
+    return settings.model_copy(update={"batch_windows": 1, "max_held_windows": 4, "max_tenant_held_windows": 4})
 
 
 @pytest.fixture
@@ -95,7 +95,7 @@ def crowd(client, context, classify, scrape, monkeypatch):
         assert entered.wait(60)
         for caller in callers[1:]:
             caller.start()
-        while context.pipeline.engine.queue.num_windows() < 3:
+        while context.pipeline.engine.queue.num_units() < 3:
             time.sleep(0.01)
         scrape()
         assert classify().json()["code"] == "overloaded"

@@ -2,6 +2,7 @@
 
 import pytest
 
+from aspl.background import shipped_library
 from tests.worker.processes import start_worker, wait_until
 
 
@@ -21,3 +22,8 @@ def workers(settings, queue):
     for process in started:
         process.kill()
         process.communicate()
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory):
+    return shipped_library(tmp_path_factory.mktemp("background"))

@@ -34,16 +34,16 @@ def worker_at(workers, redis, record):
 def test_a_stopped_worker_that_wakes_leaves_the_job_to_its_successor(
     workers, submit, queue, store, redis, is_runner_stopped
 ):
-    both = workers(2)
+    both = workers(2, timeout_s=90)
     record = submit(epochs=80, epoch_s=0.1)
     wait_for_epoch(queue, record, 3)
     first = worker_at(both, redis, record)
     stopped = [first.pid, *([trainer_of(first)] if is_runner_stopped else [])]
     for pid in stopped:
         os.kill(pid, signal.SIGSTOP)
-    wait_until(lambda: queue.records.find(record.id).attempts == 2, 30)
+    wait_until(lambda: queue.records.find(record.id).attempts == 2, 60)
     second = holder_of(queue, record)
-    wait_for_epoch(queue, record, 10)
+    wait_for_epoch(queue, record, 10, 60)
     for pid in stopped:
         os.kill(pid, signal.SIGCONT)
     # As long as the first one could need to do harm: two searches for dead workers' jobs, and a heartbeat's life.
@@ -54,20 +54,20 @@ def test_a_stopped_worker_that_wakes_leaves_the_job_to_its_successor(
         if now.is_live:
             assert Job.fetch(record.id, connection=redis, serializer="json").get_status() == "started"
         time.sleep(0.05)
-    end = wait_for_end(queue, record, 40)
+    end = wait_for_end(queue, record, 90)
     assert (end.state, end.attempts, end.holder, end.error) == ("succeeded", 2, second, None)
     assert store.versions("t", "pets") == [1]
     assert all(worker.poll() is None for worker in both)
     # The one that was stopped takes jobs again.
     records = [submit(tenant=tenant, epochs=20, epoch_s=0.05) for tenant in ("a", "b")]
     for record in records:
-        wait_for_epoch(queue, record, 1)
+        wait_for_epoch(queue, record, 1, 60)
     assert len({holder_of(queue, record) for record in records}) == 2
     assert all(queue.records.find(record.id).state == "running" for record in records)
 
 
 def test_a_runner_whose_worker_is_stopped_does_not_go_on(workers, submit, queue, redis, uploads):
-    worker = workers()
+    worker = workers(timeout_s=90)
     record = submit(epochs=1000, epoch_s=0.05)
     wait_for_epoch(queue, record, 3)
     checkpoint = next(uploads.directory(record.upload_id).glob("checkpoint-*.safetensors"))

@@ -27,7 +27,20 @@ def adapt(task: Task) -> dict[str, Any]:
         manifest["changes"] = changes
     if report is not None:
         manifest["recalibration"] = report
-    return task.publish(data, manifest, wish=training.get("promote") or "auto", taught=lesson.kept(trained))
+    evaluation = _evaluation(task, data)
+    if evaluation is not None:
+        manifest["evaluation"] = evaluation
+    published = task.publish(data, manifest, wish=training.get("promote") or "auto", taught=lesson.kept(trained))
+    return published | {"report": evaluation}
+
+
+def _evaluation(task: Task, data: bytes) -> dict[str, Any] | None:
+    """How the adapter does on the upload's test part; None where it has none."""
+    clips = task.uploads.evaluation_clips(task.job["upload_id"], is_test=True)
+    if not clips.clips and not clips.background:
+        return None
+    told = task.trainer.evaluate([data], clips, on_progress=task.on_progress, should_cancel=task.should_cancel)
+    return {"report": told["report"], "not_taught": told["not_taught"]}
 
 
 ADAPT = Kind(kinds.ADAPT, adapt, publishes=True, advice="send fewer or shorter clips, or ask for fewer epochs")

@@ -3,6 +3,7 @@
 from typing import Any
 
 from jobs import kinds
+from jobs.uploaded_clip import EvaluationClips
 from worker.kinds.kind import Kind, Task
 
 
@@ -13,7 +14,7 @@ def evaluate(task: Task) -> dict[str, Any]:
     refs = [task.store.resolve(job["tenant"], reference) for reference in references]
     told = task.trainer.evaluate(
         [task.store.read(ref) for ref in refs],
-        task.uploads.evaluation_clips(job["upload_id"]),
+        _clips(task),
         on_progress=task.on_progress,
         should_cancel=task.should_cancel,
     )
@@ -21,6 +22,13 @@ def evaluate(task: Task) -> dict[str, Any]:
     if told["against"] is not None:
         told["against"] = {"adapter": shown[1], **told["against"]}
     return {"report": {"adapter": shown[0], **told}}
+
+
+def _clips(task: Task) -> EvaluationClips:
+    """Those of the upload's test part, where it has one."""
+    upload_id = task.job["upload_id"]
+    test = task.uploads.evaluation_clips(upload_id, is_test=True)
+    return test if test.clips or test.background else task.uploads.evaluation_clips(upload_id)
 
 
 EVALUATE = Kind(kinds.EVALUATE, evaluate)

@@ -11,6 +11,7 @@ from aspl import Adapter, AudioPrompts, FrozenClap, TrainingConfig, classify, de
 from aspl.errors import AdapterInvalid, TrainingCancelled, TrainingDataInvalid
 from aspl.fitting.clip_features import ClipFeatures
 from aspl.fitting.closed_form import Given, fit_closed_form
+from aspl.fitting.heard_clip import heard_clips
 from aspl.fitting.plan import make_plan
 from aspl.fitting.progress import FitProgress
 from aspl.inference import hear_windows, is_unknown, score
@@ -197,13 +198,15 @@ def test_a_closed_form_hears_clips_and_background_under_its_prompt(bundled, taug
     learnt.spectral.beta.add_(torch.linspace(-12, 12, 64))
     told = []
     progress = FitProgress(lambda progress: told.append(progress.phase), lambda: False)
-    given = Given(ClipFeatures(bundled, waveforms, tick=progress.tick), waveforms, (), FEW_SOUNDS)
+    clips = ClipFeatures(bundled, waveforms, tick=progress.tick)
+    heard = list(heard_clips(clips, waveforms, tick=progress.tick))
+    given = Given(bundled, heard, (), FEW_SOUNDS, log_mels=clips)
     plan = make_plan(labels, TrainingConfig(method="ridge"), logit_scale=bundled.logit_scale)
     adapter = fit_closed_form(given, learnt, plan, progress)
     assert adapter.audio_prompt == "spectral" and told.count("listen_background") > 0
     loaded = Adapter.from_bytes(adapter.to_bytes(), bundled)
-    heard, truth = recordings("held_out")
-    assert [answer.label for answer in classify(bundled, heard, [loaded] * len(heard))] == truth
+    sounds, truth = recordings("held_out")
+    assert [answer.label for answer in classify(bundled, sounds, [loaded] * len(sounds))] == truth
 
 
 def test_too_few_clips_for_an_audio_prompt_are_fitted_without(bundled, taught):

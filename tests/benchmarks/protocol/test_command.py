@@ -8,20 +8,8 @@ from benchmarks.protocol.layout import read_set
 from benchmarks.protocol.rows import read_rows
 from tests.benchmarks.protocol.conftest import rows_of, sound, write_list
 
-QUICK = [
-    "--methods",
-    "zero_shot",
-    "ridge",
-    "--audio-prompts",
-    "none",
-    "adabn",
-    "--shots",
-    "1",
-    "2",
-    "--seeds",
-    "0",
-    "1",
-]
+METHODS = ["--methods", "zero_shot", "ridge", "--audio-prompts", "none", "adabn"]
+QUICK = [*METHODS, "--shots", "1", "2", "--seeds", "0", "1"]
 
 
 @pytest.fixture

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import socket
 import time
@@ -57,6 +58,79 @@ def test_with_keys_made_the_local_tenant_is_gone(context, client):
     context.keys.add("acme")
     assert client.get("/adapters").status_code == 401
     assert client.get("/healthz").status_code == 200
+
+
+def test_revoking_the_last_key_opens_nothing(context, client):
+    key = context.keys.add("acme")
+    assert client.get("/adapters", headers={"X-API-Key": key}).status_code == 200
+    context.keys.revoke("acme")
+    assert client.get("/adapters").status_code == 401
+    context.keys.path.unlink()
+    assert client.get("/adapters").status_code == 401
+
+
+def test_a_start_after_the_last_key_was_revoked_opens_nothing(context):
+    context.keys.add("acme")
+    context.keys.revoke("acme")
+    with TestClient(create_app(context)) as client:
+        assert client.get("/adapters").status_code == 401
+
+
+def test_a_setting_asks_for_keys_before_any_was_made(context, settings):
+    context.settings = settings.model_copy(update={"keys": "required"})
+    with TestClient(create_app(context)) as client:
+        assert client.get("/adapters").status_code == 401
+
+
+CLIP_FORM = {"files": [("audio", ("a.wav", tone(440)))], "data": {"labels": ["dog", "cat"]}}
+
+
+NAMED = {"allowed_hosts": ("ear.example.org",), "cors_origins": ("https://app.example.org",)}
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "code", "named"),
+    [
+        ("127.0.0.1:8000", None, None, {}),
+        ("localhost:8000", "http://localhost:3000", None, {}),
+        ("[::1]:8000", "http://[::1]:8000", None, {}),
+        ("ear.example.org", None, "host_not_allowed", {}),
+        ("ear.example.org", "https://ear.example.org", None, NAMED),  # a proxy
+        ("ear.example.org", "https://app.example.org", None, NAMED),  # a page that may
+        ("127.0.0.1:8000", "https://evil.example", "origin_not_allowed", {}),
+        ("127.0.0.1:8000", "null", "origin_not_allowed", {}),
+        ("127.0.0.1:8000", "http://127.0.0.1.evil.example", "origin_not_allowed", {}),
+        ("ear.example.org", "https://evil.example", "origin_not_allowed", NAMED),
+        ("evil.example:8000", None, "host_not_allowed", {}),  # whose name leads to 127.0.0.1
+        ("evil.example:8000", "http://evil.example:8000", "origin_not_allowed", {}),
+    ],
+)
+def test_without_keys_pages_of_others_are_refused(context, settings, host, origin, code, named):
+    context.settings = settings.model_copy(update={"allowed_hosts": (), **named})
+    headers = {"Host": host} | ({"Origin": origin} if origin else {})
+    with TestClient(create_app(context)) as client:
+        answer = client.post("/classify", headers=headers, **CLIP_FORM)
+        assert answer.json().get("code") == code
+
+
+def test_with_keys_any_page_may_that_has_one(context, settings):
+    context.settings = settings.model_copy(update={"allowed_hosts": ()})
+    key = {"X-API-Key": context.keys.add("acme")}
+    headers = {"Host": "evil.example", "Origin": "https://evil.example"}
+    with TestClient(create_app(context)) as client:
+        assert client.post("/classify", headers=headers | key, **CLIP_FORM).status_code == 200
+        assert client.post("/classify", headers=headers, **CLIP_FORM).status_code == 401
+
+
+def test_what_is_not_http_is_let_in_by_no_key(context):
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    app = create_app(context)
+    asyncio.run(app({"type": "websocket", "path": "/jobs", "headers": []}, None, send))
+    assert sent == [{"type": "websocket.close", "code": 1008}]
 
 
 def test_beyond_loopback_no_key_is_no_entry(context, settings):

@@ -117,3 +117,24 @@ def test_a_key_is_given_back_where_not_even_the_staging_could_begin(client, cont
     assert adapt(client, key="once").status_code >= 500
     context.jobs.uploads.root.unlink()
     assert adapt(client, key="once").status_code == 202
+
+
+def many(labels):
+    return [("clips", (f"{number}.wav", CLIPS[0][1][1])) for number in range(len(labels))]
+
+
+@pytest.mark.parametrize(
+    ("labels", "options", "code", "named"),
+    [
+        ([f"sound {number}" for number in range(51)], {"method": "cocoop"}, "labels_invalid", "2 to 50"),
+        (["dog", "🦉" * 60], {"method": "coop"}, "labels_invalid", "tokens"),
+        (["dog", "🦉" * 60], {}, "labels_invalid", "tokens"),
+        (["dog"] * 1001 + ["cat"], {}, "upload_invalid", "1000 a label"),
+    ],
+)
+def test_what_could_only_fail_is_refused_at_once(client, context, labels, options, code, named):
+    answer = client.post("/adapt", files=many(labels), data={"name": "animals", "labels": labels, **options})
+    assert (answer.status_code, answer.json()["code"]) == (422, code)
+    assert named in answer.json()["detail"]
+    assert client.get("/jobs").json()["jobs"] == []
+    assert not list((context.settings.data_dir / "staging").iterdir())

@@ -24,6 +24,7 @@ def test_the_list_shows_what_lies_in_the_store(client, publish):
     assert (rows[1]["current"], rows[1]["versions"]) == (2, [1, 2])
     assert rows[1]["adapter"]["labels"] == ["owl", "fox"]
     one = client.get("/adapters/b").json()
+    del one["channel"]  # which lists leave out, as they do reports
     assert {**one, "adapter": {**one["adapter"], "report": None}} == rows[1]
     assert client.get("/adapters/b@1").json()["adapter"]["labels"] == ["dog", "cat"]
 

@@ -29,7 +29,6 @@ def adapt(client, context):
             return answer, [], 0
         record = context.jobs.records.get("local", answer.json()["id"])
         clips = context.jobs.uploads.evaluation_clips(record.upload_id)
-        assert len(clips.files) == len(clips.clips)
         return answer, sorted({label for _, label in clips.clips}), len(clips.background)
 
     return send
@@ -117,10 +116,3 @@ def test_background_and_taught_clips_are_other_bodies(client):
     assert first.status_code == 202
     again = client.post("/adapt", files=[DOG, BACKGROUND], data={**data, "labels": ["dog"]}, headers=keyed)
     assert again.json()["code"] == "idempotency_mismatch"
-
-
-@pytest.mark.parametrize("method", ["palm", "coop", "zero_shot"])
-def test_a_method_that_hears_no_background_says_so(adapt, method):
-    answer, *_ = adapt([DOG, CAT, BACKGROUND], labels=["dog", "cat"], method=method)
-    assert (answer.status_code, answer.json()["code"]) == (422, "upload_invalid")
-    assert f"method={method}" in answer.json()["detail"]

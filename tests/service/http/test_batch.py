@@ -37,9 +37,11 @@ def worker(context, small_clap_directory):
 
 
 def ended(client, job):
-    return wait_until(
-        lambda: (now := client.get(f"/jobs/{job['id']}").json())["state"] not in ("queued", "running") and now, 120
-    )
+    def has_ended():
+        now = client.get(f"/jobs/{job['id']}").json()
+        return now["state"] not in ("queued", "running") and now
+
+    return wait_until(has_ended, 120)
 
 
 def test_a_folder_is_classified_as_its_files_are_one_by_one(client, context, publish_taught, worker):

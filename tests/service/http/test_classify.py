@@ -1,3 +1,4 @@
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -5,6 +6,11 @@ import numpy as np
 import pytest
 
 from aspl.background import shipped_library
+from aspl.inference import Scored
+from service.http import answers
+from service.inference.classification import ClassifyResult, ScoredClip
+from service.inference.decoding import ClipInfo
+from service.inference.queued_clip import Scores
 from tests.service.sounds import tone, wav
 
 LABELS = {"labels": ["dog", "cat", "rain"]}
@@ -144,7 +150,7 @@ def test_a_model_that_hangs_refuses_whom_it_did_not_begin(client, context, monke
         late = client.post("/classify", **clip_form)
         assert (late.status_code, late.json()["code"]) == (503, "queue_timeout")
         assert not begun.done()
-        assert context.pipeline.engine.queue.num_windows() == 0
+        assert context.pipeline.engine.queue.num_units() == 0
         gate.set()
         assert begun.result().status_code == 200
 
@@ -195,3 +201,16 @@ def test_thresholds_that_cannot_be_used_are_named(client, thresholds, named):
 def test_a_threshold_is_a_number_from_0_to_1(client, threshold):
     answer = client.post("/classify", files=audio(tone(440)), data={**LABELS, "threshold": threshold})
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid_request")
+
+
+def test_a_large_answer_is_cut_into_pieces_that_take_no_time(clap):
+    labels, rng = tuple(f"{number:0190d}" for number in range(1000)), np.random.default_rng(0)
+    scored = [Scored(rng.random(1000, np.float32), None) for _ in range(121)]
+    info = ClipInfo(600.0, [(0.0, 10.0)] * 120, False, [False] * 120, False, False, 1.0)
+    clip = ScoredClip(info, Scores(scored[0], scored[1:], 1.0, 1.0), False, (False,) * 120)
+    result = ClassifyResult(None, labels, [clip], 1.0)
+    told = answers.classification(result, clap, filenames=["a.wav"], top_k=None, has_windows=True)
+    pieces = list(answers._pieces(told))
+    assert sum(map(len, pieces)) > 25_000_000
+    assert max(map(len, pieces)) < 400_000  # two milliseconds
+    assert len(json.loads(b"".join(pieces))["results"][0]["windows"]) == 120

@@ -61,8 +61,8 @@ def teach(client, context, trainer, quota):
 
 
 def _task(record, context, trainer, quota):
-    names = ("id", "kind", "tenant", "name", "upload_id", "training", "created_at")
-    job = {name: getattr(record, name) for name in names} | {"findings": record.findings()}
+    names = ("id", "kind", "tenant", "name", "upload_id", "training", "request", "created_at")
+    job = {name: getattr(record, name) for name in names} | {"holder": "test", "findings": record.findings()}
 
     def publish_now(data, manifest, *, wish="auto", taught=None):
         version = Version(job["tenant"], job["name"], data, manifest, wish, taught)

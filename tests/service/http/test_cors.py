@@ -70,7 +70,7 @@ def test_all_origins_by_a_star(address):
 @pytest.mark.parametrize("origins", [()])
 def test_without_the_setting_there_is_none_of_it(address):
     preflight = httpx2.options(f"{address}/classify", headers=PREFLIGHT)
-    assert preflight.status_code == 405
+    assert preflight.status_code == 403
     for answer in (preflight, httpx2.get(f"{address}/jobs", headers=PREFLIGHT)):
         assert not [name for name in answer.headers if name.startswith("access-control")]
 

@@ -41,8 +41,8 @@ def leave_while_waiting(address, files, context):
     url = urlsplit(address)
     with socket.create_connection((url.hostname, url.port)) as connection:
         connection.sendall(f"POST /classify HTTP/1.1\r\n{head}\r\n".encode() + request.read())
-        wait_for(lambda: context.pipeline.engine.queue.num_windows() == 1)
-    wait_for(lambda: all(t.future.done() for ts in context.pipeline.engine.queue._clips.values() for t in ts))
+        wait_for(lambda: context.pipeline.engine.queue.num_units() == 1)
+    wait_for(lambda: all(t.future.done() for ts in context.pipeline.engine.queue._work.values() for t in ts))
 
 
 def wait_for(condition, timeout_s=10):

@@ -1,4 +1,8 @@
+import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx2
 
 from service.http import routes_health
 from tests.service.sounds import tone
@@ -71,3 +75,19 @@ def test_metrics_tell_how_many_jobs_are_to_end(client, context):
     assert "earshot_unfinished_jobs 2.0" in text
     assert 'earshot_jobs{state="queued"} 1.0' in text
     assert 'earshot_jobs{state="running"} 1.0' in text
+
+
+def test_a_burst_of_probes_is_one_look_at_redis(address, context, monkeypatch):
+    pings, ping = [], context.redis.health.ping
+
+    async def counted():
+        pings.append(1)
+        await asyncio.sleep(0.5)
+        return await ping()
+
+    monkeypatch.setattr(context.redis.health, "ping", counted)
+    assert httpx2.get(f"{address}/readyz", timeout=20).status_code == 200
+    with ThreadPoolExecutor(150) as probers:
+        answers = list(probers.map(lambda _: httpx2.get(f"{address}/readyz", timeout=20).status_code, range(150)))
+    assert set(answers) == {200}
+    assert len(pings) < 40

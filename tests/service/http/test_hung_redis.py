@@ -29,7 +29,7 @@ def redis_process():
 
 @pytest.fixture
 def settings(redis_process, tmp_path):
-    return ServiceSettings(redis_url=redis_process[1], data_dir=tmp_path, batch_windows=4)
+    return ServiceSettings(redis_url=redis_process[1], data_dir=tmp_path, batch_windows=4, allowed_hosts="*")
 
 
 def test_classification_goes_on_and_readiness_tells(redis_process, address, publish):

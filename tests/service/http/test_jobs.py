@@ -1,18 +1,24 @@
 import json
 import threading
+import time
 from typing import get_args
 
 import httpx2
 import pytest
+from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 from redis.exceptions import ConnectionError, TimeoutError
 
 from aspl.progress import PHASES
 from jobs.kinds import KINDS
-from service.http import routes_jobs
+from service import job_events
 from service.http.schemas import Phase
+from service.inference.account import Resource
 from tests.service.sounds import tone
 
 CLIPS = [("clips", ("a.wav", tone(440))), ("clips", ("b.wav", tone(900)))]
+
+NUM_STREAMS = 130
 
 
 @pytest.fixture
@@ -53,7 +59,7 @@ def test_cancelling_ends_a_waiting_job(client, job):
 
 
 def test_events_end_with_the_service(address, context, monkeypatch):
-    monkeypatch.setattr(routes_jobs, "BLOCK_S", 0.1)
+    monkeypatch.setattr(job_events, "BLOCK_S", 0.1)
     job = httpx2.post(f"{address}/adapt", files=CLIPS, data={"name": "animals", "labels": ["dog", "cat"]}).json()
     with httpx2.stream("GET", f"{address}/jobs/{job['id']}/events", timeout=10) as events:
         lines = events.iter_lines()
@@ -90,15 +96,16 @@ def test_events_are_followed_until_the_end_and_resumed(address, context):
 class Outage:
     """Redis is away for some calls of one command; `before` says which, and what else happens then."""
 
-    def __init__(self, context, monkeypatch, command, before):
-        self._call = getattr(context.redis.events, command)
+    def __init__(self, monkeypatch, command, before):
+        owner = {"execute": Pipeline, "xread": Redis}[command]
+        self._call = getattr(owner, command)
         self._before = before
         self.num_calls = 0
-        monkeypatch.setattr(context.redis.events, command, self)
-        monkeypatch.setattr(routes_jobs, "BLOCK_S", 0.01)
-        monkeypatch.setattr(routes_jobs, "RETRY_S", 0.01)
+        monkeypatch.setattr(owner, command, lambda *arguments, **options: self.call(*arguments, **options))
+        for name in ("BLOCK_S", "CHECK_S", "RETRY_S"):
+            monkeypatch.setattr(job_events, name, 0.01)
 
-    async def __call__(self, *arguments, **options):
+    async def call(self, *arguments, **options):
         self.num_calls += 1
         self._before(self.num_calls)
         return await self._call(*arguments, **options)
@@ -110,19 +117,19 @@ def states(client, job):
 
 
 @pytest.mark.parametrize("error", [ConnectionError, TimeoutError])
-@pytest.mark.parametrize("command", ["hgetall", "xread"])
+@pytest.mark.parametrize("command", ["execute", "xread"])
 def test_events_of_an_ended_job_outlast_an_outage_of_redis(client, context, job, monkeypatch, command, error):
     def before(number):
         if number < 3:
             raise error("away")
 
     client.delete(f"/jobs/{job['id']}")
-    outage = Outage(context, monkeypatch, command, before)
+    outage = Outage(monkeypatch, command, before)
     assert states(client, job) == ["queued", "cancelled"]
     assert outage.num_calls >= 3
 
 
-@pytest.mark.parametrize("command", ["hgetall", "xread"])
+@pytest.mark.parametrize("command", ["execute", "xread"])
 def test_an_outage_of_redis_is_no_end_of_a_live_job(client, context, job, monkeypatch, command):
     def before(number):
         if number in (2, 3):  # after the events so far were read
@@ -130,9 +137,44 @@ def test_an_outage_of_redis_is_no_end_of_a_live_job(client, context, job, monkey
         if number == 5:
             context.jobs.queue.cancel("local", job["id"])
 
-    Outage(context, monkeypatch, command, before)
+    Outage(monkeypatch, command, before)
     assert states(client, job) == ["queued", "cancelled"]
 
 
 def test_the_document_names_every_phase_of_a_job():
     assert {"queued", *PHASES, *(set(KINDS) - {"adapt"}), "publishing"} == set(get_args(Phase))
+
+
+def test_many_more_streams_than_redis_connections_are_told(address, context):
+    job = httpx2.post(f"{address}/adapt", files=CLIPS, data={"name": "animals", "labels": ["dog", "cat"]}).json()
+    opened, ended = threading.Semaphore(0), []
+
+    def follow():
+        with httpx2.stream("GET", f"{address}/jobs/{job['id']}/events", timeout=30) as stream:
+            lines = stream.iter_lines()
+            while not next(lines).startswith("data:"):
+                continue
+            opened.release()
+            ended.append(parse("\n".join(lines))[-1][1]["state"])
+
+    followers = [threading.Thread(target=follow) for _ in range(NUM_STREAMS)]
+    for follower in followers:
+        follower.start()
+    assert all(opened.acquire(timeout=30) for _ in followers)
+    assert len(context.redis.events.connection_pool._in_use_connections) <= 1
+    assert context.accounts.held(Resource.STREAMS, "local") == NUM_STREAMS
+    context.jobs.queue.cancel("local", job["id"])
+    for follower in followers:
+        follower.join(30)
+    assert ended == ["cancelled"] * NUM_STREAMS
+    deadline = time.monotonic() + 5
+    while context.accounts.held(Resource.STREAMS) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert context.accounts.held(Resource.STREAMS) == 0
+
+
+def test_a_tenants_streams_are_bounded(client, context, job):
+    context.accounts.take("local", Resource.STREAMS, 384)
+    refused = client.get(f"/jobs/{job['id']}/events")
+    assert (refused.status_code, refused.json()["code"]) == (429, "tenant_overloaded")
+    assert refused.headers["Retry-After"] == "1"

@@ -54,7 +54,7 @@ def test_events_are_a_plain_stream(document):
 def test_a_list_in_a_form_is_a_field_repeated(document):
     for path, lists in (
         ("/classify", ("audio", "labels")),
-        ("/adapt", ("clips", "labels", "background", "background_labels")),
+        ("/adapt", ("clips", "labels", "background", "background_labels", "unlabelled", "remove")),
     ):
         encoding = document["paths"][path]["post"]["requestBody"]["content"]["multipart/form-data"]["encoding"]
         assert encoding == {name: {"style": "form", "explode": True} for name in lists}

@@ -11,6 +11,7 @@ from adapters_store import StoreFull
 from adapters_store.local_files import LocalFiles
 from jobs.limits import StorageLimits
 from service.http.problems import KINDS, PROBLEM_MEDIA_TYPE
+from service.inference.account import Resource
 from tests.service.sounds import tone, wav
 
 CLIP = tone(440)
@@ -38,6 +39,10 @@ class Service:
     def set_sensitivity(self):
         self.publish("animals", ["dog", "cat"])
         return self.client.put("/adapters/animals/thresholds", json={"sensitivity": "high"})
+
+    def recalibrate(self):
+        self.publish("animals", ["dog", "cat"])
+        return self.client.post("/adapters/animals/recalibrate")
 
     def import_file(self, content):
         return self.client.post("/adapters/animals/file", content=content)
@@ -123,12 +128,13 @@ def damaged_file(service):
 
 
 def full_queue(service):
-    service.context.pipeline.engine.queue.max_windows = 0
+    service.context.accounts.take("other", Resource.WINDOWS, 384)
+    service.context.accounts.take("third", Resource.WINDOWS, 128)
     return service.classify()
 
 
 def full_share(service):
-    service.context.pipeline.engine.queue.max_tenant_windows = 0
+    service.context.accounts.take("local", Resource.WINDOWS, 384)
     return service.classify()
 
 
@@ -227,6 +233,7 @@ PROVOKED = {
     "too_many_windows": lambda s: s.classify(*[wav(np.zeros(48_000 * 15))] * 3),
     "labels_invalid": lambda s: s.classify(CLIP, labels=["dog", "dog"]),
     "thresholds_unsupported": lambda s: s.set_sensitivity(),
+    "recalibration_invalid": lambda s: s.recalibrate(),
     "thresholds_invalid": lambda s: s.classify(CLIP, labels=["a", "b"], thresholds='{"c": 1}'),
     "adapter_name_invalid": lambda s: s.classify(CLIP, adapter="../animals"),
     "adapter_invalid": lambda s: s.import_file(b"no adapter"),
@@ -235,6 +242,7 @@ PROVOKED = {
     "upload_invalid": lambda s: s.adapt(labels=["dog"]),
     "archive_invalid": lambda s: s.adapt(files=[("archive", ("a.zip", b"no archive"))]),
     "idempotency_mismatch": other_body,
+    "origin_not_allowed": lambda s: s.client.get("/jobs", headers={"Origin": "https://evil.example"}),
     "host_not_allowed": lambda s: s.client.get("/jobs", headers={"Host": "example.org"}),
     "rate_limited": in_quick_succession,
     "tenant_overloaded": full_share,

@@ -2,7 +2,10 @@
 
 import json
 import shutil
+import socket
 import subprocess
+from contextlib import suppress
+from urllib.parse import urlsplit
 
 import pytest
 import structlog
@@ -143,3 +146,23 @@ def test_without_uvicorns_private_parts_its_own_protocol_serves(monkeypatch, rel
     (line,) = lines
     assert line["log_level"] == "warning"
     assert line["uvicorn"]
+
+
+def test_a_head_without_end_is_cut_off(shared_address):
+    """It grew in memory for as long as its client went on."""
+    url = urlsplit(shared_address)
+    with socket.create_connection((url.hostname, url.port), timeout=20) as connection:
+        connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-Long: ")
+        num_sent = 0
+        with suppress(OSError):
+            while num_sent < 10_000_000:
+                connection.sendall(b"x" * 16_384)
+                num_sent += 16_384
+        assert num_sent < 10_000_000
+
+
+def test_a_long_body_is_no_long_head(shared_address):
+    head = b"POST /classify HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nContent-Length: 300000\r\n\r\n"
+    body = [b"x" * 100_000] * 3
+    again = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
+    assert [answer.status for answer in exchange(shared_address, head, *body, again, num_answers=2)] == [415, 200]

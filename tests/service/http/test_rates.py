@@ -106,3 +106,16 @@ def test_a_replica_remembers_only_so_many_tenants(monkeypatch):
         local.spend(tenant)
     assert local.spend("busy") > 0
     assert local.spend("idle") == 0  # forgotten, as the one that called least lately
+
+
+def test_a_burst_takes_one_connection_and_is_no_outage(redis_url):
+    async def ask():
+        client = Redis.from_url(redis_url)
+        replica = TenantRates(client, requests_per_s=0.01, burst=400)
+        passed = await asyncio.gather(*(spent(replica, "a", 1) for _ in range(1000)))
+        try:
+            return sum(passed), replica._ask_redis_at, len(client.connection_pool._available_connections)
+        finally:
+            await client.aclose()
+
+    assert asyncio.run(ask()) == (400, 0.0, 1)

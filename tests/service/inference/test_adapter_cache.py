@@ -1,6 +1,4 @@
 import asyncio
-import time
-from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -12,14 +10,8 @@ from service.metrics import Metrics
 
 
 @pytest.fixture
-def executor():
-    with ThreadPoolExecutor(4) as executor:
-        yield executor
-
-
-@pytest.fixture
-def cache(executor):
-    return AdapterCache(max_bytes=100, executor=executor, metrics=Metrics())
+def cache():
+    return AdapterCache(max_bytes=100, metrics=Metrics())
 
 
 class Loads:
@@ -31,9 +23,9 @@ class Loads:
         self._error = error
         self._pause_s = pause_s
 
-    def __call__(self):
+    async def __call__(self):
         self.count += 1
-        time.sleep(self._pause_s)
+        await asyncio.sleep(self._pause_s)
         if self._error:
             raise self._error
         return SimpleNamespace(size_bytes=self._size_bytes)

@@ -1,15 +1,21 @@
 import asyncio
 import io
 import threading
+import time
 import traceback
 
+import numpy as np
 import pytest
+import soundfile
 
 from aspl.errors import AudioTooLong
+from service.bounds import bounds
+from service.inference.account import Accounts, Resource
 from service.inference.decoding import Decoder
-from service.inference.errors import Overloaded, TooManyWindows
+from service.inference.errors import TooManyWindows
 from service.metrics import Metrics
-from tests.service.sounds import tone
+from service.settings import ServiceSettings
+from tests.service.sounds import RATE_HZ, tone
 
 
 class HeldFile(io.BytesIO):
@@ -29,91 +35,82 @@ class HeldFile(io.BytesIO):
 
 @pytest.fixture
 def decoder():
-    decoder = Decoder(num_threads=1, max_waiting=2, max_clip_s=10.0, metrics=Metrics())
+    decoder = Decoder(num_threads=1, max_clip_s=10.0, metrics=Metrics())
     yield decoder
     decoder.close()
 
 
-def refuse(num_windows):
-    raise TooManyWindows("More than there may be.")
+@pytest.fixture
+def charge():
+    settings = ServiceSettings(max_request_windows=2)
+    with Accounts(bounds(settings)).open("acme") as charge:
+        charge.take(Resource.WINDOWS, 1)
+        yield charge
 
 
-def reserve(num_windows):
-    """As much as may come: what requests may reserve has tests of its own."""
-
-
-async def begin(decoder):
-    """A file in the hands of the decoder's only thread, and the task that waits for it."""
-    file = HeldFile()
-    decoding = asyncio.ensure_future(decoder.decode(file, reserve))
-    await asyncio.to_thread(file.entered.wait, 10)
-    return file, decoding
-
-
-async def is_full(decoder):
-    try:
-        await decoder.decode(io.BytesIO(tone(440)), reserve)
-    except Overloaded as error:
-        assert error.limit == ("max_decoding", 2)
-        return True
-    return False
-
-
-def test_no_more_clips_wait_than_may(decoder):
+def test_however_often_it_is_cancelled_a_clip_being_decoded_keeps_its_file(decoder, charge):
     async def ask():
-        file, first = await begin(decoder)
-        second = asyncio.ensure_future(decoder.decode(io.BytesIO(tone(440)), reserve))
-        await asyncio.sleep(0)
-        assert await is_full(decoder)
-        file.gate.set()
-        assert (await first).info.duration_s == (await second).info.duration_s == 0.5
-        assert not await is_full(decoder)
-
-    asyncio.run(ask())
-
-
-def test_a_clip_that_waits_can_be_given_up(decoder):
-    async def ask():
-        file, first = await begin(decoder)
-        second = asyncio.ensure_future(decoder.decode(io.BytesIO(tone(440)), reserve))
-        await asyncio.sleep(0)
-        second.cancel()
-        await asyncio.wait([second], timeout=1)
-        assert second.cancelled()
-        file.gate.set()
-        await first
-        assert not await is_full(decoder)
-
-    asyncio.run(ask())
-
-
-@pytest.mark.parametrize("num_cancels", [1, 2, 3])
-def test_however_often_it_is_cancelled_a_clip_being_decoded_keeps_its_file_and_its_place(decoder, num_cancels):
-    async def ask():
-        file, decoding = await begin(decoder)
-        for _ in range(num_cancels):
+        file = HeldFile()
+        decoding = asyncio.ensure_future(decoder.decode(file, charge))
+        await asyncio.to_thread(file.entered.wait, 10)
+        for _ in range(3):
             decoding.cancel()
             await asyncio.wait([decoding], timeout=0.02)
         assert not decoding.done()  # whoever waits for it closes the file after
-        other = asyncio.ensure_future(decoder.decode(io.BytesIO(tone(440)), reserve))
-        await asyncio.sleep(0)
-        assert await is_full(decoder)
         file.gate.set()
         await asyncio.wait([decoding])
         file.close()
         assert decoding.cancelled()
         assert file.was_open_to_the_end
-        await other
-        assert not await is_full(decoder)
+        assert (await decoder.decode(io.BytesIO(tone(440)), charge)).info.duration_s == 0.5
 
     asyncio.run(ask())
 
 
-@pytest.mark.parametrize(
-    ("duration_s", "reserve", "refusal"), [(11.0, reserve, AudioTooLong), (5.0, refuse, TooManyWindows)]
-)
-def test_a_refused_clip_leaves_no_samples_behind(decoder, duration_s, reserve, refusal):
+def test_a_long_clip_whose_client_left_is_not_decoded_to_its_end(charge):
+    decoder = Decoder(num_threads=1, max_clip_s=600.0, metrics=Metrics())
+    clip = flac(600)
+
+    async def ask():
+        started_at = time.monotonic()
+        decoding = asyncio.ensure_future(decoder.decode(io.BytesIO(clip), charge))
+        await asyncio.sleep(0.01)
+        decoding.cancel()
+        await asyncio.wait([decoding])
+        return time.monotonic() - started_at
+
+    assert asyncio.run(ask()) < 0.3
+    decoder.close()
+
+
+def test_seconds_are_counted_whatever_comes_of_the_clip(decoder, charge):
+    clip = flac(600)  # of which ten seconds are decoded before it is refused
+
+    async def ask():
+        with pytest.raises(AudioTooLong):
+            await decoder.decode(io.BytesIO(clip), charge)
+        with pytest.raises(TooManyWindows) as refused:
+            await decoder.decode(io.BytesIO(clip), charge)
+        assert refused.value.limit == ("max_request_windows", 2)
+
+    asyncio.run(ask())
+
+
+def flac(duration_s):
+    file = io.BytesIO()
+    soundfile.write(file, np.zeros(int(duration_s * RATE_HZ), np.float32), RATE_HZ, format="FLAC")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(("duration_s", "refusal"), [(11.0, AudioTooLong), (9.9, TooManyWindows)])
+def test_a_refused_clip_leaves_no_samples_behind(decoder, charge, duration_s, refusal):
+    charge.take(Resource.SECONDS, 10 if refusal is TooManyWindows else 0)
     with pytest.raises(refusal) as refused:
-        asyncio.run(decoder.decode(io.BytesIO(tone(440, duration_s=duration_s)), reserve))
+        asyncio.run(_twice(decoder, tone(440, duration_s=duration_s), charge))
     frames = [frame for frame, _ in traceback.walk_tb(refused.value.__traceback__)]
     assert not {"waveform", "clip", "samples", "block"} & {name for frame in frames for name in frame.f_locals}
+
+
+async def _twice(decoder, content, charge):
+    for _ in range(2):
+        await decoder.decode(io.BytesIO(content), charge)

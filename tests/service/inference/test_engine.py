@@ -7,12 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from aspl import Adapter
+from aspl import Adapter, AudioFeatures
+from aspl.heads.cocoop import CoCoOpHead
+from aspl.heads.linear import LinearHead
+from aspl.inference import hear_windows, score
+from aspl.methods import METHODS
 from service.inference import engine as engine_module
 from service.inference.engine import Engine, measure_batch_windows
-from service.inference.errors import ModelFailed, Overloaded, QueueTimeout, TenantOverloaded
+from service.inference.errors import ModelFailed, QueueTimeout
 from service.inference.queued_clip import QueuedClip
-from service.inference.tenant_queue import TenantQueue
+from service.inference.text_steps import Pace
 from service.metrics import Metrics
 
 
@@ -23,8 +27,7 @@ def adapter(clap):
 
 @pytest.fixture
 def engine(clap):
-    queue = TenantQueue(max_windows=40, max_tenant_windows=30)
-    engine = Engine(clap, queue, batch_windows=4, metrics=Metrics())
+    engine = Engine(clap, batch_windows=4, metrics=Metrics())
     yield engine
     engine.stop()
 
@@ -49,7 +52,8 @@ class Gate:
 
 def queued(adapter, *, tenant="acme", num_windows=1, timeout_s=30.0, seed=0, **fields):
     windows = torch.randn(num_windows, 480_000, generator=torch.Generator().manual_seed(seed)) * 0.1
-    return QueuedClip(tenant, windows, adapter, time.monotonic() + timeout_s, **fields)
+    deadline = time.monotonic() + timeout_s
+    return QueuedClip(tenant=tenant, windows=windows, adapter=adapter, deadline=deadline, **fields)
 
 
 def test_alone_or_in_any_batch_the_scores_are_the_same(engine, adapter, monkeypatch):
@@ -149,28 +153,17 @@ def test_only_what_no_batch_has_taken_expires_and_its_room_is_free(engine, adapt
         engine.queue.expire(each)
     assert not begun.future.done()
     assert waiting.future.exception(0).code == "queue_timeout"
-    assert engine.queue.num_windows() == 1
+    assert engine.queue.num_units() == 1
     engine.queue.withdraw(begun)
-    assert engine.queue.num_windows() == 0
-    assert engine.queue.take(1, timeout_s=0) == []
-
-
-def test_the_queue_is_bounded_for_all_and_for_each(engine, adapter):
-    engine.queue.put(queued(adapter, num_windows=30))
-    with pytest.raises(TenantOverloaded) as share:
-        engine.queue.put(queued(adapter))
-    engine.queue.put(queued(adapter, tenant="other", num_windows=10))
-    with pytest.raises(Overloaded) as whole:
-        engine.queue.put(queued(adapter, tenant="third"))
-    assert share.value.limit == ("max_tenant_queue_windows", 30)
-    assert whole.value.limit == ("max_queue_windows", 40)
+    assert engine.queue.num_units() == 0
+    assert engine.queue.take(1) == []
 
 
 def test_tenants_take_turns(engine, adapter):
     for _ in range(6):
         engine.queue.put(queued(adapter, tenant="busy"))
     engine.queue.put(queued(adapter, tenant="rare"))
-    assert [rows.clip.tenant for rows in engine.queue.take(3)] == ["busy", "rare", "busy"]
+    assert [part.work.tenant for part in engine.queue.take(3)] == ["busy", "rare", "busy"]
 
 
 def test_stopping_fails_what_waits(engine, adapter):
@@ -195,9 +188,9 @@ def test_the_batch_of_the_most_windows_a_second_is_taken(clap, monkeypatch, seco
 def test_a_batch_is_timed_with_a_real_pass(clap, monkeypatch):
     encoded, encode = [], engine_module.hear_windows
 
-    def noted(clap, windows, prompts):
+    def noted(clap, windows, prompts, **options):
         encoded.append(len(windows))
-        return encode(clap, windows, prompts)
+        return encode(clap, windows, prompts, **options)
 
     monkeypatch.setattr(engine_module, "hear_windows", noted)
     monkeypatch.setattr(engine_module, "MEASURE_LIMIT_S", 60.0)
@@ -220,3 +213,92 @@ def test_a_start_that_is_late_leaves_sizes_out(clap, monkeypatch):
     asked.clear()
     assert measure_batch_windows(clap, (1, 2, 4)) == 1
     assert not asked
+
+
+@pytest.fixture(scope="module")
+def cocoop(clap):
+    labels = [f"sound {number}" for number in range(50)]
+    prompt = METHODS["cocoop"].untrained(clap, labels)
+    return replace(Adapter.zero_shot(clap, labels), head=CoCoOpHead.of(prompt), method="cocoop")
+
+
+def test_scores_that_take_text_passes_are_the_same_in_steps(engine, cocoop, clap):
+    clip = queued(cocoop, num_windows=3, wants_windows=True)
+    engine.start()
+    scores = engine.submit(clip).result(60)
+    heard = hear_windows(clap, clip.windows, [None] * 3)
+    rows = AudioFeatures.cat([heard.pool(), heard])
+    expected = score(rows, [cocoop] * 4)
+    for one, other in zip([scores.clip, *scores.windows], expected, strict=True):
+        np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-5)
+
+
+def test_a_clip_passes_what_takes_thousands_of_text_passes(engine, cocoop, adapter):
+    """Such a clip was one step, of a minute and more on the full-size model, in the one thread there is."""
+    heavy = queued(cocoop, num_windows=120, wants_windows=True)
+    engine.queue.put(heavy)
+    engine.start()
+    while engine.texts.num_units() == 0:
+        time.sleep(0.001)
+    before = engine.texts.num_units()
+    for seed in range(5):
+        started_at = time.monotonic()
+        engine.submit(queued(adapter, tenant="other", seed=seed)).result(10)
+        assert time.monotonic() - started_at < 2  # a step and a batch take 0.1 s each on a quiet machine
+    assert 0 < engine.texts.num_units() < before <= 121 * 50
+    heavy.future.cancel()
+
+
+def test_tenants_take_turns_at_the_text_encoder_and_leave_it_with_their_clients(engine, clap):
+    engine.start()
+    many = engine.encode_texts("busy", [f"label {number}" for number in range(1000)], timeout_s=30)
+    while many.num_taken == 0:
+        time.sleep(0.001)
+    few = engine.encode_texts("rare", ["dog", "cat"], timeout_s=30)
+    features = few.future.result(10)
+    assert not many.future.done()
+    torch.testing.assert_close(features, clap.encode_text(["dog", "cat"]), atol=1e-5, rtol=0)
+    assert many.future.cancel()
+    deadline = time.monotonic() + 5
+    while engine.texts.num_units() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert engine.texts.num_units() == 0
+
+
+def test_a_step_takes_as_long_as_it_may():
+    pace = Pace(0.1)
+    for _ in range(10):
+        pace.note(pace.num_units, pace.num_units * 0.01)  # 10 ms a pass
+    assert pace.num_units == 10
+    pace.note(10, 0.5)  # the machine is busy
+    assert pace.num_units == 2
+    pace.note(2, 60.0)
+    assert pace.num_units == 1
+
+
+def test_a_batch_is_one_pass_however_large(clap, adapter, monkeypatch):
+    engine = Engine(clap, batch_windows=64, metrics=Metrics())
+    passes, hear = [], type(clap).hear
+    monkeypatch.setattr(
+        type(clap),
+        "hear",
+        lambda self, mel, *rest, **options: passes.append(len(mel)) or hear(self, mel, *rest, **options),
+    )
+    engine.queue.put(clip := queued(adapter, num_windows=40))
+    engine.start()
+    clip.future.result(30)
+    engine.stop()
+    assert passes == [40]
+
+
+def test_a_long_clip_may_share_its_batches_with_any_adapter(engine, adapter, clap):
+    """Its first batch reads the stages, for the other's sake, and its second does not."""
+    generator = torch.Generator().manual_seed(0)
+    shapes = LinearHead.shapes(3, clap)
+    tensors = {name: torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+    linear = replace(adapter, head=LinearHead.load(tensors, (), clap), method="ridge")
+    engine.queue.put(long := queued(adapter, num_windows=6, tenant="a"))
+    engine.queue.put(short := queued(linear, tenant="b"))
+    engine.start()
+    assert long.future.result(30).clip.probabilities.shape == (3,)
+    assert short.future.result(30).clip.probabilities.shape == (3,)

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from aspl import Adapter, fit
-from aspl.background import shipped_library
 from aspl.sound.clip import decode
 from tests.worker.sounds import tone
 from worker.clap_trainer import ClapTrainer
@@ -34,11 +33,6 @@ class Told:
 @pytest.fixture
 def told():
     return Told()
-
-
-@pytest.fixture(scope="session")
-def library(tmp_path_factory):
-    return shipped_library(tmp_path_factory.mktemp("background"))
 
 
 @pytest.fixture

@@ -1,0 +1,63 @@
+"""Taught on one microphone and heard through another: the channel is noticed, and put right without any audio sent."""
+
+import io
+
+import httpx2
+import numpy as np
+import pytest
+import soundfile
+
+from tests.e2e.sounds import EXAMPLES, clips
+from tests.sound_filters import SAMPLE_RATE_HZ, dip
+
+LABELS = sorted(path.name for path in (EXAMPLES / "train").iterdir())
+ROUNDS = 2
+
+
+def through_another_microphone(data: bytes) -> bytes:
+    samples, rate_hz = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
+    wav = io.BytesIO()
+    at_48k = np.interp(
+        np.arange(0, len(samples) / rate_hz, 1 / SAMPLE_RATE_HZ), np.arange(len(samples)) / rate_hz, samples.mean(1)
+    )
+    soundfile.write(wav, dip(at_48k.astype(np.float32)), SAMPLE_RATE_HZ, format="WAV")
+    return wav.getvalue()
+
+
+def wait(client, job):
+    with client.stream("GET", f"/jobs/{job['id']}/events") as events:
+        for _ in events.iter_text():
+            continue
+    return client.get(f"/jobs/{job['id']}").json()
+
+
+@pytest.fixture
+def client(stack):
+    with httpx2.Client(base_url=stack.apis[0].address, timeout=120) as client:
+        yield client
+
+
+@pytest.mark.slow
+def test_a_channel_is_noticed_and_put_right_and_can_be_rolled_back(client):
+    teaching = [(label, clip) for label in LABELS for clip in clips(label)[:4]]
+    files = [("clips", clip) for _, clip in teaching]
+    job = client.post("/adapt", files=files, data={"name": "yard", "labels": [label for label, _ in teaching]}).json()
+    assert wait(client, job)["state"] == "succeeded"
+    live = [(label, clip) for label in LABELS for clip in clips(label)[4:] + clips(label, part="held_out")]
+    audio = [("audio", (f"{n}.wav", through_another_microphone(data))) for n, (_, (_, data)) in enumerate(live)]
+
+    def right() -> int:
+        results = client.post("/classify", files=audio, data={"adapter": "yard"}).json()["results"]
+        return sum(result["label"] == label for result, (label, _) in zip(results, live, strict=True))
+
+    before = [right() for _ in range(ROUNDS)]
+    channel = client.get("/adapters/yard").json()["channel"]
+    assert channel["advised"] and channel["clips"] == ROUNDS * len(live) and channel["difference_db"] > 2, channel
+    job = wait(client, client.post("/adapters/yard/recalibrate").json())
+    assert job["state"] == "succeeded" and job["kind"] == "recalibrate" and job["promoted"]["current"], job
+    assert job["report"]["check"] == "evidence" and job["adapter"]["version"] == 2
+    after = right()
+    assert after >= before[0] + 4, (before, after)
+    client.put("/adapters/yard/current", json={"version": 1})
+    assert right() == before[0]
+    assert client.delete("/adapters/yard").status_code == 204
