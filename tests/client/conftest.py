@@ -3,9 +3,15 @@
 import asyncio
 
 import pytest
-from earshot_client import AsyncClient, Client
+from earshot_client import AsyncClient, Client, session
 
 from tests.client.scripted import Scripted
+
+
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch):
+    """Where the service does not say how long to wait, nobody waits here."""
+    monkeypatch.setattr(session, "FIRST_WAIT_S", 0.01)
 
 
 @pytest.fixture

@@ -48,7 +48,7 @@ def test_the_walkthrough(stack, tmp_path):
     assert "urn:earshot:problem" not in said, said
     assert '"state": "failed"' not in said, said
     farm = httpx2.get(f"{address}/adapters/farm").json()
-    assert (farm["current"], farm["versions"]) == (1, [1, 2, 3])
+    assert (farm["current"], farm["versions"]) == (1, [1, 2, 3, 4])
     assert len(farm["adapter"]["labels"]) == 5
     job = httpx2.get(f"{address}/jobs").json()["jobs"][0]["id"]
     said = run(f"job={job}\n" + commands("Undo, formats, limits").replace(ADDRESS, address))

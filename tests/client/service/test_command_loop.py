@@ -1,6 +1,8 @@
 """The same loop by the command, before a real service."""
 
+import csv
 import json
+import re
 import textwrap
 
 import pytest
@@ -59,6 +61,11 @@ def test_the_loop(run, taught, tmp_path):
     assert ["barn", "2", "2"] in names
 
 
+def rounded(text):
+    """Lines of CSV; other batches' scores differ in their last digits."""
+    return [[re.sub(r"(\d\.\d{4})\d+", r"\1", cell) for cell in line] for line in csv.reader(text.splitlines())]
+
+
 def test_results_are_written_as_the_service_writes_them(run, taught, tmp_path):
     files = sorted(HELD_OUT.glob("*/*.ogg"))
     rows = [
@@ -66,8 +73,8 @@ def test_results_are_written_as_the_service_writes_them(run, taught, tmp_path):
         for line in run("classify", "farm", *files, ROOT / "README.md", "--windows", "--json", status=1).splitlines()
     ]
     assert len(rows) == 11
-    csv = run("classify", "farm", *files, ROOT / "README.md", "--csv", status=1)
-    assert csv.splitlines() == b"".join(csv_lines(rows)).decode().splitlines()
+    ours = run("classify", "farm", *files, ROOT / "README.md", "--csv", status=1)
+    assert rounded(ours) == rounded(b"".join(csv_lines(rows)).decode())
     run("classify", "farm", *files, "--audacity", tmp_path)
     for file, row in zip(files, rows, strict=False):
         assert (tmp_path / f"{file.name}.txt").read_text() == audacity_labels(row)
