@@ -116,14 +116,13 @@ def test_every_link_leads_back_through_the_proxy(proxy, publish):
 
 
 def test_the_gate_knows_its_paths_behind_a_prefix(proxy, context):
-    context.keys.add("acme")
+    key = {"X-API-Key": context.keys.add("acme")}
     for path, status in (("/healthz", 200), ("/info", 200), ("/", 200), ("/jobs", 401)):
         assert proxy.client.get(f"{proxy.address}{path}").status_code == status
-    context.settings.keys_path_or_default.unlink()
     clip = tone(440, duration_s=2.0)  # more than a body of JSON may be
-    answer = proxy.client.post(f"{proxy.address}/classify", files=[("audio", clip)], data={"labels": ["dog", "cat"]})
-    assert answer.status_code == 200
-    assert proxy.client.post(f"{proxy.address}/classify/", files=[("audio", clip)]).status_code == 404
+    form = {"files": [("audio", clip)], "data": {"labels": ["dog", "cat"]}, "headers": key}
+    assert proxy.client.post(f"{proxy.address}/classify", **form).status_code == 200
+    assert proxy.client.post(f"{proxy.address}/classify/", **form).status_code == 404
 
 
 @pytest.mark.parametrize("setup", [({}, {})])

@@ -110,7 +110,7 @@ def test_live_clips_make_a_job(client, context, taught):
     assert answer.status_code == 202, answer.text
     record = context.jobs.records.find(answer.json()["id"])
     assert record.request == {"reference": "sounds@1", "promote": "never"} and record.name == "sounds"
-    assert len(context.jobs.uploads.load(record.upload_id)) == 5
+    assert len(context.jobs.uploads.usable(record.upload_id)) == 5
     few = client.post("/adapters/sounds/recalibrate", files=files[:4])
     assert few.status_code == 422 and "5 unlabelled clips or more" in few.json()["detail"]
 
