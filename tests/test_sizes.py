@@ -7,7 +7,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("aspl", "adapters_store", "jobs", "worker", "service", "local", "pretrain", "benchmarks", "deploy")
+PACKAGES = (
+    "aspl",
+    "adapters_store",
+    "jobs",
+    "worker",
+    "service",
+    "local",
+    "pretrain",
+    "benchmarks",
+    "deploy",
+    "client",
+)
 MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_PARAMETERS = 300, 60, 7
 EXCEPTIONS: dict[str, str] = {}  # a path, or a path and a name, and why
 

@@ -65,7 +65,10 @@ class Attempt:
             record = self._records.find(self.job_id)
         except RedisUnavailable:
             return False
-        return self.number > 0 and record is not None and record.is_live and not self._has(record)
+        if self.number == 0 or record is None or not record.is_live:
+            return False
+        # One that was given back has its holder's name on it until another takes it, and an attempt less.
+        return record.holder != self.holder or record.attempts > self.number
 
     def _has(self, record: JobRecord) -> bool:
         # Releases before 0.3 count their attempts and leave the holder as it was.

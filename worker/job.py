@@ -22,6 +22,7 @@ from worker.runner_watch import RunnerWatch
 
 AGAIN = Retry(max=1_000_000, enqueue_at_front=True)
 AT_THE_END = Retry(max=1_000_000)
+"""As AGAIN, once others have had their turn; see JobWorker, for RQ forgets no wish to be at the front."""
 LEFT_ALONE = "left alone"
 """What the function returns of a job that another attempt has: RQ is to be told nothing of it."""
 

@@ -25,7 +25,7 @@ from jobs.queue import QUEUE_NAME, SERIALIZER, JobQueue
 from jobs.records import PREFIX, translated
 from jobs.uploads import Uploads
 from worker.context import CONTEXT, WorkerContext
-from worker.job import LEFT_ALONE
+from worker.job import AT_THE_END, LEFT_ALONE
 from worker.maintenance import reconcile, sweep_store
 from worker.own_job import OwnJob
 from worker.runner_process import RunnerProcess
@@ -152,6 +152,8 @@ class JobWorker(SimpleWorker):
         if return_value == LEFT_ALONE:
             self.executions.pop(execution.id, None)
         else:
+            if return_value is AT_THE_END:
+                job.enqueue_at_front_on_retry = False
             super()._finalize_success(job, queue, execution, return_value)
 
     def clean_registries(self) -> None:

@@ -48,12 +48,26 @@ def test_the_walkthrough(stack, tmp_path):
     assert "urn:earshot:problem" not in said, said
     assert '"state": "failed"' not in said, said
     farm = httpx2.get(f"{address}/adapters/farm").json()
-    assert (farm["current"], farm["versions"]) == (1, [1, 2, 3])
+    assert (farm["current"], farm["versions"]) == (1, [1, 2, 3, 4])
     assert len(farm["adapter"]["labels"]) == 5
     job = httpx2.get(f"{address}/jobs").json()["jobs"][0]["id"]
     said = run(f"job={job}\n" + commands("Undo, formats, limits").replace(ADDRESS, address))
     assert "urn:earshot:problem" not in said, said
     assert httpx2.get(f"{address}/adapters/farm").status_code == 404
+
+
+@pytest.mark.slow
+def test_the_command_line(stack):
+    address = stack.apis[0].address
+    # The command as it is in this checkout, without an installation.
+    command = f'earshot() {{ PYTHONPATH=client EARSHOT_URL={address} {sys.executable} -m earshot_client "$@"; }}'
+    said = run(f"{command}\n{commands('The command line')}").splitlines()
+    assert said[0].startswith("garden@1 is current")
+    rows = [line.split("\t") for line in said if line.startswith("examples/held_out/")]
+    assert len(rows) == len(list((ROOT / "examples/held_out").glob("*/*.ogg")))
+    assert sum(label == Path(path).parent.name for path, label, *_ in rows) >= len(rows) / 2
+    assert said[-1].startswith("good  examples/held_out/rain/2-87781-A.ogg")
+    assert httpx2.delete(f"{address}/adapters/garden").status_code in (200, 204)
 
 
 @pytest.mark.slow
@@ -78,7 +92,7 @@ def test_the_walkthrough_of_a_program(stack, tmp_path, title, language, name):
 def interpreter(language: str) -> str:
     """What runs a language; skips where it is not here."""
     if language == "python":
-        return sys.executable
+        return f"env PYTHONPATH=client {sys.executable}"
     node = shutil.which("node")
     said = subprocess.run([node, "--version"], capture_output=True, text=True).stdout if node else "none"
     if not (found := re.match(r"v(\d+)", said)) or int(found[1]) < NODE_MAJOR:

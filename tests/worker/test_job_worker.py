@@ -12,7 +12,7 @@ import pytest
 
 from jobs.connection import connect, private_url
 from jobs.findings import ClipWarning, Findings, LeftOut
-from jobs.queue import JobQueue
+from jobs.queue import QUEUE_NAME, JobQueue
 from local import private_redis
 from tests.worker.processes import is_alive, start_worker, trainer_of, wait_for_end, wait_for_epoch, wait_until
 from worker.job_worker import EXIT_AFTER_S
@@ -172,7 +172,7 @@ def test_a_job_whose_workers_die_fails_after_two_retries(workers, submit, queue)
 
 
 @pytest.mark.parametrize("behaviour", ["", "deaf"])
-def test_a_stopped_worker_gives_its_job_back(workers, submit, queue, store, behaviour):
+def test_a_stopped_worker_gives_its_job_back(workers, submit, queue, store, redis, behaviour):
     first = workers()
     record = submit(epochs=40, epoch_s=0.1, behaviour=behaviour)
     wait_for_epoch(queue, record, 3)
@@ -183,6 +183,7 @@ def test_a_stopped_worker_gives_its_job_back(workers, submit, queue, store, beha
     assert not is_alive(trainer)
     waiting = queue.records.find(record.id)
     assert (waiting.state, waiting.attempts, waiting.progress["phase"]) == ("queued", 0, "train_text")
+    assert redis.lrange(f"rq:queue:{QUEUE_NAME}", 0, -1) == [record.id.encode()]  # for whoever comes first
     workers()
     end = wait_for_end(queue, record)
     assert (end.state, end.attempts) == ("succeeded", 1)

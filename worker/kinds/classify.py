@@ -2,10 +2,11 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from jobs import kinds
+from jobs.errors import TrainingStopped
 from jobs.results import Results
 from worker.eta import Eta
 from worker.kinds.kind import Kind, Task
@@ -15,23 +16,43 @@ from worker.kinds.kind import Kind, Task
 TURN_S = 20.0
 
 
+class Turn:
+    """One turn of a job, which ends between two batches, and not before one is done."""
+
+    def __init__(self, should_cancel: Callable[[], bool]):
+        self.num_done = 0
+        self.is_over = False
+        self._should_cancel = should_cancel
+        self._ends_at = time.monotonic() + TURN_S
+
+    def is_to_stop(self) -> bool:
+        """Whether to stop here, for good or because the turn is over."""
+        if self._should_cancel():
+            return True
+        self.is_over = self.num_done > 0 and time.monotonic() > self._ends_at
+        return self.is_over
+
+
 def classify(task: Task) -> dict[str, Any]:
     """Classify what no earlier attempt did, for one turn; `again` where there is more."""
     job, request = task.job, task.job["request"]
     files = task.uploads.files(job["upload_id"])
     results = Results(task.settings.data_dir)
-    turn_ends_at = time.monotonic() + TURN_S
+    turn = Turn(task.should_cancel)
     with results.begun(job["id"], job["holder"]) as file:
         rest = files[file.num_rows :]
         eta = Eta("classify", len(files), task.on_progress, done=file.num_rows)
         adapter = _adapter(task) if request["adapter"] else None
-        paths = [path for _, path in rest]
-        rows = task.trainer.classify(adapter, paths, request, should_cancel=task.should_cancel)
-        for num_done, ((clip, _), row) in enumerate(zip(rest, rows, strict=True), 1):
-            file.add({"file": clip.shown_name, **row})
-            eta.step()
-            if time.monotonic() > turn_ends_at and num_done < len(rest):
+        rows = task.trainer.classify(adapter, [path for _, path in rest], request, should_cancel=turn.is_to_stop)
+        try:
+            for (clip, _), row in zip(rest, rows, strict=True):
+                file.add({"file": clip.shown_name, **row})
+                eta.step()
+                turn.num_done += 1
+        except TrainingStopped:
+            if turn.is_over:
                 return {"again": True}
+            raise
     results.finish(job["id"], job["holder"])
     return {"report": {"adapter": request["adapter"], **_counts(results.rows(job["id"]))}}
 

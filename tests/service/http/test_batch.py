@@ -101,6 +101,35 @@ def test_a_worker_that_is_killed_loses_no_file_and_doubles_none(client, context,
     assert [row["file"] for row in lines(client, job)] == [name for name, _ in entries]
 
 
+def test_a_long_batch_lets_others_have_their_turn(client, context, small_clap_directory, publish):
+    command = "import sys, worker.kinds.classify as c; c.TURN_S = 0.2; from worker.runner import main; "
+    command += "from worker.clap_trainer import ClapTrainer; main(ClapTrainer.load, int(sys.argv[1]))"
+    worker = start_worker(context.settings, "tests.worker.worker_of", MODEL=small_clap_directory, COMMAND=command)
+    try:
+        wait_until(context.jobs.queue.workers, 120)
+        entries = [(f"{number}.wav", tone(100 + number)) for number in range(300)]
+        long = batch(client, entries, labels=["dog", "cat"]).json()
+        wait_until(lambda: client.get(f"/jobs/{long['id']}").json()["progress"]["epoch"] > 1, 120)
+        context.keys.add("acme"), context.keys.add("local")
+        other = {"X-API-Key": context.keys.add("acme")}
+        files = [("archive", ("a.zip", zip_of(entries[:2]).getvalue()))]
+        short = client.post("/classify", files=files, data={"labels": ["dog", "cat"]}, headers=other).json()
+        record = wait_until(lambda: ended_record(context, "acme", short), 120)
+        behind = context.jobs.records.get("local", long["id"])
+        assert (record.state, behind.is_live) == ("succeeded", True)
+        end = wait_until(lambda: ended_record(context, "local", long), 120)
+        assert (end.state, end.attempts) == ("succeeded", 1)
+        assert [row["file"] for row in context.jobs.results.rows(long["id"])] == [name for name, _ in entries]
+    finally:
+        worker.kill()
+        worker.communicate()
+
+
+def ended_record(context, tenant, job):
+    record = context.jobs.records.get(tenant, job["id"])
+    return None if record.is_live else record
+
+
 def test_a_batch_that_is_cancelled_leaves_nothing(client, context, worker):
     job = batch(client, FILES[:40] * 1, labels=["dog", "cat"]).json()
     client.delete(f"/jobs/{job['id']}")

@@ -33,7 +33,7 @@ def task(clap, adapter, store, uploads):
     def make(upload_id="", should_cancel=lambda: False, **request):
         published = []
 
-        def publish(data, manifest, *, wish):
+        def publish(data, manifest, *, wish, taught=None):
             published.append((Adapter.from_bytes(data, clap), manifest, wish))
             return {"version": 2, "promoted": {"current": True, "reason": "so"}}
 
@@ -60,7 +60,7 @@ def test_what_was_heard_makes_a_version_that_differs_in_its_channel(task, adapte
     done = recalibrate(doing)
     [(made, manifest, wish)] = doing.published
     assert done["version"] == 2 and done["report"]["check"] == "evidence" and done["report"]["margin_before"] is None
-    assert made.channel[0] > 3 and made.channel[-1] < -3 and made.report["channel"] == done["report"]
+    assert made.channel[0] > 3 and made.channel[-1] < -3 and manifest["recalibration"] == done["report"]
     assert np.array_equal(made.head.matrix, adapter.head.matrix) and made.known == adapter.known
     assert (manifest["description"], manifest["job"], wish) == ("two tones", "j", "auto")
 
@@ -85,12 +85,12 @@ def test_a_cancel_is_heeded(task, uploads):
         recalibrate(task(upload_id, should_cancel=lambda: True))
 
 
-def test_live_clips_beside_a_teaching_are_heard_after_it(task, adapter, uploads):
+def test_live_clips_beside_a_teaching_are_heard_after_it(task, adapter, uploads, clap):
     upload_id = uploads.new_upload()
     within = beside(uploads, upload_id)
     live_id, _ = add_live_clips(within, [(f"{n}.wav", [tone(60 + n, seed=n)]) for n in range(5)])
-    data, header = with_channel(task(upload_id, unlabelled=live_id), adapter.to_bytes(), {})
-    assert header["report"]["channel"]["num_clips"] == 5 and data != adapter.to_bytes()
-    assert with_channel(task(upload_id), b"file", {"a": 1}) == (b"file", {"a": 1})
+    data, _, report = with_channel(task(upload_id, unlabelled=live_id), adapter.to_bytes(), {})
+    assert report["num_clips"] == 5 and report["applied"] == (Adapter.from_bytes(data, clap).channel is not None)
+    assert with_channel(task(upload_id), b"file", {"a": 1}) == (b"file", {"a": 1}, None)
     uploads.remove(upload_id)
     assert not within.root.exists()

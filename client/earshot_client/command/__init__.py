@@ -1,0 +1,1 @@
+"""The command `earshot`, which stands on the client and on typer and rich."""
