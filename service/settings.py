@@ -60,7 +60,7 @@ class ServiceSettings(Settings):
         30.0, gt=0, description="longest pause of a client that sends a body, in seconds; then its connection is closed"
     )
     max_request_windows: int = Field(128, gt=0, description="most 10 s windows in one classification")
-    max_adapter_bytes: int = Field(8 * MIB, gt=0, description="largest adapter file to import, in bytes")
+    max_adapter_bytes: int = Field(16 * MIB, gt=0, description="largest adapter file to import, in bytes")
     max_template_chars: int = Field(200, gt=0, description="longest template, in characters")
 
     requests_per_s: float = Field(

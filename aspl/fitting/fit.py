@@ -22,6 +22,7 @@ from aspl.fitting.guard import Guard, fit_guard
 from aspl.fitting.heard_clip import HeardClip, digest_of, hear_clips, heard_clips
 from aspl.fitting.order import ClipOrder
 from aspl.fitting.plan import Plan, check_clips, make_plan, require_audio
+from aspl.fitting.precision import kept_head
 from aspl.fitting.progress import FitProgress
 from aspl.fitting.prompted import choose_prompts, gate_text
 from aspl.fitting.records import LearnerState, Trial, TrialResult
@@ -142,6 +143,7 @@ def _fit_words(given: Given, plan: Plan, runner: TrialRunner) -> Adapter:
     if gated is not None:
         report = replace(report, audio_prompt=replace(report.audio_prompt, gates=gated.gates))
     validation = replace(validation, report=replace(report, num_background=len(given.background)))
+    head = kept_head(head, len(plan.labels), guard.features)
     adapter = _adapter(clap, plan, result, head, validation, guard)
     return replace(
         adapter,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from aspl.features import AudioFeatures
 from aspl.fitting.closed_form import Given, bank_for, known_rule
 from aspl.fitting.plan import Plan
 from aspl.fitting.progress import FitProgress
@@ -13,11 +14,16 @@ from aspl.prompts.audio import AudioPrompts
 
 @dataclass(frozen=True, eq=False)
 class Guard:
-    """A linear head in half precision, which moves no known score by what counts, its rule, and the fit behind them."""
+    """A linear head in half precision, which moves no known score by what counts, its rule, and the fit behind them.
+
+    Attributes:
+        features: `[n]`, of the clips that it was fitted to.
+    """
 
     head: LinearHead
     rule: KnownRule
     fit: HeadFit
+    features: AudioFeatures
 
 
 def fit_guard(given: Given, prompts: AudioPrompts, plan: Plan, progress: FitProgress) -> Guard:
@@ -35,4 +41,4 @@ def fit_guard(given: Given, prompts: AudioPrompts, plan: Plan, progress: FitProg
     )
     fit = fit_ridge_head(teaching, bank)
     head = LinearHead.fitted(fit.head.matrix, fit.head.bias, clap).halved()
-    return Guard(head, known_rule(fit, plan), fit)
+    return Guard(head, known_rule(fit, plan), fit, heard.features(clap.device))

@@ -214,7 +214,8 @@ def test_out_of_memory_halves_the_micro_batch_and_keeps_the_gradients(clap, clip
     squeezed = fit(clap, *clips, config=QUICK)
     assert 4 in sizes and sizes[-1] <= 2
     for name, value in tensors(quick_adapter).items():
-        assert torch.allclose(tensors(squeezed)[name], value, atol=1e-5), name
+        atol = 1e-5 if value.dtype == torch.float32 else 2e-3  # of what is kept in half precision
+        assert torch.allclose(tensors(squeezed)[name], value, atol=atol), name
 
 
 def test_out_of_memory_halves_what_cocoop_hears_at_once(clap, clips, monkeypatch):
