@@ -10,6 +10,8 @@ from torch import Tensor
 from aspl.adapter import Adapter
 from aspl.features import AudioFeatures
 from aspl.heads.cocoop import CoCoOpHead
+from aspl.heads.guarded import GuardedHead
+from aspl.heads.head import Head
 from aspl.model.clap import FrozenClap
 from aspl.prompts.audio import AudioPrompts
 from aspl.sound.clip import SILENCE_AMPLITUDE, windows
@@ -100,19 +102,26 @@ def score(features: AudioFeatures, adapters: Sequence[Adapter]) -> list[Scored]:
 @torch.inference_mode()
 def score_between(adapter: Adapter, features: AudioFeatures, start: int, stop: int) -> Tensor:
     """Return the scores `start` to `stop` of the B x K of a head that runs the text encoder, a pass each."""
-    assert isinstance(adapter.head, CoCoOpHead)
-    return adapter.head.prompt.cosines_between(features.joint, start, stop)
+    head = _answering(adapter)
+    assert isinstance(head, CoCoOpHead)
+    return head.prompt.cosines_between(features.joint, start, stop)
 
 
 @torch.inference_mode()
-def rate(adapter: Adapter, scores: Tensor) -> list[Scored]:
+def rate(adapter: Adapter, scores: Tensor, features: AudioFeatures) -> list[Scored]:
     """Return what the adapter makes of B rows whose scores `[B, K]` have come part by part."""
-    return _rated(adapter, scores, None)
+    lead = adapter.head.hearing.scores(features)[1] if isinstance(adapter.head, GuardedHead) else None
+    return _rated(adapter, scores, lead)
 
 
 def num_text_passes(adapter: Adapter) -> int:
     """Return how many passes of the text encoder each row costs: K under CoCoOp, none under any other."""
-    return len(adapter.labels) if isinstance(adapter.head, CoCoOpHead) else 0
+    return len(adapter.labels) if isinstance(_answering(adapter), CoCoOpHead) else 0
+
+
+def _answering(adapter: Adapter) -> Head:
+    """Return the head that gives the labels' scores."""
+    return adapter.head.answering if isinstance(adapter.head, GuardedHead) else adapter.head
 
 
 def _score_alike(adapter: Adapter, features: AudioFeatures) -> list[Scored]:

@@ -13,7 +13,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from aspl import Adapter, AudioFeatures, FrozenClap, TrainingConfig, fit
-from aspl.inference import score
 from aspl.sound.clip import decode, windows
 
 BATCH_CLIPS = 8
@@ -129,5 +128,5 @@ def _over_folds(
 
 
 def _answers(recordings: Recordings, adapter: Adapter, rows: np.ndarray) -> np.ndarray:
-    scores = score(AudioFeatures(recordings.embeddings[torch.from_numpy(rows)]), [adapter] * len(rows))
-    return np.array([adapter.labels[int(each.probabilities.argmax())] for each in scores])
+    scores, _ = adapter.scores(AudioFeatures(recordings.embeddings[torch.from_numpy(rows)]))
+    return np.array(adapter.labels)[scores.argmax(1).cpu().numpy()]

@@ -13,12 +13,12 @@ from aspl.background import BackgroundLibrary
 from aspl.fitting.candidates import CANDIDATES
 from aspl.fitting.checkpoint import RELEASE, TrainingCheckpoint
 from aspl.fitting.closed_form import WORDS, Heard, bank_of
-from aspl.fitting.evaluation import summarise
 from aspl.fitting.plan import make_plan
 from aspl.fitting.progress import FitProgress
 from aspl.fitting.records import Trial
 from aspl.fitting.trial import TrialRunner
 from aspl.heads.ridge_head import Teaching, fit_ridge_head
+from aspl.measure import confusion_matrix, macro_f1
 from aspl.methods import METHODS
 from aspl.templates import fill_template
 from benchmarks.protocol.draws import DrawnClips
@@ -49,11 +49,16 @@ def measures(scores: np.ndarray, drawn: DrawnClips) -> dict[str, object]:
     figures: dict[str, object] = {}
     own = ~drawn.is_shared
     for name, rows in (("", np.full(len(own), True)), ("unshared_", own)):
-        summary = summarise(drawn.truth[rows], scores[rows], drawn.labels) if rows.any() else {}
-        figures |= {f"{name}{figure}": summary.get(figure) for figure in ("num_clips", "accuracy", "macro_f1")}
+        matrix = confusion_matrix(drawn.truth[rows], scores[rows].argmax(1), len(drawn.labels))
+        accuracy, f1 = (np.trace(matrix) / matrix.sum(), macro_f1(matrix)) if rows.any() else (None, None)
+        figures |= {f"{name}accuracy": _share(accuracy), f"{name}macro_f1": _share(f1)}
     figures["num_clips"], figures["unshared_num_clips"] = len(own), int(own.sum())
     hits = scores.argmax(1) == drawn.truth
     return figures | {"hits": "".join("01"[int(hit)] for hit in hits), "num_taught": len(drawn.taught)}
+
+
+def _share(value: float | None) -> float | None:
+    return None if value is None else round(float(value), 4)
 
 
 def _closed_form_scores(run: Run, drawn: DrawnClips, fitting: Fitting) -> np.ndarray:

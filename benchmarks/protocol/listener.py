@@ -11,7 +11,7 @@ from torch import Tensor
 
 from aspl import AudioFeatures, AudioPrompts, FrozenClap
 from aspl.fitting.clip_features import CPU_MICRO_BATCH, GPU_MICRO_BATCH
-from aspl.fitting.closed_form import digest_order
+from aspl.fitting.heard_clip import digest_of
 from aspl.sound.clip import windows
 from benchmarks.protocol.cache import DiskCache
 from benchmarks.protocol.hearing import hear_file
@@ -111,7 +111,7 @@ class Listener:
         name = self._names(path, seed)[is_drawn]
         log_mel = self.clap.log_mel(torch.from_numpy(windows(waveform)[0])).cpu()
         self.cache.put(name, {"log_mel": log_mel.numpy()})
-        return name, int(digest_order([waveform])[0]), log_mel
+        return name, digest_of(waveform), log_mel
 
     @torch.no_grad()
     def _hear(self, waiting: Sequence[tuple[str, int, Tensor]]) -> None:

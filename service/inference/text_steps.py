@@ -31,7 +31,7 @@ def texts_of(clip: QueuedClip) -> QueuedTexts:
     rows, num_labels = clip.rows(), num_text_passes(clip.adapter)
 
     def complete(scores: torch.Tensor) -> None:
-        scored = rate(clip.adapter, scores.view(len(rows), num_labels))
+        scored = rate(clip.adapter, scores.view(len(rows), num_labels), rows)
         clip.succeed(scored[0], scored[1:])
 
     return QueuedTexts(

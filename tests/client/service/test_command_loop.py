@@ -102,6 +102,7 @@ MICROPHONE = f"""
             self.samples, self.samplerate = soundfile.read({str(HELD_OUT / "rooster" / "1-44831-A.ogg")!r}, dtype=dtype)
             self.callback = callback
         def __enter__(self):
+            signal.signal(signal.SIGINT, signal.default_int_handler)  # which a background job would pass over
             threading.Thread(target=self.play, daemon=True).start()
         def __exit__(self, *_): pass
         def play(self):

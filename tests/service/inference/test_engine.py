@@ -9,8 +9,10 @@ import torch
 
 from aspl import Adapter, AudioFeatures
 from aspl.heads.cocoop import CoCoOpHead
+from aspl.heads.guarded import GuardedHead
 from aspl.heads.linear import LinearHead
 from aspl.inference import hear_windows, score
+from aspl.known import SENSITIVITIES, KnownRule
 from aspl.methods import METHODS
 from service.inference import engine as engine_module
 from service.inference.engine import Engine, measure_batch_windows
@@ -215,22 +217,31 @@ def test_a_start_that_is_late_leaves_sizes_out(clap, monkeypatch):
     assert not asked
 
 
-@pytest.fixture(scope="module")
-def cocoop(clap):
+@pytest.fixture(params=["words alone", "beside a head that hears"])
+def cocoop(clap, request):
     labels = [f"sound {number}" for number in range(50)]
     prompt = METHODS["cocoop"].untrained(clap, labels)
-    return replace(Adapter.zero_shot(clap, labels), head=CoCoOpHead.of(prompt), method="cocoop")
+    words = replace(Adapter.zero_shot(clap, labels), head=CoCoOpHead.of(prompt), method="cocoop")
+    if request.param == "words alone":
+        return words
+    generator = np.random.default_rng(0)
+    width = clap.statistics_width + clap.joint_width
+    hearing = LinearHead.fitted(generator.normal(0, 0.01, (len(labels) + 1, width)), np.zeros(len(labels) + 1), clap)
+    row = (0.5,) * len(labels)
+    rule = KnownRule(1.0, 0.0, row, dict.fromkeys(SENSITIVITIES, row))
+    return replace(words, head=GuardedHead(words.head, hearing), known=rule)
 
 
 def test_scores_that_take_text_passes_are_the_same_in_steps(engine, cocoop, clap):
     clip = queued(cocoop, num_windows=3, wants_windows=True)
     engine.start()
     scores = engine.submit(clip).result(60)
-    heard = hear_windows(clap, clip.windows, [None] * 3)
+    heard = hear_windows(clap, clip.windows, [None] * 3, stages=True)
     rows = AudioFeatures.cat([heard.pool(), heard])
     expected = score(rows, [cocoop] * 4)
     for one, other in zip([scores.clip, *scores.windows], expected, strict=True):
         np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-5)
+        assert one.known == pytest.approx(other.known, abs=1e-5)
 
 
 def test_a_clip_passes_what_takes_thousands_of_text_passes(engine, cocoop, adapter):
