@@ -29,8 +29,8 @@ REDIS_PASSWORD=
 #GRAFANA_PUBLISH=127.0.0.1:3000
 
 # Images, where others than the default ones shall run.
-#EARSHOT_IMAGE=earshot:0.2.0
-#EARSHOT_GPU_IMAGE=earshot:0.2.0-gpu
+#EARSHOT_IMAGE=earshot:0.3.0
+#EARSHOT_GPU_IMAGE=earshot:0.3.0-gpu
 #REDIS_IMAGE=redis:7.2-bookworm
 #PROMETHEUS_IMAGE=prom/prometheus:v3.5.0
 #GRAFANA_IMAGE=grafana/grafana:12.2.0

@@ -1,3 +1,3 @@
 """The release of the client, which is the service's."""
 
-VERSION = "0.2.0"
+VERSION = "0.3.0"

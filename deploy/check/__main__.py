@@ -10,7 +10,7 @@ from deploy.check.buildah_stack import BuildahStack
 from deploy.check.checks import Stack, say
 from deploy.check.compose_stack import ComposeStack
 
-IMAGE = "earshot:0.2.0"
+IMAGE = "earshot:0.3.0"
 
 
 def main() -> int:
