@@ -80,7 +80,7 @@ STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=8s --start-period=120s --retries=3 CMD ["python", "deploy/healthcheck.py", "service"]
 ENTRYPOINT ["/usr/bin/tini", "--", "python", "-m"]
 CMD ["service"]
-ARG VERSION=0.2.0
+ARG VERSION=0.3.0
 LABEL org.opencontainers.image.title="earshot" \
       org.opencontainers.image.description="Few-shot audio classification: one frozen CLAP, an adapter for every tenant" \
       org.opencontainers.image.version="${VERSION}" \
