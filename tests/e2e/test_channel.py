@@ -41,23 +41,23 @@ def client(stack):
 def test_a_channel_is_noticed_and_put_right_and_can_be_rolled_back(client):
     teaching = [(label, clip) for label in LABELS for clip in clips(label)[:4]]
     files = [("clips", clip) for _, clip in teaching]
-    job = client.post("/adapt", files=files, data={"name": "yard", "labels": [label for label, _ in teaching]}).json()
+    job = client.post("/adapt", files=files, data={"name": "porch", "labels": [label for label, _ in teaching]}).json()
     assert wait(client, job)["state"] == "succeeded"
     live = [(label, clip) for label in LABELS for clip in clips(label)[4:] + clips(label, part="held_out")]
     audio = [("audio", (f"{n}.wav", through_another_microphone(data))) for n, (_, (_, data)) in enumerate(live)]
 
     def right() -> int:
-        results = client.post("/classify", files=audio, data={"adapter": "yard"}).json()["results"]
+        results = client.post("/classify", files=audio, data={"adapter": "porch"}).json()["results"]
         return sum(result["label"] == label for result, (label, _) in zip(results, live, strict=True))
 
     before = [right() for _ in range(ROUNDS)]
-    channel = client.get("/adapters/yard").json()["channel"]
+    channel = client.get("/adapters/porch").json()["channel"]
     assert channel["advised"] and channel["clips"] == ROUNDS * len(live) and channel["difference_db"] > 2, channel
-    job = wait(client, client.post("/adapters/yard/recalibrate").json())
+    job = wait(client, client.post("/adapters/porch/recalibrate").json())
     assert job["state"] == "succeeded" and job["kind"] == "recalibrate" and job["promoted"]["current"], job
     assert job["report"]["check"] == "evidence" and job["adapter"]["version"] == 2
     after = right()
     assert after >= before[0] + 4, (before, after)
-    client.put("/adapters/yard/current", json={"version": 1})
+    client.put("/adapters/porch/current", json={"version": 1})
     assert right() == before[0]
-    assert client.delete("/adapters/yard").status_code == 204
+    assert client.delete("/adapters/porch").status_code == 204
