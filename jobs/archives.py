@@ -143,7 +143,12 @@ class _ZipFile:
     def __init__(self, file: BinaryIO, limits: ArchiveLimits):
         self._file = file
         self._num_entries = limits.max_archive_members
-        self.seek, self.tell = file.seek, file.tell
+        self.tell = file.tell
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        if whence == 0 and offset < 0:  # by a damaged directory; files differ in what they raise then
+            raise zipfile.BadZipFile("a member begins before the archive does")
+        return self._file.seek(offset, whence)
 
     def seekable(self) -> bool:
         return True

@@ -186,6 +186,18 @@ def test_after_a_damaged_member_of_a_zip_the_next_is_read():
     assert listed == ["'dog/1.wav' in the archive is damaged, or neither a zip nor a tar", b"b" * 3000]
 
 
+@pytest.mark.parametrize("is_on_disk", [False, True])
+def test_a_member_that_begins_before_the_archive_is_damage(is_on_disk, tmp_path):
+    """A directory that is said to lie later than it does moves all members to earlier places."""
+    data = bytearray(zip_of(ENTRIES).getvalue())
+    (offset,) = struct.unpack_from("<L", data, len(data) - 6)
+    struct.pack_into("<L", data, len(data) - 6, offset + 10)
+    path = tmp_path / "a.zip"
+    path.write_bytes(data)
+    with pytest.raises(ArchiveInvalid, match="damaged"):
+        read(path if is_on_disk else io.BytesIO(data))
+
+
 def test_a_tar_whose_header_is_damaged_does_not_end_there():
     data = tar_of(ENTRIES, "w").getvalue()
     with pytest.raises(ArchiveInvalid, match="damaged"):
