@@ -67,7 +67,8 @@ def list_adapters(
 def get_adapter(name: str, tenant: Tenant, context: ServiceContext) -> JSONResponse:
     """One adapter; `name@3` shows that version instead of the current one."""
     ref = context.store.resolve(tenant, name)
-    return JSONResponse({**summary(context.store, ref), "channel": channel_of(context, ref)})
+    shown = summary(context.store, ref)
+    return JSONResponse({**shown, "channel": channel_of(context, ref, len(shown["adapter"]["labels"] or ()))})
 
 
 @router.get("/adapters/{name}/versions", response_model=VersionList, responses=READ)

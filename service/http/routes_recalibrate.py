@@ -25,6 +25,7 @@ from service.http.fields import check_known
 from service.http.multipart import read_form
 from service.http.problems import ServiceError, responses
 from service.http.schemas import Job
+from service.http.submission import ACCEPTED
 from service.inference.drift import HeardChannel, drift_key, shown
 
 ERRORS = responses(
@@ -33,7 +34,6 @@ ERRORS = responses(
     "adapter_model_mismatch", "upload_invalid", "tenant_queue_full", "queue_full", "redis_unavailable",
     "staging_unavailable", "adapter_corrupt", "store_unavailable",
 )  # fmt: skip
-ACCEPTED = {202: {"headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}}}}
 AUDIO = {"type": "array", "items": {"type": "string", "format": "binary"}, "description": "5 files or more, or none."}
 PROMOTE = {"type": "string", "enum": ["auto", "always", "never"], "default": "auto"}
 FORM = {"type": "object", "properties": {"audio": AUDIO, "promote": PROMOTE}}
@@ -109,7 +109,7 @@ def _submit(context: Context, tenant: str, name: str, files: list, promote: str)
 
 def _sufficient(context: Context, ref: Ref, adapter: Adapter) -> HeardChannel:
     """Return what the version has heard; raises RecalibrationInvalid where something is wanting."""
-    heard = _heard(context, ref, adapter)
+    heard = _heard(context, ref, len(adapter.labels))
     wanting = ("it has heard nothing yet",)
     if heard is not None:
         wanting = assess(heard.differences, adapter, context.pipeline.clap.mel_centres_hz).wanting
@@ -120,18 +120,20 @@ def _sufficient(context: Context, ref: Ref, adapter: Adapter) -> HeardChannel:
     return heard
 
 
-def _heard(context: Context, ref: Ref, adapter: Adapter) -> HeardChannel | None:
+def _heard(context: Context, ref: Ref, num_labels: int) -> HeardChannel | None:
     try:
         stored = context.jobs.records.redis.hmget(drift_key(ref), "sums", "since")
     except RedisError:  # then what this process heard has to do
         stored = [None, None]
-    return context.pipeline.drift.heard(ref, stored, len(adapter.labels))
+    return context.pipeline.drift.heard(ref, stored, num_labels)
 
 
-def channel_of(context: Context, ref: Ref) -> dict[str, Any] | None:
+def channel_of(context: Context, ref: Ref, num_labels: int) -> dict[str, Any] | None:
     """Return what a version hears of its channel; None where it has heard nothing, or cannot tell."""
+    if (heard := _heard(context, ref, num_labels)) is None:
+        return None  # as of most versions, whose files need not be read for that
     adapter = Adapter.from_bytes(context.store.read(ref), context.pipeline.clap)
-    if adapter.taught_curves is None or (heard := _heard(context, ref, adapter)) is None:
+    if adapter.taught_curves is None:
         return None
     drift = assess(heard.differences, adapter, context.pipeline.clap.mel_centres_hz)
     since = datetime.fromtimestamp(heard.since, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

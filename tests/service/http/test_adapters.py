@@ -209,3 +209,12 @@ def test_a_version_that_stands_by_is_shown_with_its_reason(client, context, publ
     assert [row["promoted"] for row in rows] == [None, promoted]
     client.put("/adapters/animals/current", json={"version": 2})
     assert client.get("/adapters/animals").json()["standing_by"] == []
+
+
+def test_an_adapter_of_another_model_is_shown_without_reading_its_file(client, context):
+    context.store.publish(
+        "local", "elsewhere", b"of another model", {"labels": ["dog", "rain"], "fingerprint": "other"}
+    )
+    shown = client.get("/adapters/elsewhere")
+    assert (shown.status_code, shown.json()["channel"]) == (200, None)
+    assert shown.json()["adapter"]["labels"] == ["dog", "rain"]
