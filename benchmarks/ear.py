@@ -27,7 +27,7 @@ from aspl.fitting.suspects import AgainstBackground, Suspects, find_suspects
 from aspl.heads.ridge_head import Bank, HeadFit, Teaching, fit_ridge_head
 from aspl.heads.unknown import raw_known, raw_threshold
 from aspl.templates import SENTENCE, fill_template
-from benchmarks.ear_draws import Clips, Draw, RecordingSet, draw, stack
+from benchmarks.ear_draws import Clips, Draw, RecordingSet, draw, mislabelled, stack
 from benchmarks.intervals import mean_and_interval
 from benchmarks.machine import describe_machine
 
@@ -195,14 +195,12 @@ def detector(world: World, name: str, shots: int, seed: int) -> Row:
 def wrong_labels(world: World, name: str, shots: int, seed: int) -> Row:
     """Return how well a tenth of wrong labels is found, and how many clips are listed where none is wrong."""
     drawn = draw(world.sets, name, shots, seed)
-    rng = np.random.default_rng([seed, shots, 1])
-    right = drawn.train_classes
-    num_wrong = max(1, round(len(right) / 10))
-    wrong = rng.permutation(len(right))[:num_wrong]
-    spoilt = right.copy()
-    spoilt[wrong] = (right[wrong] + rng.integers(1, len(drawn.taught), num_wrong)) % len(drawn.taught)
-    clean, found = (find_tenants_suspects(teach(world, drawn, classes=classes), classes) for classes in (right, spoilt))
-    worst = found.ranked[:num_wrong]
+    spoilt, wrong, _ = mislabelled(drawn, shots, seed)
+    clean, found = (
+        find_tenants_suspects(teach(world, drawn, classes=classes), classes)
+        for classes in (drawn.train_classes, spoilt)
+    )
+    worst = found.ranked[: len(wrong)]
     return {
         "wrong among the k worst": float(np.isin(worst, wrong).mean()),
         "listed on clean": float(clean.is_listed.mean()),

@@ -66,6 +66,17 @@ def draw(sets: Mapping[str, RecordingSet], name: str, shots: int, seed: int, *, 
     )
 
 
+def mislabelled(drawn: Draw, shots: int, seed: int) -> tuple[np.ndarray, np.ndarray, np.random.Generator]:
+    """Return the draw's classes with a tenth of them wrong, the numbers of the wrong clips, and what drew them."""
+    rng = np.random.default_rng([seed, shots, 1])
+    right = drawn.train_classes
+    num_wrong = max(1, round(len(right) / 10))
+    wrong = rng.permutation(len(right))[:num_wrong]
+    spoilt = right.copy()
+    spoilt[wrong] = (right[wrong] + rng.integers(1, len(drawn.taught), num_wrong)) % len(drawn.taught)
+    return spoilt, wrong, rng
+
+
 def _split(
     recordings: RecordingSet, label: str, shots: int, rng: np.random.Generator
 ) -> tuple[Sequence[int], Sequence[int]]:
