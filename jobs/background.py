@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from itertools import takewhile
 
 from aspl.labels import fold_label
+from aspl.report import ClipWarning
 from jobs.errors import UploadInvalid
-from jobs.findings import ClipWarning
 from jobs.folders import Folders
 from jobs.uploaded_clip import UploadedClip
 

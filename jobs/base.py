@@ -9,8 +9,9 @@ from typing import Any, Self
 from adapters_store import AdapterStore, ClipList, Ref, TaughtClip
 from adapters_store.names import DIGEST
 from aspl.labels import fold_label
+from aspl.report import LeftOut
 from jobs.errors import UploadInvalid
-from jobs.findings import LeftOut, fault
+from jobs.findings import fault
 
 BASE_FILE = "base.json"
 MAX_NAMED = 100

@@ -9,8 +9,9 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from aspl.errors import AsplError
+from aspl.report import ClipWarning
 from jobs.errors import UploadTooLarge
-from jobs.findings import ClipWarning, fault
+from jobs.findings import fault
 from jobs.limits import UploadLimits
 from jobs.uploaded_clip import UploadedClip
 

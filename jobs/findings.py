@@ -4,29 +4,11 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-# Findings travel in records, answers and adapters' files: no more rows of either sort, and no longer texts.
-MAX_ROWS = 100
+from aspl.report import MAX_ROWS, ClipWarning, LeftOut
+
+# Findings travel in records, answers and adapters' files: no longer texts than these.
 MAX_FILE_CHARS = 200
 MAX_DETAIL_CHARS = 300
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A file that is not trained on: its name, its label if it has one, and why, as `{"code", "detail"}`."""
-
-    file: str
-    label: str | None
-    error: dict[str, str]
-
-
-@dataclass(frozen=True)
-class ClipWarning:
-    """A clip that is used although something about it is odd; `code` is stable across releases."""
-
-    code: str
-    file: str
-    label: str
-    detail: str
 
 
 @dataclass(frozen=True)

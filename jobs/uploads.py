@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from aspl.labels import fold, fold_label
+from aspl.report import LeftOut
 from jobs.archive_labels import labelled
 from jobs.archives import ArchiveMember, members
 from jobs.background import BACKGROUND, alike, check_named, named_background
@@ -23,7 +24,7 @@ from jobs.clip_check import check_decoded, is_clip, repetitions
 from jobs.clip_files import write_clip
 from jobs.disk import disk_faults
 from jobs.errors import MemberDamaged, UploadInvalid, UploadNotFound, UploadTooLarge
-from jobs.findings import Findings, LeftOut, fault, shown_name
+from jobs.findings import Findings, fault, shown_name
 from jobs.folders import named
 from jobs.limits import UploadLimits
 from jobs.uploaded_clip import EvaluationClips, Tally, UploadedClip, reasons

@@ -10,8 +10,9 @@ from dataclasses import asdict
 
 import pytest
 
+from aspl.report import ClipWarning, LeftOut
 from jobs.connection import connect, private_url
-from jobs.findings import ClipWarning, Findings, LeftOut
+from jobs.findings import Findings
 from jobs.queue import QUEUE_NAME, JobQueue
 from local import private_redis
 from tests.worker.processes import is_alive, start_worker, trainer_of, wait_for_end, wait_for_epoch, wait_until
