@@ -1,14 +1,16 @@
 """`POST /classify` with an archive: a folder of files to a job, whose results are fetched when it has succeeded."""
 
 from adapters_store import Ref
+from aspl.report import LeftOut
 from aspl.templates import check_template
 from jobs import kinds
-from jobs.findings import Findings, LeftOut
+from jobs.findings import Findings
 from service.context import Context
 from service.http.forms import ClassifyForm, bounded_labels, parsed_thresholds, split_labels
 from service.http.problems import ServiceError
 from service.http.submission import Submission
 from service.inference.classification import check_thresholds
+from service.inference.tenant_threads import Check
 
 DEFAULT_TOP_K = 5  # a thousand files of a thousand labels would be a file of a gigabyte
 
@@ -29,7 +31,7 @@ class Batch(Submission):
             "thresholds": check_thresholds(labels, form.threshold, thresholds) if labels else thresholds,
             "top_k": form.top_k or DEFAULT_TOP_K,
         }
-        super().__init__(context, tenant, "", request, key)
+        super().__init__(context, tenant, "", key, request=request)
         self._form = form
 
     def stage(self, upload_id: str) -> None:
@@ -40,7 +42,7 @@ class Batch(Submission):
             self.request["thresholds"] = self._thresholds(ref)
         self.uploads.add_files(upload_id, self._form.archive.file)
 
-    def check(self, upload_id: str) -> Findings:
+    def check(self, upload_id: str, still_wanted: Check) -> Findings:
         """Refuse an archive without audio; its files are decoded by the job, each of which may fail alone."""
         files = self.uploads.clips(upload_id)
         left_out = [LeftOut(file.shown_name, None, file.error) for file in files if file.error is not None]

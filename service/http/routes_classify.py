@@ -61,7 +61,7 @@ async def classify(
     if bool(form.adapter) == bool(labels):
         raise ServiceError("invalid_request", "Give either adapter or labels.")
     if form.archive is not None:
-        return await Batch(context, charge.tenant, form, idempotency_key).answer()
+        return await Batch(context, charge.tenant, form, idempotency_key).answer(request)
     for file in form.audio:
         _check_size(file.filename, file.size or 0, context.settings.max_clip_bytes)
     wanted = ClassifyRequest(

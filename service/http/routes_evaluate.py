@@ -3,7 +3,7 @@
 from typing import Annotated, ClassVar
 
 import structlog
-from fastapi import APIRouter, Form, UploadFile
+from fastapi import APIRouter, Form, Request, UploadFile
 from pydantic import BaseModel, Field
 from starlette.responses import JSONResponse
 
@@ -17,6 +17,7 @@ from service.http.multipart import FormRoute
 from service.http.problems import ServiceError, responses
 from service.http.schemas import Job
 from service.http.submission import ACCEPTED, IdempotencyKey, Submission
+from service.inference.tenant_threads import Check
 
 ERRORS = responses(
     "bad_request", "adapter_not_found", "adapter_model_mismatch", "idempotency_in_flight", "body_too_large",
@@ -61,7 +62,12 @@ EvaluateBody = Annotated[EvaluateForm, Form(media_type="multipart/form-data")]
 
 @router.post("/adapters/{name}/evaluate", status_code=202, response_model=Job, responses=ACCEPTED | ERRORS)
 async def evaluate(
-    name: str, form: EvaluateBody, tenant: Tenant, context: ServiceContext, idempotency_key: IdempotencyKey = None
+    request: Request,
+    name: str,
+    form: EvaluateBody,
+    tenant: Tenant,
+    context: ServiceContext,
+    idempotency_key: IdempotencyKey = None,
 ) -> JSONResponse:
     """Queue a job whose report says how a version does on clips that it was not taught with.
 
@@ -69,7 +75,7 @@ async def evaluate(
     label, and against another version how often each was right where the other was not.
     """
     structlog.contextvars.bind_contextvars(adapter=name)
-    return await Evaluation(context, tenant, name, form, idempotency_key).answer()
+    return await Evaluation(context, tenant, name, form, idempotency_key).answer(request)
 
 
 class Evaluation(Submission):
@@ -80,7 +86,7 @@ class Evaluation(Submission):
     def __init__(self, context: Context, tenant: str, reference: str, form: EvaluateForm, key: str | None):
         if (form.archive is not None and form.clips) or not (form.archive or form.clips or form.background):
             raise ServiceError("upload_invalid", "Give either clips with labels, or an archive, or background.")
-        super().__init__(context, tenant, "", {}, key)
+        super().__init__(context, tenant, "", key)
         self._reference = reference
         self._form = form
         self._refs: list[Ref] = []
@@ -93,9 +99,9 @@ class Evaluation(Submission):
         self.request = dict(zip(("adapter", "against"), map(str, self._refs), strict=False))
         stage_labelled(self.uploads, upload_id, self._form)
 
-    def check(self, upload_id: str) -> Findings:
+    def check(self, upload_id: str, still_wanted: Check) -> Findings:
         """Decode the clips, and refuse where the adapter knows none of the labels."""
-        findings = self.uploads.check_audio(upload_id, min_labels=0)
+        findings = self.uploads.check_audio(upload_id, min_labels=0, on_audio=lambda seconds: still_wanted())
         taught = self.context.store.manifest(self._refs[0]).get("labels") or ()
         clips = [clip for clip in self.uploads.clips(upload_id) if clip.error is None]
         given = {clip.label for clip in clips if clip.label is not None and not clip.is_background}

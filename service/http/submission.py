@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import Annotated, Any
 
 import structlog
-from fastapi import Header
+from fastapi import Header, Request
 from starlette.responses import JSONResponse
 
 from jobs.errors import JobUnconfirmed
@@ -14,6 +14,9 @@ from jobs.findings import Findings
 from jobs.queue import Idempotency
 from jobs.records import JobRecord
 from service.context import Context
+from service.http.disconnect import unless_client_leaves
+from service.http.problems import CLIENT_LEFT_STATUS
+from service.inference.tenant_threads import Check
 
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{1,128}$")]
 ACCEPTED = {202: {"headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}}}}
@@ -25,16 +28,27 @@ class Submission(ABC):
     Args:
         name: of the adapter that the job is about, "" of none.
         key: the request's Idempotency-Key.
+        training, request: what the job is told, as `jobs.queue.JobQueue.submit` takes them.
     """
 
     kind: str
 
-    def __init__(self, context: Context, tenant: str, name: str, request: dict[str, Any], key: str | None):
+    def __init__(
+        self,
+        context: Context,
+        tenant: str,
+        name: str,
+        key: str | None,
+        *,
+        training: dict[str, Any] | None = None,
+        request: dict[str, Any] | None = None,
+    ):
         self.context = context
         self.uploads = context.jobs.uploads
         self.tenant = tenant
         self.name = name
-        self.request = request
+        self.training = training or {}
+        self.request = request or {}
         self._jobs = context.jobs.queue
         self._key = key
 
@@ -43,17 +57,28 @@ class Submission(ABC):
         """Put the form's files into the upload."""
 
     @abstractmethod
-    def check(self, upload_id: str) -> Findings:
-        """Refuse what the job could only fail on; returns what is odd about the rest."""
+    def check(self, upload_id: str, still_wanted: Check) -> Findings:
+        """Refuse what the job could only fail on; returns what is odd about the rest.
 
-    async def answer(self) -> JSONResponse:
-        """The job, in a thread of those that unpack and decode whole uploads: classification stays swift."""
-        record = await self.context.jobs.uploaders.run(self.tenant, lambda _: self.run())
+        `still_wanted`, to be called now and then, raises where nobody waits for the answer any more.
+        """
+
+    async def answer(self, request: Request) -> JSONResponse:
+        """The job, in a thread of those that unpack and decode whole uploads: classification stays swift.
+
+        A client that leaves before gets no job.
+        """
+        record = await unless_client_leaves(request, self.context.jobs.uploaders.run(self.tenant, self.run))
+        if record is None:
+            return JSONResponse(None, status_code=CLIENT_LEFT_STATUS)
         structlog.contextvars.bind_contextvars(job=record.id)
         return JSONResponse(record.public(), status_code=202, headers={"Location": f"/jobs/{record.id}"})
 
-    def run(self) -> JobRecord:
-        """The job's record as it was when the job was made, also where this is a replay."""
+    def run(self, still_wanted: Check) -> JobRecord:
+        """The job's record as it was when the job was made, also where this is a replay.
+
+        `still_wanted` raises where nobody waits for it any more; then there is no job.
+        """
         is_replay = self._key is not None and self._jobs.claim(self.tenant, self._key) is not None
         upload_id = record = None
         may_have_job = False
@@ -63,14 +88,16 @@ class Submission(ABC):
             digest = self._digest(upload_id)
             if is_replay:
                 return self._first_answer(self._jobs.claim(self.tenant, self._key, digest))
+            findings = self.check(upload_id, still_wanted)
+            still_wanted()
             record = self._jobs.submit(
                 self.tenant,
                 self.name,
                 upload_id,
-                {},
+                self.training,
                 kind=self.kind,
                 request=self.request,
-                findings=self.check(upload_id),
+                findings=findings,
                 idempotency=Idempotency(self._key, digest) if self._key else None,
             )
             return record
@@ -85,9 +112,12 @@ class Submission(ABC):
                 if self._key and not is_replay:
                     self._jobs.release(self.tenant, self._key)
 
+    def meant(self, upload_id: str) -> list[Any]:
+        """What two requests with one Idempotency-Key must agree in, in JSON's terms."""
+        return [self.kind, self.name, self.request, self.uploads.digest(upload_id)]
+
     def _digest(self, upload_id: str) -> str:
-        meant = [self.kind, self.name, self.request, self.uploads.digest(upload_id)]
-        return hashlib.sha256(json.dumps(meant, sort_keys=True).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.meant(upload_id), sort_keys=True).encode()).hexdigest()
 
     def _first_answer(self, record: JobRecord) -> JobRecord:
         events = self._jobs.records.events(record.id, limit=1)
