@@ -14,6 +14,7 @@ from aspl.curves import TaughtCurves
 from aspl.features import AudioFeatures
 from aspl.fitting.clip_features import ClipFeatures
 from aspl.fitting.heard_clip import HeardClip
+from aspl.fitting.live_clip import LiveClip
 from aspl.fitting.plan import Plan
 from aspl.fitting.precision import kept_head
 from aspl.fitting.progress import FitProgress
@@ -72,7 +73,7 @@ class Given:
     clips: Sequence[HeardClip]
     background: Sequence[HeardClip]
     library: BackgroundLibrary
-    waveforms: Sequence[np.ndarray] | None = None
+    waveforms: Sequence[np.ndarray | LiveClip] | None = None
     log_mels: ClipFeatures | None = None
 
     @property
@@ -146,7 +147,7 @@ def fit_closed_form(given: Given, prompts: AudioPrompts, plan: Plan, progress: F
 
 def hear(
     clap: FrozenClap,
-    waveforms: Sequence[np.ndarray],
+    waveforms: Sequence[np.ndarray | LiveClip],
     prompts: AudioPrompts | None = None,
     *,
     tick: Callable[[], None] = lambda: None,
