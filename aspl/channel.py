@@ -2,8 +2,8 @@
 
 What another microphone, a room or a codec adds to every clip is a fixed curve over mel bins, which a spectral prompt
 with gamma 1 takes back exactly (arXiv 2606.15751, section 3). Each live clip is held against the curve of the label it
-is taken for, by the head's own posterior and by how known it sounds (`aspl.channel_shift`). Nothing is changed unless
-the live clips then sound more like what was taught.
+is taken for, by the head's own posterior and by how known it sounds (`aspl.channel_shift`). Nothing is changed where
+the difference may be chance, nor unless the live clips then sound more like what was taught.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from aspl.adapter import Adapter
-from aspl.channel_shift import Differences, clip_weights, estimate_shift
+from aspl.channel_shift import Differences, Shift, clip_weights, estimate_shift
 from aspl.errors import RecalibrationInvalid
 from aspl.features import AudioFeatures
 from aspl.fitting.clip_features import ClipFeatures
@@ -28,7 +28,7 @@ MIN_CLIPS = 5
 MIN_KNOWN = 2.0  # clips of full weight
 MIN_KNOWN_SHARE = 0.35  # of the clips: among much that was never taught, what passes for known is doubtful
 SHARES = (0.5, 1.0)  # of the shift, which compete with none
-LEAST_GAIN = 0.5  # standard errors of the paired gain by which a share must beat none
+LEAST_EVIDENCE = -0.3  # natural logarithm: three to four, at the least, that there is another channel
 REMAINING = 1e-4  # below it a probability counts as that
 
 
@@ -94,15 +94,17 @@ def find_channel(
         return live.unchanged(f"all clips but {live.num_clips} are digital silence, and {MIN_CLIPS} have to sound")
     present = live.present
     before = live.scores(present)
-    beta, num_known = live.beta(before)
+    shift, num_known = live.shift(before)
     if num_known < max(MIN_KNOWN, MIN_KNOWN_SHARE * live.num_clips):
         reason = f"of {live.num_clips} clips too few sound like what was taught to tell a channel by"
         return live.unchanged(reason, num_known)
-    candidates = {share: present + share * (beta - present) for share in SHARES}
+    if shift.evidence <= LEAST_EVIDENCE:
+        return live.unchanged("by how much the clips differ from what was taught may be chance", num_known)
+    candidates = {share: present - share * shift.curve for share in SHARES}
     heard = {share: live.scores(candidate) for share, candidate in candidates.items()}
     best = max(heard, key=lambda share: live.gain(before, heard[share]))
     after = heard[best]
-    if live.gain(before, after) <= live.least_gain(before, after):
+    if live.gain(before, after) <= 0:
         reason = "the clips would sound no more like what was taught than they do"
         return live.unchanged(reason, num_known, live.margins(before, after))
     return Recalibration(
@@ -167,15 +169,14 @@ class _Live:
         features = self._clips.hear(self._sounding, prompts, stages=stages, tick=self._tick)
         return score_live(self._adapter, features)
 
-    def beta(self, scores: LiveScores) -> tuple[np.ndarray, float]:
-        """Return the channel `[M]` that the clips ask for, heard as `scores` have it, and how many count."""
+    def shift(self, scores: LiveScores) -> tuple[Shift, float]:
+        """Return by how much the clips, taken for what `scores` say, differ as now heard, and how many count."""
         taught = self._adapter.taught_curves
         assert taught is not None
-        weights = clip_weights(scores.known)
-        differences = Differences.of(self._curves, scores.posteriors, weights, taught)
+        differences = Differences.of(self._curves, scores.posteriors, clip_weights(scores.known), taught)
         shots = [self._adapter.shots.get(label, 1) for label in self._adapter.labels]
-        shift = estimate_shift(differences, taught, shots, self._clap.mel_centres_hz)
-        return -shift.curve, differences.num_effective
+        shift = estimate_shift(differences.behind(self.present), taught, shots, self._clap.mel_centres_hz)
+        return shift, differences.num_effective
 
     def margins(self, before: LiveScores, after: LiveScores) -> tuple[float, float]:
         """Return the mean margin of both."""
@@ -186,13 +187,6 @@ class _Live:
     def gain(self, before: LiveScores, after: LiveScores) -> float:
         """Return by how much the mean margin rises."""
         return float(np.average(after.margins - before.margins, weights=_weights(before, after)))
-
-    def least_gain(self, before: LiveScores, after: LiveScores) -> float:
-        """Return what the gain must exceed to be more than chance."""
-        weights, gains = _weights(before, after), after.margins - before.margins
-        mean = np.average(gains, weights=weights)
-        num_effective = weights.sum() ** 2 / (weights**2).sum()
-        return LEAST_GAIN * float(np.sqrt(np.average((gains - mean) ** 2, weights=weights) / num_effective))
 
     def unchanged(
         self, reason: str, num_known: float = 0.0, margins: tuple[float, float] | tuple[None, None] = (None, None)

@@ -20,7 +20,7 @@ from aspl.model.clap import FrozenClap
 
 MIN_CLIPS = 20.0  # of full weight
 MIN_LABELS = 1.8  # that share the weight, unless the adapter has one alone
-MIN_EVIDENCE = 5.0  # natural logarithm: 150 times likelier with a channel than without
+MIN_EVIDENCE = 1.0  # natural logarithm: nearly three times likelier with a channel than without
 MIN_SHIFT_DB = 1.5
 CHECK = "evidence"  # the name of the check that stands in
 

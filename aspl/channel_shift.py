@@ -16,9 +16,11 @@ from aspl.curves import TaughtCurves
 
 # n clips, K labels, M mel bins
 
-LEVEL_DB, SMOOTH_DB, SMOOTH_OCTAVES = 2.0, 5.0, 0.8  # of channels, beforehand
-OWN_BINS = 40.0  # over so many mel bins the likeness of what a clip has of its own falls to 1 / e
-LABEL_SHARE = 0.4  # of that variance which clips of one label, heard live together, have in common
+LEVEL_DB, SMOOTH_DB, SMOOTH_OCTAVES = 2.0, 7.0, 0.4  # of channels, beforehand
+EVIDENCE_SIZE = 0.25  # of these, in the question whether there is another channel at all: many are as small as that
+OWN_BINS = 80.0  # over so many mel bins the likeness of what a clip has of its own falls to 1 / e
+OWN_ALONE = 0.5  # of that variance which each bin has for itself, or else level differences would be told to a hair
+LABEL_SHARE = 0.8  # of that variance which clips of one label, heard live together, have in common
 DEVIATION_FLOOR_DB = 1.0
 MOST_DB = 20.0  # no more is put right in any mel bin
 KNOWN_POWER = 3  # a clip counts by its known score to this power: what was not taught says nothing of the channel
@@ -140,17 +142,20 @@ def estimate_shift(
     """
     prior = _prior(centres_hz)
     noise = _own(taught, np.asarray(shots, float)) * _error_share(differences, np.asarray(shots, float))
-    mean = differences.mean
-    with_channel = np.linalg.solve(prior + noise, mean)
-    ratio = np.linalg.slogdet(prior + noise)[1] - np.linalg.slogdet(noise)[1]
-    evidence = 0.5 * (mean @ np.linalg.solve(noise, mean) - mean @ with_channel - ratio)
-    return Shift(np.clip(prior @ with_channel, -MOST_DB, MOST_DB), float(evidence))
+    curve = prior @ np.linalg.solve(prior + noise, differences.mean)
+    evidence = _evidence(differences.mean, EVIDENCE_SIZE**2 * prior, noise)
+    return Shift(np.clip(curve, -MOST_DB, MOST_DB), evidence)
 
 
 def _prior(centres_hz: np.ndarray) -> np.ndarray:
     octaves = np.log2(centres_hz)
     apart = np.subtract.outer(octaves, octaves) / SMOOTH_OCTAVES
     return LEVEL_DB**2 + SMOOTH_DB**2 * np.exp(-0.5 * apart**2)
+
+
+def _evidence(mean: np.ndarray, prior: np.ndarray, noise: np.ndarray) -> float:
+    ratio = np.linalg.slogdet(prior + noise)[1] - np.linalg.slogdet(noise)[1]
+    return float(0.5 * (mean @ np.linalg.solve(noise, mean) - mean @ np.linalg.solve(prior + noise, mean) - ratio))
 
 
 def _own(taught: TaughtCurves, shots: np.ndarray) -> np.ndarray:
@@ -161,7 +166,8 @@ def _own(taught: TaughtCurves, shots: np.ndarray) -> np.ndarray:
     variance = squares / freedom if freedom > 0 else taught.deviation[-1].astype(np.float64) ** 2
     deviation = np.sqrt(variance + DEVIATION_FLOOR_DB**2)
     bins = np.arange(len(deviation))
-    return np.outer(deviation, deviation) * np.exp(-np.abs(np.subtract.outer(bins, bins)) / OWN_BINS)
+    alike = np.exp(-np.abs(np.subtract.outer(bins, bins)) / OWN_BINS)
+    return np.outer(deviation, deviation) * ((1 - OWN_ALONE) * alike + OWN_ALONE * np.eye(len(bins)))
 
 
 def _error_share(differences: Differences, shots: np.ndarray) -> float:

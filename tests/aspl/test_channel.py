@@ -69,6 +69,12 @@ def test_what_was_never_taught_changes_nothing(bundled, taught):
         assert recalibrate(bundled, taught, waveforms) is taught
 
 
+def test_what_may_be_chance_changes_nothing(bundled, taught, recordings):
+    same_microphone = [waveform for number, (_, waveform) in enumerate(recordings) if number % 8 >= 4]
+    found = find_channel(bundled, taught, same_microphone)
+    assert not found.is_applied and "chance" in found.reason and not found.shift_db.any()
+
+
 def test_what_no_channel_can_be_told_from_is_refused(bundled, taught, live):
     with pytest.raises(RecalibrationInvalid, match="teach it again"):
         recalibrate(bundled, replace(taught, taught_curves=None), live)

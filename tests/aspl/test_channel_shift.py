@@ -34,6 +34,14 @@ def test_a_channel_is_found_whatever_the_clips_levels(taught):
     assert many < few < 0.6 * CHANNEL.std()
 
 
+def test_lines_that_recordings_of_a_label_have_in_common_hardly_pass_for_the_channel(taught):
+    classes, off = np.arange(15) % LABELS, []
+    for seed in range(3):
+        lines = np.random.default_rng(seed).normal(0, 9, (LABELS, BINS))[classes]
+        off.append(off_db(taught, live(taught, classes, CHANNEL + lines, seed=seed), CHANNEL))
+    assert np.mean(off) < 1.7
+
+
 def test_no_channel_is_found_where_there_is_none(taught):
     shift = estimate_shift(live(taught, np.arange(20) % LABELS, 0.0), taught, SHOTS, CENTRES_HZ)
     assert shift.size_db < 1.5 and shift.evidence < 0
