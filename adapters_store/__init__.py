@@ -1,6 +1,6 @@
 """Adapters at rest: bytes and manifests of every tenant, in a local directory or under any fsspec URL."""
 
-from adapters_store.clips import KEEPS, ClipList, Taught, TaughtClip
+from adapters_store.clips import KEEPS, Channel, ClipList, Taught, TaughtClip, channel_id, checked_channels
 from adapters_store.errors import (
     AdapterCorrupt,
     AdapterNotFound,
@@ -24,6 +24,7 @@ __all__ = [
     "AdapterEntry",
     "AdapterNotFound",
     "AdapterStore",
+    "Channel",
     "ClipList",
     "ClipNotFound",
     "ClipsGone",
@@ -36,8 +37,10 @@ __all__ = [
     "TaughtClip",
     "Usage",
     "VersionNotFound",
+    "channel_id",
     "check_name",
     "check_tenant",
+    "checked_channels",
     "open_store",
     "parse_reference",
 ]

@@ -1,6 +1,7 @@
 """What a version was taught with, as the store keeps it: the list of its clips, and what `publish` is given of them."""
 
 import gzip
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -13,6 +14,25 @@ KEEPS = ("nothing", "features", "audio")
 """How much of its clips a version keeps, from the least to the most."""
 
 LIST_FORMAT = 1
+MAX_CHANNEL_BINS = 4096
+MAX_CHANNEL_DB = 1000.0
+
+Channel = tuple[float, ...]
+"""In dB a mel bin, what is added to a clip's log-mel."""
+
+
+def channel_id(channel: Channel) -> str:
+    """What a channel is called: equal ones alike."""
+    return hashlib.sha256(json.dumps(channel).encode()).hexdigest()[:12]
+
+
+def checked_channels(value: Mapping[str, Any]) -> dict[str, Channel]:
+    """Channels by id, out of JSON; raises ValueError, TypeError or AttributeError for what are none."""
+    channels = {str(name): tuple(float(level) for level in row) for name, row in value.items()}
+    for row in channels.values():
+        if not 0 < len(row) <= MAX_CHANNEL_BINS or not all(abs(level) <= MAX_CHANNEL_DB for level in row):  # nor NaN
+            raise ValueError("a channel is none")
+    return channels
 
 
 @dataclass(frozen=True)
@@ -25,7 +45,8 @@ class TaughtClip:
         file: the tenant's name for it, for people.
         held_out: {"label", "score"}, what the version answered to it without having heard it; None where it never was
             held out.
-        channel: the version whose recalibration brings it back to the taught channel; None of those as they came.
+        channel: what brings it back to the channel that was taught, by its id in the list's `channels`; None of those
+            that are taught as they came.
         has_audio: whether its bytes were kept when the version was published.
     """
 
@@ -36,7 +57,7 @@ class TaughtClip:
     duration_s: float | None = None
     size_bytes: int = 0
     held_out: Mapping[str, Any] | None = None
-    channel: int | None = None
+    channel: str | None = None
     has_audio: bool = False
 
 
@@ -48,11 +69,14 @@ class ClipList:
         keep: one of `KEEPS`.
         packs: by the base model's fingerprint the names of the packs of its clips' features, oldest first. A clip may
             be in none of them: it was taught by a method that wants audio alone, or was erased.
+        channels: by `channel_id` what brings clips back that came through a channel, in dB a mel bin. They are here and
+            not in the version that told them, which may be deleted.
     """
 
     keep: str
     clips: tuple[TaughtClip, ...]
     packs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    channels: Mapping[str, Channel] = field(default_factory=dict)
 
     @property
     def ids(self) -> frozenset[str]:
@@ -73,6 +97,8 @@ class ClipList:
         """The list as its file holds it: JSON, compressed, since every version has one."""
         clips = [asdict(clip) for clip in self.clips]
         value = {"format": LIST_FORMAT, "keep": self.keep, "clips": clips, "packs": dict(self.packs)}
+        if self.channels:
+            value["channels"] = dict(self.channels)
         return gzip.compress(json.dumps(value, ensure_ascii=False, allow_nan=False).encode(), 6, mtime=0)
 
     @classmethod
@@ -83,11 +109,14 @@ class ClipList:
             known = {f.name for f in fields(TaughtClip)}
             clips = tuple(TaughtClip(**{k: v for k, v in row.items() if k in known}) for row in value["clips"])
             packs = {fingerprint: tuple(names) for fingerprint, names in value["packs"].items()}
-            if value["keep"] not in KEEPS or not all(DIGEST.fullmatch(clip.id) for clip in clips):
+            channels = checked_channels(value.get("channels") or {})
+            marks = {clip.channel for clip in clips if clip.channel}
+            is_sound = value["keep"] in KEEPS and all(DIGEST.fullmatch(clip.id) for clip in clips)
+            if not is_sound or marks - channels.keys():
                 raise ValueError("it holds what no list can")
         except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise AdapterCorrupt(f"{what} is damaged: {str(error)[:80]}.") from error
-        return cls(value["keep"], clips, packs)
+        return cls(value["keep"], clips, packs, channels)
 
 
 @dataclass(frozen=True)
@@ -101,6 +130,7 @@ class Taught:
         fingerprint: of the base model that `features` are of.
         features: what that model hears of clips that are new, by id, as bytes that the store does not look into.
         base: the list of the version of the same adapter that it goes on from, whose packs it shares.
+        channels: as `ClipList` has them.
     """
 
     keep: str
@@ -109,11 +139,12 @@ class Taught:
     fingerprint: str = ""
     features: Mapping[str, bytes] = field(default_factory=dict)
     base: ClipList | None = None
+    channels: Mapping[str, Channel] = field(default_factory=dict)
 
     @classmethod
     def as_before(cls, base: ClipList | None) -> Self | None:
         """Of a version that was taught with what `base` was: its thresholds were set, or its channel."""
-        return base and cls(base.keep, base.clips, base=base)
+        return base and cls(base.keep, base.clips, base=base, channels=base.channels)
 
     def listed(self, *, audio: Iterable[str]) -> tuple[TaughtClip, ...]:
         """The clips as the version's list has them, where the store holds the bytes of `audio`."""

@@ -45,7 +45,10 @@ class KeptClips:
         if marked := returned & self._marked():
             self._files.remove_many([f"{self.clips}/{clip}{ERASED}" for clip in marked])
         clips = taught.listed(audio=[*taught.audio, *(taught.base.kept_ids if taught.base else ())])
-        return ClipList(taught.keep, clips, self._put_features(taught) if taught.keep != "nothing" else {})
+        packs = self._put_features(taught) if taught.keep != "nothing" else {}
+        used = {clip.channel for clip in clips}
+        channels = {name: channel for name, channel in taught.channels.items() if name in used}
+        return ClipList(taught.keep, clips, packs, channels)
 
     def confirm(self, listed: ClipList) -> ClipList:
         """Check right before the manifest that all is there that the list names, and nothing that was erased since.

@@ -13,7 +13,7 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from aspl.adapter_info import FORMAT, AdapterInfo, read_info
+from aspl.adapter_info import CHANNEL, FORMAT, AdapterInfo, read_info
 from aspl.curves import TENSORS as CURVES_TENSORS
 from aspl.curves import TaughtCurves
 from aspl.errors import AdapterInvalid, AdapterMismatch
@@ -30,7 +30,7 @@ from aspl.report import Report
 from aspl.templates import SENTENCE
 
 HALVED = {"linear.matrix", "class_features"}  # may be in half precision
-CHANNEL, CURVES = "channel.beta", frozenset(CURVES_TENSORS)
+CURVES = frozenset(CURVES_TENSORS)
 NUMBER_BYTES = 32  # of a float and its place in a tuple
 MAX_MAGNITUDE = 1e6  # of any number that is trained; the largest seen are hundreds, and products of more overflow
 

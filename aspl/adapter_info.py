@@ -1,6 +1,7 @@
 """What an adapter's file says of itself in its header, checked in every field; knows nothing of torch's tensors."""
 
 import json
+import struct
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from aspl.prompts.kinds import parse_kind
 from aspl.report import Report
 
 FORMAT = "earshot-adapter"
+CHANNEL = "channel.beta"  # the tensor of it
 FORMAT_VERSION = 3
 # The first knows of no `known`, the first two of no curves, no channel and nothing in half precision.
 READABLE_VERSIONS = (1, 2, 3)
@@ -80,6 +82,22 @@ def read_info(data: bytes) -> AdapterInfo:
     except (ValueError, RecursionError) as error:  # NaN, half a character, thousands of lists in a list
         raise AdapterInvalid(f"the adapter's header holds what JSON cannot: {str(error)[:80]}") from error
     return info
+
+
+def read_channel(data: bytes) -> tuple[float, ...] | None:
+    """Return the channel of an adapter's file, in dB a mel bin, without a model; None where it has none.
+
+    Raises AdapterInvalid.
+    """
+    size = int.from_bytes(data[:8], "little")
+    try:
+        entry = json.loads(data[8 : 8 + size]).get(CHANNEL)
+        if entry is None:
+            return None
+        start, end = (8 + size + offset for offset in entry["data_offsets"])
+        return struct.unpack(f"<{entry['shape'][0]}f", data[start:end])
+    except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+        raise AdapterInvalid("the adapter's channel cannot be read") from error
 
 
 def _known_rule(facts: dict[str, Any]) -> KnownRule | None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -62,6 +62,19 @@ class KnownRule:
             None if facts["mean"] is None else tuple(facts["mean"]),
             None if facts["deviation"] is None else tuple(facts["deviation"]),
         )
+
+    def set_as(self, before: Self) -> tuple[Self, list[int]]:
+        """Return this rule with thresholds as they were set in another, of the same labels in the same order.
+
+        One that a sensitivity stands for there is what that stands for here; others, which somebody set, keep their
+        number. Beside it the places of those.
+        """
+        thresholds, places = [], []
+        for place, value in enumerate(before.thresholds):
+            names = [name for name in SENSITIVITIES if before.sensitivities[name][place] == value]
+            thresholds.append(self.sensitivities[names[0]][place] if names else value)
+            places += [] if names else [place]
+        return replace(self, thresholds=tuple(thresholds)), places
 
     def scores(self, labels: np.ndarray, lead: np.ndarray | None) -> np.ndarray:
         """Return known scores `[B]`, 0 to 1, of a head's scores `[B, K]` and of its lead over the background, `[B]`."""

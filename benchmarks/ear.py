@@ -139,10 +139,10 @@ def area(known: np.ndarray, others: np.ndarray) -> float:
     return float(roc_auc_score(truth, np.concatenate([known, others])))
 
 
-def own_threshold(fit: HeadFit, sensitivity: str = "balanced") -> float:
-    """Return the raw threshold that a fit sets."""
+def own_threshold(fit: HeadFit, *, num_own: int = 0) -> float:
+    """Return the raw threshold that a fit sets, with so many clips of the tenant's own background."""
     taught = raw_known(fit.held_apart)[fit.folds >= 0]
-    return raw_threshold(taught, raw_known(fit.bank), sensitivity)
+    return raw_threshold(taught, raw_known(fit.bank), num_own=num_own)
 
 
 def open_set(world: World, name: str, shots: int, seed: int) -> Row:
@@ -153,7 +153,7 @@ def open_set(world: World, name: str, shots: int, seed: int) -> Row:
         tenant = teach(world, drawn, with_background=with_background)
         test = tenant.scores(drawn.test)
         known, foreign = raw_known(test), raw_known(tenant.scores(drawn.foreign))
-        threshold = own_threshold(tenant.fit)
+        threshold = own_threshold(tenant.fit, num_own=len(drawn.own_background) if with_background else 0)
         if not with_background:
             row["accuracy"] = mean_accuracy(test[:, :-1].argmax(1), drawn.test_classes)
             row["AUROC foreign"] = area(known, foreign)

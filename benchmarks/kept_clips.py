@@ -1,20 +1,13 @@
-"""What keeping clips costs, and what a crash leaves: `python -m benchmarks.kept_clips [--kills 200] [--clips 1000]`.
+"""What keeping clips costs: `python -m benchmarks.kept_clips [--parts costs loop]`.
 
-Kills: processes publish with clips, go on from versions, erase and delete, each killed by SIGKILL, half of them before
-a random change of a file, half after a random time; on a directory and on an S3 server of this machine (moto). After
-each one every version must have its clips, after a sweep no clip may be without a version, and what is counted for the
-quota must be what is there.
-
-Costs: bytes of the clips in `examples/train` and of what is kept beside them; requests of a version to S3.
+Costs: bytes of the clips in `examples/train` and of what is kept beside them; requests of a version to S3 (moto).
 
 Loop: a real API and worker on the bundled model; many short clips are taught at once, then one is added at a time.
 """
 
 import argparse
 import io
-import random
 import statistics
-import tempfile
 import time
 import wave
 from collections import Counter
@@ -27,43 +20,28 @@ import httpx2
 import numpy as np
 from s3fs import S3FileSystem
 
-from adapters_store import open_store, sweep
+from adapters_store import open_store
 from benchmarks.figures import Figure, report
 from benchmarks.jobs import instant, start_job, wait_for
 from benchmarks.machine import describe_machine, family, resident_mib
 from benchmarks.served import BUNDLED, recordings, served
 from tests.adapters_store.clips import taught
-from tests.adapters_store.crashes import Crashes
 from tests.adapters_store.places import s3_server
 
+PARTS = ("costs", "loop")
 NUM_ADDED = 5
 RATE_HZ = 16_000
 ADD_BAR_S = 1.0
 
 
-def kills(num_kills: int, url: str) -> list[Figure]:
-    """Kill so many publishing processes on each kind of place."""
-    figures = []
-    with tempfile.TemporaryDirectory(prefix="earshot-kills-") as directory:
-        for place, where, share in (("directory", f"{directory}/store", 1.0), ("S3", url, 0.25)):
-            crashes = Crashes(where, random.Random(0))
-            with patch.object(sweep, "GRACE_S", -1.0):
-                for _ in range(max(1, int(share * num_kills))):
-                    crashes.crash()
-            figures += [
-                Figure(f"processes killed, {place}", crashes.num_killed, ""),
-                Figure(f"versions without their clips, {place}", crashes.num_lacking, "", 0),
-                Figure(f"clips without a version after a sweep, {place}", crashes.num_strays, "", 0),
-                Figure(f"wrong counts for the quota, {place}", crashes.num_miscounted, "", 0),
-                Figure(f"versions published meanwhile, {place}", crashes.num_versions, ""),
-            ]
-    return figures
-
-
-def costs(stack_client: httpx2.Client, adapter: str, store_directory: Path) -> list[Figure]:
-    """Bytes of a version of the recordings of `examples/train`."""
-    rows = stack_client.get(f"/adapters/{adapter}/clips?limit=2000").raise_for_status().json()["clips"]
-    files = {path.name: path.stat().st_size for path in (store_directory / adapter).rglob("*") if path.is_file()}
+def bytes_of_a_clip() -> list[Figure]:
+    """Bytes of a version of the recordings of `examples/train`, a clip."""
+    with served(BUNDLED, has_worker=True, requests_per_s=0) as stack:
+        with httpx2.Client(base_url=stack.apis[0].address, timeout=600) as client:
+            wait_for(client, start_job(client, recordings(), "recorded", {})["id"])
+            rows = client.get("/adapters/recorded/clips?limit=2000").raise_for_status().json()["clips"]
+        directory = stack.directory / "adapters" / "local" / "recorded"
+        files = {path.name: path.stat().st_size for path in directory.rglob("*") if path.is_file()}
     by_suffix = Counter()
     for name, size in files.items():
         by_suffix[Path(name).suffix] += size
@@ -72,6 +50,12 @@ def costs(stack_client: httpx2.Client, adapter: str, store_directory: Path) -> l
         Figure("bytes of what the bundled model hears of a clip", by_suffix[".pack"] / len(rows), ""),
         Figure("bytes of a clip in each version's list", by_suffix[".clips"] / len(rows), ""),
     ]
+
+
+def costs() -> list[Figure]:
+    """What a clip takes on disk, and a version of requests."""
+    with s3_server() as url:
+        return [*bytes_of_a_clip(), *requests_of_a_version(url)]
 
 
 def requests_of_a_version(url: str) -> list[Figure]:
@@ -134,11 +118,10 @@ def loop(num_clips: int) -> list[Figure]:
         with httpx2.Client(base_url=stack.apis[0].address, timeout=600) as client:
             clips = recordings()
             wait_for(client, start_job(client, clips, "recorded", {})["id"])
-            figures = costs(client, "recorded", stack.directory / "adapters" / "local")
             before_mib = max(resident_mib(pid, peak=True) for pid in family(worker))
             many = [(f"label {number % 5}", short_clip(number)) for number in range(num_clips)]
             job = wait_for(client, start_job(client, many, "many", {})["id"])
-            figures.append(Figure(f"teaching {num_clips} clips at once", _span_s(job), "s"))
+            figures = [Figure(f"teaching {num_clips} clips at once", _span_s(job), "s")]
             peak_mib = max(resident_mib(pid, peak=True) for pid in family(worker))
             few_s, many_s = ([_add(client, n, name) for n in range(NUM_ADDED)] for name in ("recorded", "many"))
             last_mib = max(resident_mib(pid, peak=True) for pid in family(worker))
@@ -164,17 +147,15 @@ def _span_s(job: dict) -> float:
 
 
 def main() -> None:
-    """Measure, print, keep."""
+    """Measure, print, keep: a file of results for each part."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--clips", type=int, default=1000)
-    arguments = parser.parse_args()
+    given = parser.parse_args()
     machine = describe_machine()
-    with s3_server() as url:
-        figures = kills(arguments.kills, url) if arguments.kills else []
-        figures += requests_of_a_version(f"{url}/requests")
-    figures += loop(arguments.clips)
-    report(figures, "kept_clips", machine=machine, kills=arguments.kills, clips=arguments.clips)
+    measures = {"costs": costs, "loop": lambda: loop(given.clips)}
+    for part in given.parts:
+        report(measures[part](), f"kept_clips_{part}", machine=machine, **vars(given))
 
 
 if __name__ == "__main__":

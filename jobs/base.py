@@ -27,6 +27,8 @@ class Base:
         removed: ids of those that are not to be taught again.
         relabelled: the new label of each that has another, by id.
         left_out: clips that could be taught again only if more of them had been kept.
+        channel: "base" where the clips that come beside them came through its channel, if it has one; "none" where they
+            are as those that it was taught with.
     """
 
     name: str
@@ -35,17 +37,23 @@ class Base:
     removed: tuple[str, ...] = ()
     relabelled: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
+    channel: str = "base"
 
     @property
     def labels(self) -> frozenset[str]:
         """What its clips are taught as, background aside."""
         return frozenset(clip.label for clip in self.clips if clip.label is not None)
 
-    def changes(self, num_added: int) -> dict[str, Any]:
-        """What a new version says of how it differs from this one, as its manifest has it."""
+    def changes(self, num_added: int, num_live: int) -> dict[str, Any]:
+        """What a new version says of how it differs from this one, as its manifest has it.
+
+        Args:
+            num_live: how many of those that are added came through its channel.
+        """
         return {
             "base": {"name": self.name, "version": self.version},
             "added": num_added,
+            "through_channel": num_live,
             "removed": list(self.removed[:MAX_NAMED]),
             "num_removed": len(self.removed),
             "relabelled": dict(list(self.relabelled.items())[:MAX_NAMED]),
@@ -70,10 +78,11 @@ class Base:
 
 @dataclass(frozen=True)
 class Correction:
-    """What is to change of a version's clips: ids to leave out, and new labels by id."""
+    """What is to change of a version's clips: ids to leave out, and new labels by id; `channel` as `Base` has it."""
 
     remove: Sequence[str] = ()
     relabel: Mapping[str, str] = field(default_factory=dict)
+    channel: str = "base"
 
     def checked(self, *, max_label_chars: int) -> "Correction":
         """The same with labels spelled as they are kept; raises UploadInvalid, LabelsInvalid."""
@@ -83,7 +92,7 @@ class Correction:
         if both := set(self.remove) & set(self.relabel):
             raise UploadInvalid(f"clip {min(both)} is to be removed and relabelled; say one of the two")
         relabel = {clip: fold_label(label, max_chars=max_label_chars) for clip, label in self.relabel.items()}
-        return Correction(tuple(dict.fromkeys(self.remove)), relabel)
+        return Correction(tuple(dict.fromkeys(self.remove)), relabel, self.channel)
 
 
 def plan_base(store: AdapterStore, ref: Ref, correction: Correction, *, fingerprint: str, needs_audio: bool) -> Base:
@@ -118,7 +127,8 @@ def plan_base(store: AdapterStore, ref: Ref, correction: Correction, *, fingerpr
         raise UploadInvalid(
             f"the method is trained on audio, and of {wanting} clips of {ref} features alone are kept; take method=auto"
         )
-    base = Base(ref.name, ref.version, tuple(clips), tuple(correction.remove), correction.relabel, tuple(left_out))
+    changes = tuple(correction.remove), correction.relabel
+    base = Base(ref.name, ref.version, tuple(clips), *changes, tuple(left_out), correction.channel)
     _check_labels(base, ref)
     return base
 

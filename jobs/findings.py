@@ -32,6 +32,12 @@ class Findings:
         rows = (*further, *self.left_out)[:MAX_ROWS]
         return replace(self, left_out=rows, num_left_out=self.num_left_out + len(further))
 
+    def warned(self, warnings: Iterable[ClipWarning]) -> "Findings":
+        """The same, after these further warnings."""
+        further = tuple(warnings)
+        rows = (*further, *self.warnings)[:MAX_ROWS]
+        return replace(self, warnings=rows, num_warnings=self.num_warnings + len(further))
+
     def to_json(self) -> dict[str, Any]:
         """The findings as a record, an answer and a report have them."""
         values = asdict(self)

@@ -1,7 +1,9 @@
 """The files of an upload as its list has them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 NUM_NAMED = 20
 
@@ -37,10 +39,23 @@ class UploadedClip:
 
 @dataclass(frozen=True)
 class EvaluationClips:
-    """What an adapter is evaluated on: paths with labels, and what is none of the labels."""
+    """What an adapter is evaluated on: paths with labels, and what is none of the labels.
+
+    Attributes:
+        ids: SHA-256 of the labelled clips and then of the background, in order.
+    """
 
     clips: list[tuple[Path, str]]
     background: list[Path]
+    ids: tuple[str, ...]
+
+    @classmethod
+    def of(cls, files: Sequence[tuple[UploadedClip, Path]]) -> Self:
+        """Clips that can be used, and where they lie."""
+        labelled = [(clip, path) for clip, path in files if not clip.is_background]
+        background = [(clip, path) for clip, path in files if clip.is_background]
+        ids = tuple(clip.sha256 for clip, _ in (*labelled, *background))
+        return cls([(path, clip.label or "") for clip, path in labelled], [path for _, path in background], ids)
 
 
 @dataclass

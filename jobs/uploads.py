@@ -24,6 +24,7 @@ from jobs.clip_check import check_decoded, is_clip, repetitions
 from jobs.clip_files import write_clip
 from jobs.disk import disk_faults
 from jobs.errors import MemberDamaged, UploadInvalid, UploadNotFound, UploadTooLarge
+from jobs.exported import LISTED, Exported
 from jobs.findings import Findings, fault, shown_name
 from jobs.folders import named
 from jobs.limits import UploadLimits
@@ -136,9 +137,7 @@ class Uploads:
 
     def evaluation_clips(self, upload_id: str, *, is_test: bool = False) -> EvaluationClips:
         """As `usable`, to evaluate on."""
-        usable = self.usable(upload_id, is_test=is_test)
-        taught = [(path, clip.label or "") for clip, path in usable if not clip.is_background]
-        return EvaluationClips(taught, [path for clip, path in usable if clip.is_background])
+        return EvaluationClips.of(self.usable(upload_id, is_test=is_test))
 
     def digest(self, upload_id: str) -> str:
         """SHA-256 over labels and clips, equal for equal uploads."""
@@ -222,9 +221,8 @@ class Uploads:
         """Remove uploads that no job uses and that did not change for `older_than_s` seconds; return their ids."""
         removed = []
         for directory in self.root.iterdir() if self.root.is_dir() else ():
-            if directory.name in in_use or not UPLOAD_ID.fullmatch(directory.name):
-                continue
-            if time.time() - directory.stat().st_mtime > older_than_s:
+            is_doomed = directory.name not in in_use and UPLOAD_ID.fullmatch(directory.name)
+            if is_doomed and time.time() - directory.stat().st_mtime > older_than_s:
                 self.remove(directory.name)
                 removed.append(directory.name)
         return removed
@@ -242,8 +240,8 @@ class Uploads:
         """Write a file, which is still to be given its label."""
         tally = self._tally(upload_id)
         path, name = self._clip_path(upload_id, tally.num_files), shown_name(filename)
-        remaining_bytes = self.limits.max_upload_bytes - tally.size_bytes
-        size_bytes, sha256 = write_clip(path, chunks, self.limits, remaining_bytes=remaining_bytes, name=name)
+        remaining = self.limits.max_upload_bytes - tally.size_bytes
+        size_bytes, sha256 = write_clip(path, chunks, self.limits, remaining_bytes=remaining, name=name)
         file = UploadedClip(tally.num_files, None, name, size_bytes, sha256)
         tally.add(file)
         return file
@@ -263,6 +261,8 @@ class Uploads:
             file = UploadedClip(tally.num_files, None, shown_name(str(member.path)), 0, "", damage)
             tally.add(file)
             return file
+        if member.path == LISTED:
+            Exported.keep(self._clip_path(upload_id, file.number), self.directory(upload_id))
         return self._checked(upload_id, file, folders)
 
     @disk_faults()

@@ -1,6 +1,6 @@
 """What versions of adapters are worth on labelled clips and on background that they were not taught with."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from aspl.errors import AsplError
 from aspl.inference import is_unknown
 from aspl.measure import Scores, measure
 from aspl.paired import compare
+from aspl.report import Report
 from jobs.uploaded_clip import EvaluationClips
 from worker.clip_scorer import ClipScorer, ScoredClip
 from worker.eta import Eta
@@ -41,17 +42,21 @@ def evaluate(
     clap: FrozenClap,
     adapters: Sequence[Adapter],
     clips: EvaluationClips,
+    taught: Sequence[Collection[str]],
     *,
     max_clip_s: float,
     on_progress: Callable[[Progress], None],
     check: Callable[[], None],
 ) -> dict[str, Any]:
-    """Return `report`, `not_taught` and, of a second adapter, `against` and `comparison`, in JSON's terms.
+    """Return `report`, `not_taught`, `overlap` and, of a second adapter, `against` and `comparison`, in JSON's terms.
 
-    A clip whose label an adapter was not taught is to be unknown to it, as the background is.
+    A clip whose label an adapter was not taught is to be unknown to it, as the background is. `overlap` is of clips
+    that an adapter was taught with, which say little of others; None where there are none. The comparison's `new_clips`
+    are those that neither was taught with.
 
     Args:
         adapters: the one that is evaluated, and perhaps another to hold it against.
+        taught: of each adapter the ids of what it was taught with.
         check: called now and then; what it raises ends the evaluation.
     """
     paths = [*(path for path, _ in clips.clips), *clips.background]
@@ -64,14 +69,13 @@ def evaluate(
         found.append(clip)
         eta.step()
     truth = [label for _, label in clips.clips]
-    told = [
-        _told(adapter, [_heard(adapter, clip, number) for clip in found], found, truth)
-        for number, adapter in enumerate(adapters)
-    ]
+    heard = [[_heard(adapter, clip, number) for clip in found] for number, adapter in enumerate(adapters)]
+    is_taught = [np.array([clip in ids for clip in clips.ids], dtype=bool) for ids in taught]
+    told = [_told(*each, found, truth) for each in zip(adapters, heard, is_taught, strict=True)]
     values = {**told[0], "against": None, "comparison": None}
     if len(adapters) > 1:
         values["against"] = told[1]
-        values["comparison"] = _comparison(adapters, found, truth)
+        values["comparison"] = _comparison(adapters, heard, truth, is_new=~(is_taught[0] | is_taught[1]))
     return values
 
 
@@ -83,7 +87,9 @@ def _heard(adapter: Adapter, clip: ScoredClip, number: int) -> Heard:
     return Heard(scored.probabilities, label, known, is_unknown(adapter, scored, is_silent=is_silent))
 
 
-def _told(adapter: Adapter, heard: list[Heard], found: list[ScoredClip], truth: list[str]) -> dict[str, Any]:
+def _told(
+    adapter: Adapter, heard: list[Heard], is_taught: np.ndarray, found: list[ScoredClip], truth: list[str]
+) -> dict[str, Any]:
     """How one adapter did, alone."""
     index = {label: place for place, label in enumerate(adapter.labels)}
     taught = [place for place, label in enumerate(truth) if label in index]
@@ -100,7 +106,27 @@ def _told(adapter: Adapter, heard: list[Heard], found: list[ScoredClip], truth: 
     )
     if not taught:
         report = replace(report, reason=NO_CLIPS)
-    return {"report": report.to_json(), "not_taught": _not_taught(heard, truth, index)}
+    others = [place for place in taught if not is_taught[place]]
+    right = [index[truth[place]] for place in others]
+    rest = measure(adapter.labels, np.array(right, dtype=int), _scores(adapter, [heard[place] for place in others]))
+    return {
+        "report": report.to_json(),
+        "not_taught": _not_taught(heard, truth, index),
+        "overlap": _overlap(is_taught, len(truth), rest) if is_taught.any() else None,
+    }
+
+
+def _overlap(is_taught: np.ndarray, num_labelled: int, rest: Report) -> dict[str, Any]:
+    """How many of the clips it was taught with, and how it did on the others."""
+    return {
+        "num_clips": int(is_taught[:num_labelled].sum()),
+        "num_background": int(is_taught[num_labelled:].sum()),
+        "others": {
+            "num_clips": rest.num_clips,
+            "accuracy": rest.accuracy,
+            "accuracy_interval": rest.accuracy_interval and list(rest.accuracy_interval),
+        },
+    }
 
 
 def _scores(adapter: Adapter, heard: list[Heard]) -> Scores:
@@ -128,16 +154,15 @@ def _not_taught(heard: list[Heard], truth: list[str], index: Mapping[str, int]) 
     return dict(list(rows.items())[:MAX_NAMED])
 
 
-def _comparison(adapters: Sequence[Adapter], found: list[ScoredClip], truth: list[str]) -> dict[str, Any]:
+def _comparison(
+    adapters: Sequence[Adapter], heard: Sequence[list[Heard]], truth: list[str], *, is_new: np.ndarray
+) -> dict[str, Any]:
     """Both on the same clips, as a tenant would find them: right is the label, or unknown where neither knows it."""
     either = {label for adapter in adapters for label in adapter.labels}
-    right = []
-    for number, adapter in enumerate(adapters):
-        heard = [_heard(adapter, clip, number) for clip in found]
-        wanted = [label if label in either else None for label in truth] + [None] * (len(found) - len(truth))
-        right.append(np.array([_is_right(*pair) for pair in zip(heard, wanted, strict=True)], dtype=bool))
-    counted = np.arange(len(found)) < len(truth)
-    parts = {"clips": counted, "background": ~counted}
+    wanted = [label if label in either else None for label in truth] + [None] * (len(is_new) - len(truth))
+    right = [np.array([_is_right(*pair) for pair in zip(each, wanted, strict=True)], dtype=bool) for each in heard]
+    counted = np.arange(len(is_new)) < len(truth)
+    parts = {"clips": counted, "background": ~counted, "new_clips": counted & is_new}
     compared = {part: asdict(compare(right[0][rows], right[1][rows])) for part, rows in parts.items()}
     return {
         part: {_NAMES.get(name, name): value for name, value in values.items()} for part, values in compared.items()

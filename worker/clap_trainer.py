@@ -1,6 +1,6 @@
 """CLAP as the trainer uses it: loaded once; clips in, an adapter file out."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -14,12 +14,14 @@ from transformers.utils.logging import disable_progress_bar
 
 from adapters_store import TaughtClip
 from aspl import Adapter, FrozenClap, Progress, TrainingConfig, fit
+from aspl.adapter_info import read_info
 from aspl.background import BackgroundLibrary, shipped_library
 from aspl.channel import find_channel, report_of
 from aspl.channel_drift import CHECK, recalibrate_from
 from aspl.channel_shift import Differences
-from aspl.errors import AsplError, TrainingCancelled
+from aspl.errors import AsplError, TrainingCancelled, TrainingDataInvalid
 from aspl.fitting.heard_clip import CHUNK_CLIPS, HeardClip, hear_clips
+from aspl.fitting.live_clip import LiveClip
 from aspl.fitting.progress import FitProgress
 from aspl.report import Report
 from aspl.sound.clip import decode
@@ -31,6 +33,7 @@ from worker.clap_evaluation import evaluate
 from worker.lesson import Lesson, LessonClip, Trained
 
 DECODE_THREADS = 4
+MAX_NAMED = 5
 
 
 class ClapTrainer:
@@ -60,6 +63,11 @@ class ClapTrainer:
         """Of the model that it holds."""
         return self.clap.fingerprint
 
+    @property
+    def mel_bins(self) -> int:
+        """Of the log-mel that the model hears."""
+        return self.clap.mel_bins
+
     def train(
         self,
         lesson: Lesson,
@@ -72,7 +80,8 @@ class ClapTrainer:
     ) -> Trained:
         """Fit an adapter, from its checkpoint where there is one.
 
-        A fit in closed form hears a few clips at a time, and those alone that it has not heard before.
+        It has the lesson's channel, and what came through one is heard behind that. A fit in closed form hears a few
+        clips at a time, and those alone that it has not heard before.
 
         Args:
             findings: what was found in the upload, in JSON's terms; it becomes part of the adapter's report.
@@ -101,7 +110,7 @@ class ClapTrainer:
                 library=self.library,
             )
             report = _with_findings(adapter.report, [clip.row for clip in taught], findings)
-            data = replace(adapter, report=report).to_bytes()
+            data = replace(adapter, report=report, channel=self._channel(lesson)).to_bytes()
             return Trained(
                 data,
                 Adapter.read_header(data),
@@ -114,15 +123,27 @@ class ClapTrainer:
         self,
         adapters: Sequence[bytes],
         clips: EvaluationClips,
+        taught: Sequence[Collection[str]],
         *,
         on_progress: Callable[[Progress], None],
         should_cancel: Callable[[], bool],
     ) -> dict[str, Any]:
-        """What one adapter's file is worth on these clips, and against another's; see worker.clap_evaluation."""
+        """What one adapter's file is worth on these clips, and against another's; see worker.clap_evaluation.
+
+        Args:
+            taught: of each adapter the ids of what it was taught with, as far as that is known.
+        """
         with _translated():
             loaded = [Adapter.from_bytes(data, self.clap) for data in adapters]
-            check = _stopping(should_cancel)
-            return evaluate(self.clap, loaded, clips, max_clip_s=self.max_clip_s, on_progress=on_progress, check=check)
+            return evaluate(
+                self.clap,
+                loaded,
+                clips,
+                taught,
+                max_clip_s=self.max_clip_s,
+                on_progress=on_progress,
+                check=_stopping(should_cancel),
+            )
 
     def recalibrate(
         self,
@@ -152,6 +173,20 @@ class ClapTrainer:
             kept = found.adapter.to_bytes()
             return kept, Adapter.read_header(kept), report
 
+    def keep_thresholds(self, data: bytes, before: bytes) -> tuple[bytes, dict[str, Any], str]:
+        """Set an adapter's thresholds as they were set in another's file, which may be of another model.
+
+        Returns the file, its header, and what is to be said of it: "" where none was set by hand.
+        """
+        with _translated():
+            adapter, was = Adapter.from_bytes(data, self.clap), read_info(before)
+            if was.known is None or adapter.known is None or was.labels != adapter.labels:
+                told = "" if was.threshold is None else "its threshold, which was of another kind of score, was dropped"
+                return data, Adapter.read_header(data), told
+            known, places = adapter.known.set_as(was.known)
+            kept = replace(adapter, known=known).to_bytes()
+            return kept, Adapter.read_header(kept), _said([adapter.labels[place] for place in places])
+
     def classify(
         self,
         adapter: bytes | None,
@@ -177,7 +212,14 @@ class ClapTrainer:
                 check=_stopping(should_cancel),
             )
 
-    def _waveforms(self, clips: Sequence[LessonClip]) -> Iterator[np.ndarray]:
+    def _channel(self, lesson: Lesson) -> torch.Tensor | None:
+        if lesson.channel is None:
+            return None
+        if len(lesson.channel) != self.mel_bins:
+            raise TrainingDataInvalid(f"a channel of {len(lesson.channel)} mel bins; the model has {self.mel_bins}")
+        return torch.tensor(lesson.channel, device=self.clap.device)
+
+    def _waveforms(self, clips: Sequence[LessonClip]) -> Iterator[np.ndarray | LiveClip]:
         """Decode clips, a few at a time."""
         with ThreadPoolExecutor(DECODE_THREADS) as threads:
             for start in range(0, len(clips), CHUNK_CLIPS):
@@ -187,11 +229,21 @@ class ClapTrainer:
         for clip in clips:
             yield new[clip.row.id] if clip.heard is None else HeardClip.from_bytes(clip.heard)
 
-    def _waveform(self, clip: LessonClip) -> np.ndarray:
-        return decode(clip.read(), max_duration_s=self.max_clip_s).waveform
+    def _waveform(self, clip: LessonClip) -> np.ndarray | LiveClip:
+        waveform = decode(clip.read(), max_duration_s=self.max_clip_s).waveform
+        return waveform if clip.shift is None else LiveClip(waveform, np.array(clip.shift, np.float32))
 
     def _decoded(self, path: Path) -> np.ndarray:
         return decode(path.read_bytes(), max_duration_s=self.max_clip_s).waveform
+
+
+def _said(labels: Sequence[str]) -> str:
+    """Of thresholds that were set by hand, by their labels."""
+    if not labels:
+        return ""
+    more = f" and {len(labels) - MAX_NAMED} more" if len(labels) > MAX_NAMED else ""
+    named = ", ".join(map(repr, labels[:MAX_NAMED])) + more
+    return f"the thresholds of {named} are the numbers that were set by hand; try them on the new model"
 
 
 def _stopping(should_cancel: Callable[[], bool]) -> Callable[[], None]:

@@ -1,12 +1,14 @@
 """What one job teaches: the clips of an upload, and those of the version that it goes on from."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from adapters_store import AdapterStore, ClipList, Taught, TaughtClip
+from adapters_store import AdapterStore, Channel, ClipList, Taught, TaughtClip, channel_id
+from aspl.adapter_info import read_channel
 from jobs.base import Base
+from jobs.exported import Exported
 from jobs.uploaded_clip import UploadedClip
 from jobs.uploads import Uploads
 
@@ -19,11 +21,17 @@ class LessonClip:
         row: as the version's list will have it.
         read: reads its bytes; raises ClipNotFound where they were not kept.
         heard: what the trainer's model hears of it, as an earlier job kept it; None where that is not known.
+        shift: of one that came through a channel what brings it back, before it is heard.
     """
 
     row: TaughtClip
     read: Callable[[], bytes]
     heard: bytes | None = None
+    shift: Channel | None = None
+
+    def through(self, name: str, channels: Mapping[str, Channel]) -> Self:
+        """The same clip, marked with a channel; "" of one that is taught as it came."""
+        return replace(self, row=replace(self.row, channel=name), shift=channels[name] if name else None)
 
 
 @dataclass(frozen=True)
@@ -52,12 +60,14 @@ class Lesson:
         keep: how much of them is to be kept.
         base: what the job goes on from; None where it begins.
         shared: the base's list where it is of the same adapter, so that clips and packs need not be copied.
+        channel: that the version itself is to have: its base's.
     """
 
     clips: tuple[LessonClip, ...]
     keep: str = "audio"
     base: Base | None = None
     shared: ClipList | None = None
+    channel: Channel | None = None
 
     @property
     def taught(self) -> list[LessonClip]:
@@ -72,7 +82,7 @@ class Lesson:
     def kept(self, trained: Trained) -> Taught:
         """What the store is to keep of it."""
         answers = dict(zip(map(id, self.taught), trained.held_out, strict=False))
-        rows = tuple(replace(clip.row, held_out=answers.get(id(clip))) for clip in self.clips)
+        rows = tuple(self._row(clip, answers.get(id(clip))) for clip in self.clips)
         there = self.shared.kept_ids if self.shared else frozenset()
         known = self.shared.ids if self.shared else frozenset()
         carried = {clip.row.id: clip.heard for clip in self.clips if clip.heard and clip.row.id not in known}
@@ -83,11 +93,19 @@ class Lesson:
             fingerprint=trained.fingerprint,
             features={**carried, **trained.heard},
             base=self.shared,
+            channels={clip.row.channel: clip.shift for clip in self.clips if clip.row.channel and clip.shift},
         )
+
+    @staticmethod
+    def _row(clip: LessonClip, answer: Mapping[str, Any] | None) -> TaughtClip:
+        return replace(clip.row, held_out=answer, channel=clip.row.channel or None)
 
     def changes(self) -> dict[str, Any] | None:
         """How the version differs from its base, as its manifest has it."""
-        return self.base and self.base.changes(len(self.clips) - len(self.base.clips))
+        if self.base is None:
+            return None
+        added = self.clips[len(self.base.clips) :]
+        return self.base.changes(len(added), sum(clip.shift is not None for clip in added))
 
 
 def gather(uploads: Uploads, store: AdapterStore, job: Mapping[str, Any], *, fingerprint: str) -> Lesson:
@@ -97,25 +115,49 @@ def gather(uploads: Uploads, store: AdapterStore, job: Mapping[str, Any], *, fin
     """
     tenant, upload_id = job["tenant"], job["upload_id"]
     keep = job["training"].get("keep") or "audio"
-    new = [_uploaded(clip, path) for clip, path in uploads.usable(upload_id)]
-    base = Base.read(uploads.directory(upload_id))
+    exported, base = (kept.read(uploads.directory(upload_id)) for kept in (Exported, Base))
+    new = [_uploaded(clip, path, exported) for clip, path in uploads.usable(upload_id)]
     if base is None:
-        return Lesson(tuple(new), keep)
+        return Lesson(tuple(new), keep, channel=exported.channel)
     ref = store.resolve(tenant, f"{base.name}@{base.version}")
     kept, listed = store.kept(ref), store.clips(ref)
     heard = kept.features(listed, fingerprint) if listed else {}
     there = kept.presence().audio
+    channels = listed.channels if listed else {}
     before = [
-        LessonClip(replace(row, has_audio=row.id in there), lambda clip=row.id: kept.audio(clip), heard.get(row.id))
+        LessonClip(
+            replace(row, has_audio=row.id in there),
+            lambda clip=row.id: kept.audio(clip),
+            heard.get(row.id),
+            channels[row.channel] if row.channel else None,
+        )
         for row in base.clips
     ]
     known = {(clip.row.id, clip.row.label) for clip in before}
+    own = read_channel(store.read(ref))
     fresh = [clip for clip in new if (clip.row.id, clip.row.label) not in known]
+    if listed:
+        fresh = list(_through(fresh, listed, own if base.channel == "base" else None))
     shared = listed if base.name == job["name"] else None
-    return Lesson((*before, *fresh), keep, base, shared)
+    return Lesson((*before, *fresh), keep, base, shared, own)
 
 
-def _uploaded(clip: UploadedClip, path: Path) -> LessonClip:
+def _through(fresh: Iterable[LessonClip], listed: ClipList, own: Channel | None) -> Iterator[LessonClip]:
+    """Mark clips that come beside those of a base with its channel `own`.
+
+    One that the base was taught with is as it was there, and one out of an export as it was where it comes from.
+    """
+    marks = {row.id: row.channel or "" for row in listed.clips}
+    for clip in fresh:
+        if clip.row.id in marks:
+            yield clip.through(marks[clip.row.id], listed.channels)
+        elif own is None or clip.row.channel is not None:
+            yield clip
+        else:
+            yield clip.through(name := channel_id(own), {name: own})
+
+
+def _uploaded(clip: UploadedClip, path: Path, exported: Exported) -> LessonClip:
     row = TaughtClip(
         id=clip.sha256,
         label=None if clip.is_background else clip.label,
@@ -125,4 +167,5 @@ def _uploaded(clip: UploadedClip, path: Path) -> LessonClip:
         size_bytes=clip.size_bytes,
         has_audio=True,
     )
-    return LessonClip(row, path.read_bytes)
+    found, mark = LessonClip(row, path.read_bytes), exported.marks.get(clip.sha256)
+    return found if mark is None else found.through(mark, exported.channels)

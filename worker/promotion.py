@@ -112,9 +112,16 @@ def compared(store: AdapterStore, ref: Ref, clips: Sequence[TaughtClip]) -> Comp
 
 
 def _held_out(clips: Sequence[TaughtClip]) -> dict[tuple[str, str], bool]:
-    """Whether each clip that was held out got its own label, by id and label."""
+    """Whether each clip that was tested got its own label, by id and label.
+
+    One that was taught under two labels cannot be tested; it counts as wrong, for it is under one of them.
+    """
+    taught = [clip for clip in clips if clip.label is not None]
+    labels: dict[str, set[str]] = {}
+    for clip in taught:
+        labels.setdefault(clip.id, set()).add(clip.label)
     return {
-        (clip.id, clip.label): clip.held_out["label"] == clip.label
-        for clip in clips
-        if clip.label is not None and clip.held_out
+        (clip.id, clip.label): len(labels[clip.id]) == 1 and clip.held_out["label"] == clip.label
+        for clip in taught
+        if clip.held_out or len(labels[clip.id]) > 1
     }

@@ -7,12 +7,14 @@ is without a version in between. Whatever cuts it off, the next run goes on with
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
-from adapters_store import AdapterStore, ClipList, Ref
+from adapters_store import AdapterStore, Channel, ClipList, Ref
 from adapters_store.errors import AdapterNotFound, StoreError
+from aspl.adapter_info import read_channel
+from aspl.errors import AsplError
 from aspl.fitting.config import OPTIONS
 from jobs.errors import JobsError
 from jobs.manifest import adapter_manifest
@@ -29,12 +31,22 @@ class Fitter(Protocol):
     @property
     def fingerprint(self) -> str: ...
 
+    @property
+    def mel_bins(self) -> int: ...
+
     def train(self, lesson: Lesson, training: dict[str, Any], **options: Any) -> Trained: ...
+
+    def keep_thresholds(self, data: bytes, before: bytes) -> tuple[bytes, dict[str, Any], str]: ...
 
 
 @dataclass(frozen=True)
 class Moved:
-    """What became of one adapter: `ref` of what is ready for the new model, or why there is none."""
+    """What became of one adapter: `ref` of what is ready for the new model, or why there is none.
+
+    Attributes:
+        num_missing: of its clips, those that were not kept.
+        notes: what is to be known of its thresholds and its channel.
+    """
 
     tenant: str
     source: str
@@ -42,6 +54,7 @@ class Moved:
     reason: str = ""
     comparison: Comparison | None = None
     num_missing: int = 0
+    notes: Sequence[str] = ()
 
     @property
     def sentence(self) -> str:
@@ -51,6 +64,7 @@ class Moved:
         told = [self.reason or f"version {self.ref.version} is ready"]
         if self.num_missing:
             told.append(f"{self.num_missing} of its clips are not kept and were left out")
+        told += self.notes
         if self.comparison:
             told.append(("WORSE: " if self.comparison.is_worse else "") + self.comparison.sentence)
         return f"{self.tenant}/{self.source}: {'; '.join(told)}"
@@ -93,7 +107,7 @@ class Rebase:
             return Moved(tenant, source, reason=str(error))
         except AdapterNotFound:
             return Moved(tenant, source, reason="it was deleted meanwhile")
-        except (StoreError, JobsError) as error:
+        except (StoreError, JobsError, AsplError) as error:
             return Moved(tenant, source, reason=f"{error} ({error.code})")
 
     def _names(self, tenant: str) -> Iterator[str]:
@@ -118,8 +132,8 @@ class Rebase:
         return {"version": source.version, "digest": source.digest, "fingerprint": self._fitter.fingerprint}
 
     def _fit(self, ref: Ref, manifest: dict[str, Any]) -> Moved:
-        listed = self._store.clips(ref)
-        lesson = self._lesson(ref, listed)
+        listed, before = self._store.clips(ref), self._store.read(ref)
+        lesson, notes = self._lesson(ref, listed, read_channel(before))
         training = {name: manifest[name] for name in OPTIONS if manifest.get(name) is not None}
         with tempfile.TemporaryDirectory() as directory:
             trained = self._fitter.train(
@@ -130,26 +144,45 @@ class Rebase:
                 checkpoint=Path(directory) / "checkpoint.safetensors",
                 findings={},
             )
+        data, header, told = self._fitter.keep_thresholds(trained.data, before)
+        notes += [told] if told else []
         taught = lesson.kept(trained)
         comparison = compared(self._store, ref, taught.clips)
-        made = adapter_manifest(trained.header, description=manifest.get("description") or "")
-        reason = f"it is version {ref.version} on another base model, for when that serves"
+        made = adapter_manifest(header, description=manifest.get("description") or "")
+        reason = "; ".join([f"it is version {ref.version} on another base model, for when that serves", *notes])
         made |= {"rebased": self._origin(ref), "promoted": {"current": False, "reason": reason}}
-        new = self._store.publish(ref.tenant, ref.name, trained.data, made, takes_over=False, taught=taught)
+        new = self._store.publish(ref.tenant, ref.name, data, made, takes_over=False, taught=taught)
         self._store.make_ready(new, self._fitter.fingerprint)
         missing = len(listed.clips) - len(lesson.clips)
-        return Moved(ref.tenant, str(ref), new, comparison=comparison, num_missing=missing)
+        return Moved(ref.tenant, str(ref), new, comparison=comparison, num_missing=missing, notes=notes)
 
-    def _lesson(self, ref: Ref, listed: ClipList | None) -> Lesson:
+    def _lesson(self, ref: Ref, listed: ClipList | None, channel: Channel | None) -> tuple[Lesson, list[str]]:
+        """What is taught on the new model, and what is to be said of the channels."""
         if listed is None or listed.keep != "audio":
             raise CannotMove(NOT_KEPT)
         kept = self._store.kept(ref)
         there = kept.presence().audio
-        clips = [LessonClip(row, lambda clip=row.id: kept.audio(clip)) for row in listed.clips if row.id in there]
+        num_bins = self._fitter.mel_bins
+        shifts = {name: shift for name, shift in listed.channels.items() if len(shift) == num_bins}
+        clips = [
+            LessonClip(
+                row if row.channel in shifts else replace(row, channel=None),
+                lambda clip=row.id: kept.audio(clip),
+                shift=shifts.get(row.channel),
+            )
+            for row in listed.clips
+            if row.id in there
+        ]
         lost = {row.label for row in listed.clips} - {clip.row.label for clip in clips} - {None}
         if lost:
             raise CannotMove(f"no clip of {min(lost)!r} is kept any more; teach it again, or delete it")
-        return Lesson(tuple(clips), listed.keep, shared=listed)
+        notes = []
+        if channel is not None and len(channel) != num_bins:
+            notes.append(f"its channel is of {len(channel)} mel bins, the model of {num_bins}: recalibrate it again")
+            channel = None
+        if strange := sum(row.channel is not None and row.channel not in shifts for row in listed.clips):
+            notes.append(f"clips that came through a channel and are taught as they came: {strange}")
+        return Lesson(tuple(clips), listed.keep, shared=listed, channel=channel), notes
 
 
 class Bar:

@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from aspl.fitting.live_clip import LiveClip, shift_of, waveform_of
 from aspl.fitting.plan import Plan
 from aspl.fitting.records import LearnerState, Trial, TrialResult
 from aspl.model.clap import FrozenClap
@@ -25,13 +26,15 @@ Record = TrialResult | LearnerState
 log = logging.getLogger(__name__)
 
 
-def fit_key(clap: FrozenClap, waveforms: Sequence[np.ndarray], labels: Sequence[str], plan: Plan) -> str:
+def fit_key(clap: FrozenClap, clips: Sequence[np.ndarray | LiveClip], labels: Sequence[str], plan: Plan) -> str:
     """Return the digest of everything that a fit's result depends on."""
-    model, lengths = [clap.fingerprint, str(clap.dtype)], [len(waveform) for waveform in waveforms]
+    model, lengths = [clap.fingerprint, str(clap.dtype)], [len(waveform_of(clip)) for clip in clips]
     settings = json.dumps([RELEASE, model, asdict(plan.config), asdict(plan.recipe), list(labels), lengths])
     digest = sha256(settings.encode())
-    for waveform in waveforms:
-        digest.update(np.ascontiguousarray(waveform, np.float32).tobytes())
+    for clip in clips:
+        digest.update(np.ascontiguousarray(waveform_of(clip), np.float32).tobytes())
+        if (shift := shift_of(clip)) is not None:
+            digest.update(np.ascontiguousarray(shift, np.float32).tobytes())
     return digest.hexdigest()
 
 

@@ -1,7 +1,6 @@
 """The clips of a fit as the model hears them, and what of that may be kept: log-mels, embeddings, stage 1's tokens."""
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import Self
 
 import numpy as np
@@ -9,7 +8,9 @@ import torch
 from torch import Tensor
 
 from aspl.curves import TaughtCurves, clip_curve
+from aspl.errors import TrainingDataInvalid
 from aspl.features import AudioFeatures
+from aspl.fitting.live_clip import LiveClip, shift_of, waveform_of
 from aspl.model.clap import FrozenClap
 from aspl.prompts.audio import AudioPrompts
 from aspl.sound.clip import windows
@@ -25,18 +26,22 @@ class ClipFeatures:
     """Log-mels of every clip, and the encoder on them.
 
     Attributes:
-        log_mels: float32 `[R, 1, T, M]` in dB, on the CPU.
+        log_mels: float32 `[R, 1, T, M]` in dB, on the CPU; those of a `LiveClip` brought back.
         bare: the features of all clips under no audio prompt, once `keep_bare` was asked for them.
         micro_batch: the most windows in one pass with gradients; halved when the device runs out of memory.
     """
 
-    def __init__(self, clap: FrozenClap, waveforms: Sequence[np.ndarray], *, tick: Callable[[], None]) -> None:
+    def __init__(
+        self, clap: FrozenClap, waveforms: Sequence[np.ndarray | LiveClip], *, tick: Callable[[], None]
+    ) -> None:
         log_mels = []
-        for waveform in waveforms:
+        for clip in waveforms:
             tick()
-            cut = windows(waveform)[0]
+            cut = windows(waveform_of(clip))[0]
             log_mels.append(clap.log_mel(torch.from_numpy(cut[trained_windows(len(cut))])).cpu())
         self._hold(clap, log_mels)
+        for row, clip in enumerate(waveforms):
+            self._bring_back(row, shift_of(clip))
 
     @classmethod
     def of_log_mels(cls, clap: FrozenClap, log_mels: Sequence[Tensor]) -> Self:
@@ -50,8 +55,18 @@ class ClipFeatures:
         self.micro_batch = GPU_MICRO_BATCH if clap.device.type == "cuda" else CPU_MICRO_BATCH
         self._starts = [0, *np.cumsum([len(rows) for rows in log_mels]).tolist()]
         self.log_mels = torch.cat(list(log_mels))
+        self._shifts: dict[int, Tensor] = {}
         self.bare: AudioFeatures | None = None
         self._tokens: Tensor | None = None
+
+    def _bring_back(self, clip: int, shift: np.ndarray | None) -> None:
+        if shift is None:
+            return
+        if len(shift) != self.clap.mel_bins:
+            raise TrainingDataInvalid(f"a channel of {len(shift)} mel bins; {self.clap.name} has {self.clap.mel_bins}")
+        self._shifts[clip] = torch.from_numpy(np.ascontiguousarray(shift, np.float32))
+        rows = self.windows_of(clip)
+        self.log_mels[rows.start : rows.stop] += self._shifts[clip]
 
     def __len__(self) -> int:
         return len(self._starts) - 1
@@ -65,7 +80,17 @@ class ClipFeatures:
 
     def curves(self) -> list[np.ndarray | None]:
         """Return each clip's curve `[M]` in dB, None for a silent one; see `clip_curve`."""
-        return [clip_curve(self.log_mels[start:end]) for start, end in pairwise(self._starts)]
+        return [self.curve(clip) for clip in range(len(self))]
+
+    def curve(self, clip: int) -> np.ndarray | None:
+        """Return the curve of one clip."""
+        rows = self.windows_of(clip)
+        log_mels, shift = self.log_mels[rows.start : rows.stop], self._shifts.get(clip)
+        if shift is None:
+            return clip_curve(log_mels)
+        # What is digital silence is told from the clip as it came.
+        curve = clip_curve(log_mels - shift)
+        return None if curve is None else curve + shift.double().numpy()
 
     def statistics(self, rows: Sequence[int], prompts: AudioPrompts) -> AudioFeatures:
         """Return the features of windows under `prompts`, the statistics of the stages among them."""

@@ -14,6 +14,7 @@ from aspl.curves import TaughtCurves
 from aspl.features import AudioFeatures
 from aspl.fitting.clip_features import ClipFeatures
 from aspl.fitting.heard_clip import HeardClip
+from aspl.fitting.live_clip import LiveClip
 from aspl.fitting.plan import Plan
 from aspl.fitting.precision import kept_head
 from aspl.fitting.progress import FitProgress
@@ -72,7 +73,7 @@ class Given:
     clips: Sequence[HeardClip]
     background: Sequence[HeardClip]
     library: BackgroundLibrary
-    waveforms: Sequence[np.ndarray] | None = None
+    waveforms: Sequence[np.ndarray | LiveClip] | None = None
     log_mels: ClipFeatures | None = None
 
     @property
@@ -117,7 +118,8 @@ def fit_closed_form(given: Given, prompts: AudioPrompts, plan: Plan, progress: F
         texts=texts,
     )
     fit = fit_ridge_head(teaching, bank, text_weights=weights)
-    head, rule = LinearHead.fitted(fit.head.matrix, fit.head.bias, clap), known_rule(fit, plan)
+    head = LinearHead.fitted(fit.head.matrix, fit.head.bias, clap)
+    rule = known_rule(fit, plan, num_own=len(given.background))
     faults = ClipFaults.of(given.clips, plan.truth)
     progress.report("train_closed_form", 1, 1)
     return Adapter(
@@ -145,7 +147,7 @@ def fit_closed_form(given: Given, prompts: AudioPrompts, plan: Plan, progress: F
 
 def hear(
     clap: FrozenClap,
-    waveforms: Sequence[np.ndarray],
+    waveforms: Sequence[np.ndarray | LiveClip],
     prompts: AudioPrompts | None = None,
     *,
     tick: Callable[[], None] = lambda: None,
@@ -192,12 +194,13 @@ def bank_for(given: Given, progress: FitProgress, prompts: AudioPrompts | None =
     return bank_of(features, library.background, clap.swin_widths)
 
 
-def known_rule(fit: HeadFit, plan: Plan) -> KnownRule:
-    """Return the rule that held-out clips and the background set."""
+def known_rule(fit: HeadFit, plan: Plan, *, num_own: int) -> KnownRule:
+    """Return the rule that held-out clips and the background set; `num_own` clips of that are the tenant's."""
     rows = fit.folds >= 0
     taught, bank = raw_known(fit.held_apart)[rows], raw_known(fit.bank)
     scale = fit_known_scale(taught, bank)
     # One threshold for all labels: those moved by how high a label's own clips score were no better.
-    common = {name: float(scale(np.array(raw_threshold(taught, bank, name)))) for name in SENSITIVITIES}
+    raw = {name: raw_threshold(taught, bank, name, num_own=num_own) for name in SENSITIVITIES}
+    common = {name: float(scale(np.array(threshold))) for name, threshold in raw.items()}
     rows_of = {name: (round(value, 6),) * len(plan.labels) for name, value in common.items()}
     return KnownRule(scale.slope, scale.middle, rows_of["balanced"], rows_of)

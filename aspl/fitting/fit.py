@@ -20,6 +20,7 @@ from aspl.fitting.closed_form import Given, fit_closed_form
 from aspl.fitting.config import TrainingConfig
 from aspl.fitting.guard import Guard, fit_guard
 from aspl.fitting.heard_clip import HeardClip, digest_of, hear_clips, heard_clips
+from aspl.fitting.live_clip import LiveClip
 from aspl.fitting.order import ClipOrder
 from aspl.fitting.plan import Plan, check_clips, make_plan, require_audio
 from aspl.fitting.precision import kept_head
@@ -40,10 +41,10 @@ from aspl.prompts.audio import AudioPrompts
 
 def fit(
     clap: FrozenClap,
-    waveforms: Sequence[np.ndarray | HeardClip],
+    waveforms: Sequence[np.ndarray | LiveClip | HeardClip],
     labels: Sequence[str],
     *,
-    background: Sequence[np.ndarray | HeardClip] = (),
+    background: Sequence[np.ndarray | LiveClip | HeardClip] = (),
     config: TrainingConfig | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     should_cancel: Callable[[], bool] = lambda: False,
@@ -53,8 +54,8 @@ def fit(
     """Train an adapter.
 
     Args:
-        waveforms: n clips, 1-D float32 at 48 kHz, of any length from 10 ms; or, where nothing is learnt by gradients,
-            what `hear_clips` made of them.
+        waveforms: n clips, 1-D float32 at 48 kHz, of any length from 10 ms, as a `LiveClip` where they came through a
+            channel; or, where nothing is learnt by gradients, what `hear_clips` made of them.
         labels: n labels; the adapter's order is that of their first appearance, and nothing else depends on the order.
         background: clips of what is to be heard as unknown; they count beside the bank's.
         on_progress: called after every epoch.
@@ -152,7 +153,9 @@ def _fit_words(given: Given, plan: Plan, runner: TrialRunner) -> Adapter:
     )
 
 
-def _listen(clap: FrozenClap, waveforms: Sequence[np.ndarray], plan: Plan, progress: FitProgress) -> ClipFeatures:
+def _listen(
+    clap: FrozenClap, waveforms: Sequence[np.ndarray | LiveClip], plan: Plan, progress: FitProgress
+) -> ClipFeatures:
     progress.report("listen", 0, 1)
     clips = ClipFeatures(clap, waveforms, tick=progress.tick)
     if plan.config.cache_embeddings:

@@ -41,4 +41,4 @@ def fit_guard(given: Given, prompts: AudioPrompts, plan: Plan, progress: FitProg
     )
     fit = fit_ridge_head(teaching, bank)
     head = LinearHead.fitted(fit.head.matrix, fit.head.bias, clap).halved()
-    return Guard(head, known_rule(fit, plan), fit, heard.features(clap.device))
+    return Guard(head, known_rule(fit, plan, num_own=len(given.background)), fit, heard.features(clap.device))

@@ -9,9 +9,9 @@ from typing import Self
 
 import numpy as np
 
-from aspl.curves import clip_curve
 from aspl.errors import TrainingDataInvalid
 from aspl.fitting.clip_features import ClipFeatures
+from aspl.fitting.live_clip import LiveClip, waveform_of
 from aspl.model.clap import FrozenClap
 from aspl.prompts.audio import AudioPrompts
 from aspl.sound.faults import is_clipped, is_silent
@@ -25,7 +25,7 @@ MAGIC = b"heh1"
 
 @dataclass(frozen=True, eq=False)
 class HeardClip:
-    """The features of one clip under no audio prompt.
+    """The features of one clip under no audio prompt, of a `LiveClip` behind its channel.
 
     Attributes:
         stages: float32 `[S]`; `joint`: float32 `[D]`, of unit norm; both pooled over the clip's windows.
@@ -63,14 +63,15 @@ class HeardClip:
 
 def hear_clips(
     clap: FrozenClap,
-    clips: Iterable[np.ndarray | HeardClip],
+    clips: Iterable[np.ndarray | LiveClip | HeardClip],
     *,
     tick: Callable[[], None] = lambda: None,
 ) -> Iterator[HeardClip]:
     """Yield what a fit hears of each clip, of a few waveforms at a time; those that are heard already as they are.
 
     Args:
-        clips: waveforms `[N]` at 48 kHz, taken from a generator no sooner than they are heard.
+        clips: waveforms `[N]` at 48 kHz, or such that came through a channel; they are taken from a generator no sooner
+            than they are heard.
         tick: called now and then; may raise.
     """
     pending = iter(clips)
@@ -81,20 +82,19 @@ def hear_clips(
 
 
 def heard_clips(
-    clips: ClipFeatures, waveforms: Sequence[np.ndarray], *, tick: Callable[[], None] = lambda: None
+    clips: ClipFeatures, waveforms: Sequence[np.ndarray | LiveClip], *, tick: Callable[[], None] = lambda: None
 ) -> Iterator[HeardClip]:
     """Yield what `hear_clips` would of the waveforms of `clips`, which are not heard again where that is kept."""
     features = clips.bare or clips.hear(range(len(clips)), AudioPrompts(), stages=True, tick=tick)
     stages, joint = (part.float().cpu().numpy() for part in (features.stages, features.joint))
-    for row, waveform in enumerate(waveforms):
-        windows = clips.windows_of(row)
-        curve = clip_curve(clips.log_mels[windows.start : windows.stop])
-        faults = is_silent(waveform), is_clipped(waveform)
-        yield HeardClip(stages[row], joint[row], curve, digest_of(waveform), *faults)
+    for row, clip in enumerate(waveforms):
+        faults = is_silent(waveform_of(clip)), is_clipped(waveform_of(clip))
+        yield HeardClip(stages[row], joint[row], clips.curve(row), digest_of(clip), *faults)
 
 
-def digest_of(clip: np.ndarray | HeardClip) -> int:
+def digest_of(clip: np.ndarray | LiveClip | HeardClip) -> int:
     """A number by which clips sort whatever order they came in; equal clips have equal ones."""
     if isinstance(clip, HeardClip):
         return clip.order
+    clip = waveform_of(clip)
     return int.from_bytes(sha256(np.ascontiguousarray(clip, np.float32)).digest()[:7], "big")

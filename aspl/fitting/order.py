@@ -10,6 +10,7 @@ import numpy as np
 
 from aspl.adapter import Adapter
 from aspl.fitting.heard_clip import HeardClip, digest_of
+from aspl.fitting.live_clip import LiveClip
 from aspl.held_out import HeldOutAnswer
 from aspl.known import KnownRule
 from aspl.report import Report
@@ -32,7 +33,7 @@ class ClipOrder:
     digests: tuple[int, ...]
 
     @classmethod
-    def of(cls, given: Sequence[np.ndarray | HeardClip], labels: Sequence[str]) -> "ClipOrder":
+    def of(cls, given: Sequence[np.ndarray | LiveClip | HeardClip], labels: Sequence[str]) -> "ClipOrder":
         """Return the order of clips and their labels, equally many."""
         digests = [digest_of(clip) for clip in given]
         clips = sorted(range(len(labels)), key=lambda clip: (labels[clip], digests[clip]))

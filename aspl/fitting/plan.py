@@ -12,6 +12,7 @@ from aspl.fitting.config import TrainingConfig
 from aspl.fitting.evaluation import stratified_folds
 from aspl.fitting.feasibility import check_shots
 from aspl.fitting.heard_clip import HeardClip
+from aspl.fitting.live_clip import LiveClip, waveform_of
 from aspl.fitting.recipe import Recipe, recipe_for
 from aspl.methods import Method, method_named
 from aspl.prompts.kinds import parse_kind
@@ -100,22 +101,25 @@ def make_plan(
     return Plan(config, recipe, classes, truth, tuple(folds), recipe.logit_scale or logit_scale)
 
 
-def check_clips(waveforms: Sequence[np.ndarray | HeardClip], labels: Sequence[str], *, min_labels: int = 2) -> None:
+def check_clips(
+    clips: Sequence[np.ndarray | LiveClip | HeardClip], labels: Sequence[str], *, min_labels: int = 2
+) -> None:
     """Raise TrainingDataInvalid for clips and labels that cannot be trained on, naming the first."""
-    if len(waveforms) != len(labels):
-        raise TrainingDataInvalid(f"{len(waveforms)} clips and {len(labels)} labels")
+    if len(clips) != len(labels):
+        raise TrainingDataInvalid(f"{len(clips)} clips and {len(labels)} labels")
     shots = Counter(labels)
     if len(shots) < min_labels:
         raise TrainingDataInvalid(f"{len(shots)} labels; a classifier needs {min_labels} or more, with a clip each")
     check_shots(shots)
-    for index, waveform in enumerate(waveforms):
-        if isinstance(waveform, HeardClip):
+    for index, clip in enumerate(clips):
+        if isinstance(clip, HeardClip):
             continue
+        waveform = waveform_of(clip)
         if waveform.ndim != 1 or len(waveform) < MIN_DURATION_S * SAMPLE_RATE_HZ or not np.isfinite(waveform).all():
             raise TrainingDataInvalid(f"clip {index} is not a finite 1-D waveform of 10 ms or more")
 
 
-def require_audio(plan: Plan, clips: Sequence[np.ndarray | HeardClip]) -> None:
+def require_audio(plan: Plan, clips: Sequence[np.ndarray | LiveClip | HeardClip]) -> None:
     """Raise TrainingDataInvalid where features alone are given of a clip."""
     if heard := sum(isinstance(clip, HeardClip) for clip in clips):
         raise TrainingDataInvalid(f"{plan.method.name} is trained on audio; of {heard} clips there are features alone")

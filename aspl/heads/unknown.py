@@ -15,6 +15,8 @@ import numpy as np
 REJECTED = {"high": 0.02, "normal": 0.05}  # at most, of what was taught
 ACCEPTED = {"low": 0.01}  # at most, of the background
 BALANCED_REJECTED, BALANCED_ACCEPTED = 0.1, 0.015
+# The tenant's own background lowers every score, so that with the bank's share unmoved more of what was taught is lost.
+BALANCED_ACCEPTED_WITH_OWN, OWN_CLIPS = 0.02, 10
 ALONE_ACCEPTED = 0.05  # of the background, where no taught clip could be held out
 
 MIDDLE, SLOPE = 0.6, 0.5  # where between background and taught, and of the slope that normal distributions have
@@ -58,16 +60,20 @@ def fit_known_scale(taught: np.ndarray, background: np.ndarray) -> KnownScale:
     return KnownScale(slope=SLOPE * _slope(spread, gap), middle=float(background.mean() + MIDDLE * gap))
 
 
-def raw_threshold(taught: np.ndarray, background: np.ndarray, sensitivity: str = "balanced") -> float:
+def raw_threshold(
+    taught: np.ndarray, background: np.ndarray, sensitivity: str = "balanced", *, num_own: int = 0
+) -> float:
     """Return the raw score under which a clip is unknown.
 
     high rejects at most 2 % of the taught clips, normal 5 %, low accepts at most 1 % of the background. balanced, what
     a fit sets, lies half way between the score that a tenth of the taught clips fall short of and the one that 1.5 % of
-    the background reaches. Where no clip could be held out, 5 % of the background is accepted.
+    the background reaches, up to 2 % with ten clips of the tenant's own. Where no clip could be held out, 5 % of the
+    background is accepted.
 
     Args:
         taught: `[n]`, raw scores of clips held out with their takes.
-        background: `[m]`, raw scores of held-out background clips.
+        background: `[m]`, raw scores of the bank's clips, held out.
+        num_own: how many clips of the tenant's own background are fitted beside the bank.
     """
     if sensitivity in ACCEPTED:
         return _upper(background, ACCEPTED[sensitivity])
@@ -75,7 +81,8 @@ def raw_threshold(taught: np.ndarray, background: np.ndarray, sensitivity: str =
         return _upper(background, ALONE_ACCEPTED)
     if sensitivity in REJECTED:
         return float(np.sort(taught)[int(len(taught) * REJECTED[sensitivity])])
-    return (_lower(taught, BALANCED_REJECTED) + _upper(background, BALANCED_ACCEPTED)) / 2
+    accepted = np.interp(num_own, (0, OWN_CLIPS), (BALANCED_ACCEPTED, BALANCED_ACCEPTED_WITH_OWN))
+    return (_lower(taught, BALANCED_REJECTED) + _upper(background, float(accepted))) / 2
 
 
 def _slope(spread: float, gap: float) -> float:

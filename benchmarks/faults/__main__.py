@@ -1,7 +1,7 @@
 """`python -m benchmarks.faults`: bounds, broken files, strangers and dying processes against a running stack.
 
-First one API stands everything that can be sent, and its memory is measured; then processes are killed and paused under
-load. What counts as wrong is printed, with a bar of none.
+First one API stands everything that can be sent, all kinds mixed, and its memory is measured; then processes are killed
+and paused under load. What counts as wrong is printed, with a bar of none.
 """
 
 import argparse
@@ -9,7 +9,7 @@ import json
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from rich.progress import track
@@ -144,10 +144,19 @@ def strange_calls(trial: Trial, treasure: Treasure, count: int) -> Iterator[Call
         yield lambda call=call: ask(call)
 
 
-def run_all(calls: Iterator[Callable[[], object]], count: int, what: str) -> None:
+def mixed(dice: random.Random, streams: Sequence[tuple[Iterator[Callable[[], object]], int]]) -> Iterator:
+    """All calls of the streams, each of so many, in a random order."""
+    left = [count for _, count in streams]
+    while any(left):
+        (which,) = dice.choices(range(len(streams)), left)
+        left[which] -= 1
+        yield next(streams[which][0])
+
+
+def run_all(calls: Iterator[Callable[[], object]], count: int) -> None:
     """Run them with as many clients as there are, a bar showing how far it is."""
     with ThreadPoolExecutor(NUM_CLIENTS) as clients:
-        for _ in track(clients.map(lambda call: call(), calls), total=count, description=what):
+        for _ in track(clients.map(lambda call: call(), calls), total=count, description="what is sent"):
             pass
 
 
@@ -203,9 +212,12 @@ def measure(trial: Trial, workers: list, given: argparse.Namespace) -> list[Figu
     settled: list[float] = []
     clock = threading.Timer(MEMORY_SETTLES_S, lambda: settled.append(resident_mib(pid)))
     clock.start()
-    run_all(fuzzed_bodies(trial, given.bodies), given.bodies, "fuzzed bodies")
-    run_all(fuzzed_sounds(trial, given.sounds), given.sounds, "fuzzed clips and archives")
-    run_all(strange_calls(trial, treasure, given.tries), given.tries, "another tenant's things")
+    streams = [
+        (fuzzed_bodies(trial, given.bodies), given.bodies),
+        (fuzzed_sounds(trial, given.sounds), given.sounds),
+        (strange_calls(trial, treasure, given.tries), given.tries),
+    ]
+    run_all(mixed(random.Random(trial.seed + 4), streams), sum(count for _, count in streams))
     clock.join()
     memory = resident_mib(pid) / settled[0]
     strikes(trial, workers, given.strikes)

@@ -77,5 +77,6 @@ class KeptClip(Record):
     duration_s: float | None = None
     size_bytes: int = 0
     held_out: Mapping[str, Any] | None = None
+    channel: str | None = None
     has_audio: bool = False
     has_features: bool = False

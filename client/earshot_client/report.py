@@ -70,5 +70,6 @@ class Evaluation(Record):
 
     adapter: str | Mapping[str, Any] | None = None
     report: Report | None = None
+    overlap: Mapping[str, Any] | None = None  # clips that it was taught with, and how it did on the others
     against: Mapping[str, Any] | None = None
     comparison: Mapping[str, Any] | None = None

@@ -20,6 +20,7 @@ class TeachOptions(JobOptions, total=False):
     background: Clips  # what is none of the sounds: heard as unknown, never an answer
     unlabelled: Clips  # clips as they sound where the adapter will listen, 5 or more
     rate_hz: int  # of clips that are arrays
+    channel: str  # "none" where clips beside a recalibrated version did not come through its channel, as by default
     keep: str  # what is kept of the clips: "audio", "features" or "nothing"
     promote: str  # whether the new version takes over: "auto", "always" or "never"
     method: str  # "auto", "ridge", "palm", "coop", "cocoop" or "zero_shot"

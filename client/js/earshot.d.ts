@@ -128,6 +128,7 @@ export interface KeptClip {
   file: string;
   duration_s: number;
   size_bytes: number;
+  channel?: string | null;
   has_audio: boolean;
   has_features: boolean;
   [further: string]: unknown;
@@ -161,6 +162,8 @@ export interface TeachOptions extends JobOptions {
   remove?: Iterable<string> & { length: number };
   /** Other labels for clips of the base, by id. */
   relabel?: Record<string, string | null>;
+  /** Of a base that was recalibrated: whether the clips came through its channel (the default), or not. */
+  channel?: "base" | "none";
   keep?: "audio" | "features" | "nothing";
   promote?: "auto" | "always" | "never";
   method?: string;

@@ -55,11 +55,11 @@ export class Earshot {
 
   /** Teach an adapter `{label: clips}`, or in Node a folder with one for each label; resolves to the job when it has succeeded, or at once with `wait: false`. */
   async teach(name, sounds, options = {}) {
-    const { background, base, remove, relabel, keep, promote, method, description, unlabelled } = options;
+    const { background, base, remove, relabel, channel, keep, promote, method, description, unlabelled } = options;
     const form = new FormData();
     form.append("name", name);
     await appendSounds(form, sounds, background);
-    const texts = { base, keep, promote, method, description };
+    const texts = { base, channel, keep, promote, method, description };
     for (const [field, text] of Object.entries(texts)) if (text != null) form.append(field, text);
     if (remove?.length) form.append("remove", JSON.stringify([...remove]));
     if (relabel && Object.keys(relabel).length) form.append("relabel", JSON.stringify(relabel));

@@ -21,6 +21,7 @@ class Changes(BaseModel):
 
     base: VersionRef
     added: int
+    through_channel: int = Field(0, description="How many of these came through the channel of the base.")
     removed: list[str] = Field(description="Ids; the first 100.")
     num_removed: int
     relabelled: dict[str, str] = Field(description="New labels by id; the first 100.")

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from starlette.responses import StreamingResponse
 
 from adapters_store import AdapterStore, ClipList, ClipNotFound, Ref, TaughtClip
+from aspl.adapter_info import read_channel
 from jobs.background import BACKGROUND
 
 MEDIA_TYPE = "application/zip"
@@ -49,7 +50,9 @@ def _zipped(store: AdapterStore, ref: Ref, data: bytes, listed: ClipList | None)
     )
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(zipfile.ZipInfo(f"{ref.name}-{ref.version}.safetensors", DATE), data)
-        text = json.dumps({"adapter": str(ref), "digest": ref.digest, "clips": rows}, ensure_ascii=False, indent=1)
+        told = {"adapter": str(ref), "digest": ref.digest, "channel": read_channel(data), "clips": rows}
+        told["channels"] = dict(listed.channels) if listed else {}
+        text = json.dumps(told, ensure_ascii=False, indent=1)
         archive.writestr(zipfile.ZipInfo("clips.json", DATE), text)
         yield pipe.take()
         for path, clip in {row["path"]: row["id"] for row in rows if row["path"]}.items():

@@ -24,7 +24,9 @@ class TaughtClip(BaseModel):
     duration_s: float | None
     size_bytes: int
     held_out: HeldOut | None = Field(description="Null where it was never held out.")
-    channel: int | None = Field(description="The version whose recalibration brings it back; null as a rule.")
+    channel: str | None = Field(
+        description="Of a clip that came through a recalibrated channel: what brings it back, in `channels`; else null."
+    )
     has_audio: bool = Field(description="Its audio is kept: any method and any base model can be taught with it.")
     has_features: bool = Field(description="What this service's model hears of it is kept: method=auto needs no more.")
 
@@ -35,4 +37,5 @@ class ClipPage(BaseModel):
     adapter: AdapterRef
     keep: Literal["audio", "features", "nothing"] = Field(description="How much of its clips it was to keep.")
     clips: list[TaughtClip]
+    channels: dict[str, list[float]] = Field(description="In dB a mel bin, added to the log-mel of clips that have it.")
     next: int | None = Field(description="Pass as `after` for the next page; null at the end.")

@@ -79,6 +79,12 @@ class LabelledUpload(BaseModel):
     relabel: str | None = Field(
         None, description='With `base`: other labels for some of its clips, as a JSON object: `{"ID": "rain"}`.'
     )
+    channel: Literal["base", "none"] = Field(
+        "base",
+        description="With `base`: whether these clips come from the field, through the channel that the base was "
+        "recalibrated to, and so are brought back by it before they teach (`base`), or are as those that it was taught "
+        "with (`none`). Of a base that was not recalibrated it says nothing. The new version has its base's channel.",
+    )
     keep: Literal["audio", "features", "nothing"] | None = Field(
         None,
         description="What is kept of the clips, so that `base` can go on from them: `audio` (the default, as far as "

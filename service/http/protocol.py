@@ -15,6 +15,8 @@ from uvicorn.server import ServerState
 OFFER = {b"upgrade", b"http2-settings"}
 MAX_HEAD_BYTES = 65_536
 HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+HEAD_TIMEOUT_S = 30.0  # for a whole head: an open connection that asks for nothing costs a file, of which there are few
+HEAD_TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 PROBE_BODY = b"probe"
 PROBE = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: %d\r\n\r\n%s" % (
     len(PROBE_BODY),
@@ -36,15 +38,29 @@ class Protocol(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self.parser = DecliningParser(self, self.parser)
         self._num_head_bytes = 0
+        self._is_within_head = False
+        self._head_is_late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Wait for a head from now on; between requests uvicorn's own limit holds."""
+        super().connection_made(transport)
+        self._expect_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no more."""
+        self._stop_expecting()
+        super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         """Begin to count the head anew."""
-        self._num_head_bytes = 0
+        self._num_head_bytes, self._is_within_head = 0, True
+        self._expect_head()
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
         """Count no more of what comes until the next request."""
-        self._num_head_bytes = -1
+        self._num_head_bytes, self._is_within_head = -1, False
+        self._stop_expecting()
         super().on_headers_complete()
 
     def data_received(self, data: bytes) -> None:
@@ -55,6 +71,19 @@ class Protocol(HttpToolsProtocol):
         if self._num_head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
             self.transport.write(HEAD_TOO_LARGE)
             self.transport.close()
+
+    def _expect_head(self) -> None:
+        self._stop_expecting()
+        self._head_is_late = self.loop.call_later(HEAD_TIMEOUT_S, self._end_late_head)
+
+    def _stop_expecting(self) -> None:
+        if self._head_is_late is not None:
+            self._head_is_late.cancel()
+
+    def _end_late_head(self) -> None:
+        if self._is_within_head:  # who has said nothing waits for no answer
+            self.transport.write(HEAD_TOO_LATE)
+        self.transport.close()
 
     def declines(self) -> bool:
         """Whether the head that was just read offers an upgrade that is not taken."""

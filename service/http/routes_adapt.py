@@ -100,7 +100,8 @@ class Adaptation(Submission):
         if form.base is None:
             return None
         max_chars = self.uploads.limits.max_label_chars
-        correction = Correction(split_ids(form.remove), parsed_relabel(form.relabel)).checked(max_label_chars=max_chars)
+        wanted = Correction(split_ids(form.remove), parsed_relabel(form.relabel), form.channel)
+        correction = wanted.checked(max_label_chars=max_chars)
         ref = store.resolve(self.tenant, form.base)
         fingerprint = self.context.pipeline.clap.fingerprint
         return plan_base(store, ref, correction, fingerprint=fingerprint, needs_audio=config.needs_audio)
@@ -131,6 +132,7 @@ class Adaptation(Submission):
         meant = [form.name, self.training, self.uploads.digest(upload_id)]
         if form.base is not None:
             meant += [form.base, sorted(split_ids(form.remove)), parsed_relabel(form.relabel)]
+            meant += [form.channel] if form.channel != "base" else []
         if self.request:
             meant.append(beside(self.uploads, upload_id).digest(self.request["unlabelled"]))
         return meant
@@ -159,7 +161,7 @@ def _check_base_fields(form: AdaptForm) -> None:
     """Refuse what cannot be meant, before anything is staged."""
     if form.base is not None:
         parse_reference(form.base)
-    elif form.remove or form.relabel is not None:
-        raise ServiceError("invalid_request", "remove and relabel are of the clips of base: name it too.")
+    elif form.remove or form.relabel is not None or form.channel != "base":
+        raise ServiceError("invalid_request", "remove, relabel and channel are of the clips of base: name it too.")
     split_ids(form.remove)
     parsed_relabel(form.relabel)

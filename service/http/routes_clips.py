@@ -39,7 +39,14 @@ def list_clips(
         for clip in listed.clips[after : after + limit]
     ]
     following = after + limit if after + limit < len(listed.clips) else None
-    return JSONResponse({"adapter": _shown(ref), "keep": listed.keep, "clips": rows, "next": following})
+    shown = {
+        "adapter": _shown(ref),
+        "keep": listed.keep,
+        "clips": rows,
+        "channels": dict(listed.channels),
+        "next": following,
+    }
+    return JSONResponse(shown)
 
 
 @router.get("/adapters/{name}/clips/{clip}", response_class=Response, responses=BINARY | LIST)

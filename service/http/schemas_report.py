@@ -33,7 +33,8 @@ class ClipWarning(BaseModel):
     code: str = Field(
         description="Stable, but new ones may come: `audio_silent`, `audio_truncated`, `audio_damaged`, "
         "`clip_repeated` (the same bytes under the same label), `clip_in_two_labels`, `label_like_background` (of the "
-        "label's first clip: `noise`, `other` and the like are taught as labels)."
+        "label's first clip: `noise`, `other` and the like are taught as labels), `clip_taught` (in an evaluation: the "
+        "version was taught with it)."
     )
     file: str
     label: str

@@ -1,7 +1,8 @@
-"""The inference thread: takes what waits, encodes it in one mixed batch, scores every clip with its own adapter.
+"""The model's threads: each takes what waits, encodes it in one mixed batch, scores every clip with its own adapter.
 
-It never waits for a batch to fill: an idle engine starts at once with what is there, a busy one finds more when it
-comes back.
+None waits for a batch to fill: an idle engine starts at once with what is there, a busy one finds more when it comes
+back. On a CPU there are two such lanes. One that is busy alone computes on all cores; when both are, each computes on
+half of them, since a core that waits for the others at the end of every operation does nothing in between.
 """
 
 import math
@@ -11,16 +12,17 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import TypeVar
 
+import numpy as np
 import structlog
 import torch
 
-from aspl import AudioFeatures, FrozenClap
+from aspl import FrozenClap
 from aspl.curves import curve_sums
 from aspl.errors import LabelsInvalid
 from aspl.inference import Scored, hear_windows, num_text_passes, reads_stages, score
 from service.inference.errors import ModelFailed, NotReady
 from service.inference.queued import Queued, QueuedTexts, Slice, total
-from service.inference.queued_clip import QueuedClip, Scores
+from service.inference.queued_clip import HeardWindows, QueuedClip, Scores
 from service.inference.tenant_queue import TenantQueue
 from service.inference.text_steps import Pace, texts_of
 from service.metrics import Metrics
@@ -34,12 +36,13 @@ log = structlog.get_logger(__name__)
 
 
 class Engine:
-    """Owns the model's thread. Callers `submit` clips, or ask to `encode_texts`, and wait on the future.
+    """Owns the model's threads. Callers `submit` clips, or ask to `encode_texts`, and wait on the future.
 
-    It takes turns: a batch of windows, then as many passes of the text encoder as take a tenth of a second.
+    The first lane takes turns: a batch of windows, then as many passes of the text encoder as take a tenth of a second.
+    The others do nothing but windows.
     """
 
-    def __init__(self, clap: FrozenClap, *, batch_windows: int, metrics: Metrics):
+    def __init__(self, clap: FrozenClap, *, batch_windows: int, metrics: Metrics, num_lanes: int = 1):
         self.clap = clap
         self.batch_windows = batch_windows  # >= 1
         self._changed = threading.Condition()
@@ -48,21 +51,28 @@ class Engine:
         self._pace = Pace()
         self._metrics = metrics
         self._last_forward_at: float | None = None
-        self._batch_started_at: float | None = None
+        self._step_started_at: dict[int, float] = {}  # by lane, of those that are at one
+        self._num_cores = torch.get_num_threads()
         self._is_stopping = False
-        self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
+        self._lanes = [
+            threading.Thread(target=self._run, args=(lane,), name=f"inference-{lane}", daemon=True)
+            for lane in range(num_lanes)
+        ]
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+        """Start the threads."""
+        for lane in self._lanes:
+            lane.start()
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """Finish the running step, fail what waits, end the thread."""
+        """Finish the running steps, fail what waits, end the threads."""
         with self._changed:
             self._is_stopping = True
             self._changed.notify_all()
-        if self._thread.ident is not None:
-            self._thread.join(timeout_s)
+        deadline = time.monotonic() + timeout_s
+        for lane in self._lanes:
+            if lane.ident is not None:
+                lane.join(max(deadline - time.monotonic(), 0))
         self._fail_all(NotReady("The service is shutting down; try again."))
 
     def submit(self, clip: QueuedClip) -> "Future[Scores]":
@@ -87,36 +97,42 @@ class Engine:
     def is_fresh(self, max_age_s: float) -> bool:
         """Whether a forward pass has succeeded within `max_age_s`, and none has failed since."""
         last = self._last_forward_at
-        return self._thread.is_alive() and last is not None and time.monotonic() - last <= max_age_s
+        return self._is_alive() and last is not None and time.monotonic() - last <= max_age_s
 
     def is_stuck(self, max_batch_s: float) -> bool:
-        """Whether no batch will ever end: the thread has died, or has been at one for longer than `max_batch_s`."""
-        started_at = self._batch_started_at
-        is_late = started_at is not None and time.monotonic() - started_at > max_batch_s
-        return is_late or not self._thread.is_alive()
+        """Whether some step will never end: a thread has died, or has been at one for longer than `max_batch_s`."""
+        now = time.monotonic()
+        is_late = any(now - started_at > max_batch_s for started_at in list(self._step_started_at.values()))
+        return is_late or not self._is_alive()
+
+    def _is_alive(self) -> bool:
+        return all(lane.is_alive() for lane in self._lanes)
 
     def _check_running(self) -> None:
-        if not self._thread.is_alive():
+        if not self._is_alive():
             raise NotReady("The model is not running.")
 
     def _fail_all(self, error: Exception) -> None:
         for work in self.queue.drain() + self.texts.drain():
             work.fail(error)
 
-    def _run(self) -> None:
+    def _run(self, lane: int) -> None:
+        has_texts = lane == 0
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._is_stopping or self.queue or self.texts)
+                self._changed.wait_for(lambda: self._is_stopping or self.queue or (has_texts and self.texts))
             if self._is_stopping:
                 return
-            self._step(lambda: self.queue.take(self.batch_windows), self._serve)
-            self._step(lambda: self.texts.take(self._pace.num_units), self._advance)
+            self._step(lane, lambda: self.queue.take(self.batch_windows), self._serve)
+            if has_texts:
+                self._step(lane, lambda: self.texts.take(self._pace.num_units), self._advance)
 
-    def _step(self, take: Callable[[], list[Slice]], serve: Callable[[list[Slice]], None]) -> None:
+    def _step(self, lane: int, take: Callable[[], list[Slice]], serve: Callable[[list[Slice]], None]) -> None:
         slices: list[Slice] = []
         try:
             if slices := take():
-                self._batch_started_at = time.monotonic()
+                self._step_started_at[lane] = time.monotonic()
+                torch.set_num_threads(max(1, self._num_cores // len(self._step_started_at)))  # of this lane alone
                 serve(slices)
         except Exception:
             # Nothing that one clip brings along ends up here: the state of the engine itself is in doubt.
@@ -128,7 +144,7 @@ class Engine:
                 part.work.fail(error)
             self._fail_all(error)
         finally:
-            self._batch_started_at = None
+            self._step_started_at.pop(lane, None)
 
     def _report_waits(self, rows: list[Slice]) -> None:
         for row in rows:
@@ -140,12 +156,10 @@ class Engine:
         started_at = time.monotonic()
         encoded = each_or_error(rows, self._encode)
         complete = []
-        for row, features in zip(rows, encoded, strict=True):
-            if isinstance(features, Exception):
-                self._refuse(row.work, features)
-                continue
-            row.work.add(features)
-            if row.work.is_encoded:
+        for row, heard in zip(rows, encoded, strict=True):
+            if isinstance(heard, Exception):
+                self._refuse(row.work, heard)
+            elif row.work.add(row.start, heard):
                 complete.append(row.work)
         scored = [result for clip in complete for result in each_or_error([clip], self._score)]
         has_failed = any(isinstance(result, Exception) for result in (*encoded, *scored))
@@ -171,7 +185,7 @@ class Engine:
                 self._refuse(part.work, error)
         self._pace.note(total(parts), time.monotonic() - started_at)
 
-    def _encode(self, rows: Sequence[Slice]) -> list[AudioFeatures]:
+    def _encode(self, rows: Sequence[Slice]) -> list[HeardWindows]:
         windows = torch.cat([torch.as_tensor(row.work.windows[row.start : row.stop]) for row in rows])  # [R, 480000]
         prompts = [row.work.adapter.heard_under for row in rows for _ in range(row.count)]
         sums: list[tuple[torch.Tensor, torch.Tensor]] = []
@@ -184,13 +198,14 @@ class Engine:
             on_log_mel=lambda log_mels: sums.append(curve_sums(log_mels)),
         )
         assert len(features) == len(windows)
-        curves, frames = (torch.cat(part).cpu().numpy() for part in zip(*sums, strict=True))
-        start = 0
-        for row in rows:
-            part = slice(start, start := start + row.count)
-            row.work.curve_sum += curves[part].sum(0)
-            row.work.num_frames += float(frames[part].sum())
-        return list(features.split([row.count for row in rows]))
+        counts = [row.count for row in rows]
+        curves, frames = (
+            np.split(torch.cat(part).cpu().numpy(), np.cumsum(counts)[:-1]) for part in zip(*sums, strict=True)
+        )
+        return [
+            HeardWindows(part, curve.sum(0), float(num.sum()))
+            for part, curve, num in zip(features.split(counts), curves, frames, strict=True)
+        ]
 
     def _score(self, clips: Sequence[QueuedClip]) -> list[list[Scored]]:
         """For each clip the scores of the whole, then those of its windows where they are wanted.

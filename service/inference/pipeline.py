@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Self
 
+import torch
+
 from adapters_store import AdapterStore
 from aspl import FrozenClap
 from aspl.background import shipped_library
@@ -17,6 +19,7 @@ from service.settings import ServiceSettings
 
 CPU_BATCHES = (1, 2, 4, 8)
 CUDA_BATCHES = (8, 16, 32, 64)
+CPU_LANES = 2
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,8 @@ class Pipeline:
         """Make all parts, within the limits of the settings; `start` then begins to serve."""
         sizes = CUDA_BATCHES if clap.device.type == "cuda" else CPU_BATCHES
         batch_windows = settings.batch_windows or measure_batch_windows(clap, sizes)
-        engine = Engine(clap, batch_windows=batch_windows, metrics=metrics)
+        num_lanes = min(CPU_LANES, torch.get_num_threads()) if clap.device.type == "cpu" else 1
+        engine = Engine(clap, batch_windows=batch_windows, metrics=metrics, num_lanes=num_lanes)
         drift = DriftMonitor(clap.mel_centres_hz, metrics)
         adapters = AdapterLoader(
             engine,
@@ -50,7 +54,7 @@ class Pipeline:
         return cls(clap, adapters, decoder, engine, classifier, drift)
 
     def start(self) -> None:
-        """Start the inference thread."""
+        """Start the threads of the model."""
         self.engine.start()
 
     def stop(self) -> None:

@@ -1,7 +1,8 @@
 """One clip on its way through the engine: its windows, where it stands, and the future of its scores."""
 
+import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -22,6 +23,15 @@ class Scores:
     curve: np.ndarray | None = None  # [M] in dB, see aspl.curves; None where nothing sounds
 
 
+@dataclass(frozen=True, eq=False)
+class HeardWindows:
+    """What some windows of a clip are heard as."""
+
+    features: AudioFeatures
+    curve_sum: np.ndarray  # [M] in dB, over `num_frames` that sound
+    num_frames: float
+
+
 @dataclass(eq=False, kw_only=True)
 class QueuedClip(Queued):
     """One clip that waits to be encoded."""
@@ -29,25 +39,27 @@ class QueuedClip(Queued):
     windows: np.ndarray | torch.Tensor  # [W, 480000]
     adapter: Adapter
     wants_windows: bool = False
-    features: list[AudioFeatures] = field(default_factory=list, init=False)
-    curve_sum: np.ndarray | float = field(default=0.0, init=False)  # [M] in dB, over `num_frames` that sound
-    num_frames: float = field(default=0.0, init=False)
+    heard: dict[int, HeardWindows] = field(default_factory=dict, init=False)  # by the number of the first window
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
 
     @property
     def num_units(self) -> int:
         return len(self.windows)
 
-    @property
-    def is_encoded(self) -> bool:
-        return sum(map(len, self.features)) == self.num_units
+    def add(self, start: int, part: HeardWindows) -> bool:
+        """Keep what the windows from `start` on are heard as; returns whether those were the last that were missing.
 
-    def add(self, features: AudioFeatures) -> None:
-        """Keep what its next windows are heard as, so far as its own adapter reads it: batches differ in the rest."""
-        self.features.append(features if reads_stages(self.adapter) else AudioFeatures(features.joint))
+        Of the features only what its own adapter reads is kept: batches differ in the rest.
+        """
+        if not reads_stages(self.adapter):
+            part = replace(part, features=AudioFeatures(part.features.joint))
+        with self._lock:
+            self.heard[start] = part
+            return sum(len(heard.features) for heard in self.heard.values()) == self.num_units
 
     def rows(self) -> AudioFeatures:
         """What is to be scored: the clip as a whole, and each of its windows where they are wanted."""
-        windows = AudioFeatures.cat(self.features)  # W rows
+        windows = AudioFeatures.cat([self.heard[start].features for start in sorted(self.heard)])  # W rows
         pooled = windows.pool()
         return AudioFeatures.cat([pooled, windows]) if self.wants_windows else pooled
 
@@ -60,6 +72,10 @@ class QueuedClip(Queued):
         """Hand the scores to whoever waits."""
         assert self.started_at is not None
         queue_s, encode_s = self.started_at - self.submitted_at, time.monotonic() - self.started_at
-        curve = self.curve_sum / self.num_frames if self.num_frames else None
-        scores = Scores(clip, windows, queue_s * 1e3, encode_s * 1e3, curve)
+        scores = Scores(clip, windows, queue_s * 1e3, encode_s * 1e3, self._curve())
         self.finish(lambda: self.future.set_result(scores))
+
+    def _curve(self) -> np.ndarray | None:
+        """Its mean log-mel, `[M]` in dB, over the frames that sound."""
+        num_frames = sum(part.num_frames for part in self.heard.values())
+        return sum(part.curve_sum for part in self.heard.values()) / num_frames if num_frames else None

@@ -14,7 +14,7 @@ class TenantQueue:
     """Holds work by tenant; thread-safe. How much may wait is the accounts' to say, see service.inference.account."""
 
     def __init__(self, changed: threading.Condition | None = None):
-        """`changed` may be shared by queues that one thread serves."""
+        """`changed` may be shared by queues that the same threads serve."""
         self._work: OrderedDict[str, deque[Queued]] = OrderedDict()
         self._changed = changed or threading.Condition()
 
@@ -25,7 +25,7 @@ class TenantQueue:
         """Append a piece of work."""
         with self._changed:
             self._work.setdefault(work.tenant, deque()).append(work)
-            self._changed.notify()
+            self._changed.notify_all()
 
     def take(self, max_units: int) -> list[Slice]:
         """Up to `max_units` units of what waits now.

@@ -34,8 +34,12 @@ def taught(*numbers: int, keep: str = "audio", base: ClipList | None = None) -> 
     )
 
 
-def check_sound(store: AdapterStore, tenant: str, name: str) -> None:
-    """Every version has its file, its clips and their features; those that were erased alone may be missing."""
+def check_sound(store: AdapterStore, tenant: str, name: str, *, model: str | None = MODEL) -> None:
+    """Every version has its file, its clips and their features; those that were erased alone may be missing.
+
+    Args:
+        model: what heard them; None of any.
+    """
     for number in store.versions(tenant, name):
         ref = store.resolve(tenant, f"{name}@{number}")
         store.read(ref)
@@ -45,7 +49,8 @@ def check_sound(store: AdapterStore, tenant: str, name: str) -> None:
         there = kept.presence()
         for clip in listed.kept_ids - there.erased:
             kept.audio(clip)
-        heard = kept.features(listed, MODEL).keys()
+        models = listed.packs if model is None else [model]
+        heard = frozenset().union(*(kept.features(listed, each).keys() for each in models))
         assert listed.keep == "nothing" or listed.ids <= there.audio | there.erased | heard
         assert len(kept._read_packs(listed.pack_names)) == len(listed.pack_names)
 

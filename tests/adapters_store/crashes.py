@@ -35,7 +35,7 @@ class Crashes:
         child = os.fork()
         if child == 0:
             try:
-                store = AdapterStore(KillingFiles(open_store(self._url)._files, kill_at))
+                store = AdapterStore(KillingFiles.at(open_store(self._url)._files, kill_at))
                 work(store, random.Random(seed), num_steps=10 if by_change else 1000)
             finally:
                 os._exit(0)

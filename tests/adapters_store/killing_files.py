@@ -2,6 +2,8 @@
 
 import os
 import signal
+from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 from adapters_store.files import Files
@@ -10,11 +12,21 @@ CHANGING = ("write", "claim", "remove")
 
 
 class KillingFiles:
-    """`Files` that sends SIGKILL to itself before the change of this number, from 0."""
+    """`Files` that sends SIGKILL to itself before a change.
 
-    def __init__(self, files: Files, kill_at: int):
+    Args:
+        is_time: asked before each change whether it is that one.
+    """
+
+    def __init__(self, files: Files, is_time: Callable[[], bool]):
         self._files = files
-        self._left = kill_at
+        self._is_time = is_time
+
+    @classmethod
+    def at(cls, files: Files, number: int) -> "KillingFiles":
+        """Before the change of this number, from 0."""
+        numbers = count()
+        return cls(files, lambda: next(numbers) == number)
 
     def write_many(self, files: dict[str, bytes]) -> None:
         for path, data in files.items():
@@ -30,9 +42,8 @@ class KillingFiles:
             return call
 
         def counted(*arguments: Any) -> Any:
-            if self._left == 0:
+            if self._is_time():
                 os.kill(os.getpid(), signal.SIGKILL)
-            self._left -= 1
             return call(*arguments)
 
         return counted

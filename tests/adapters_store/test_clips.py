@@ -192,8 +192,8 @@ def test_a_damaged_list_or_pack_is_named_as_such(store, data):
 
 
 def test_a_list_survives_its_bytes():
-    clip = TaughtClip("a" * 64, "Zaunkönig", False, "w.wav", 1.5, 7, {"label": "wren", "score": 0.5}, 3, True)
-    listed = ClipList("audio", (clip,), {MODEL: ("x.pack",)})
+    clip = TaughtClip("a" * 64, "Zaunkönig", False, "w.wav", 1.5, 7, {"label": "wren", "score": 0.5}, "c", True)
+    listed = ClipList("audio", (clip,), {MODEL: ("x.pack",)}, {"c": (1.5, -2.0)})
     assert ClipList.from_bytes(listed.to_bytes(), "it") == listed
 
 
@@ -201,7 +201,7 @@ def test_a_list_survives_its_bytes():
 def test_killed_at_any_step_no_version_lacks_clips_and_no_clip_its_version(
     kind, num_kills, tmp_path, request, monkeypatch
 ):
-    """`python -m benchmarks.kept_clips` does it many times more."""
+    """`python -m benchmarks.faults.publishing` does it to real workers and APIs, many times more."""
     url = str(tmp_path / "store") if kind == "directory" else request.getfixturevalue("s3_url")
     monkeypatch.setattr(sweep, "GRACE_S", -1.0)
     crashes = Crashes(url, random.Random(1))

@@ -9,19 +9,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.e2e.readme import ADDRESS, commands, run
 from tests.e2e.stack import ROOT
 
-ADDRESS = "http://127.0.0.1:8000"
-TIMEOUT_S = 600
-
-
 NODE_MAJOR = 20
-
-
-def commands(title: str, language: str = "bash") -> str:
-    """The code of a section, in order."""
-    section = re.search(rf"^## {title}$(.*?)^## ", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
-    return "\n".join(re.findall(rf"^```{language}\n(.*?)^```$", section[1], re.DOTALL | re.MULTILINE))
 
 
 def shown_by_git() -> set[str]:
@@ -59,9 +50,7 @@ def test_the_walkthrough(stack, tmp_path):
 @pytest.mark.slow
 def test_the_command_line(stack):
     address = stack.apis[0].address
-    # The command as it is in this checkout, without an installation.
-    command = f'earshot() {{ PYTHONPATH=client EARSHOT_URL={address} {sys.executable} -m earshot_client "$@"; }}'
-    said = run(f"{command}\n{commands('The command line')}").splitlines()
+    said = run(commands("The command line"), EARSHOT_URL=address).splitlines()
     assert said[0].startswith("garden@1 is current")
     rows = [line.split("\t") for line in said if line.startswith("examples/held_out/")]
     assert len(rows) == len(list((ROOT / "examples/held_out").glob("*/*.ogg")))
@@ -109,12 +98,3 @@ def test_the_library_does_what_the_readme_says(stack):
     written.unlink()
     assert answer.status_code == 201
     assert httpx2.delete(f"{stack.apis[0].address}/adapters/library").status_code in (200, 204)
-
-
-def run(script: str) -> str:
-    """What the commands print; a failing one fails the test."""
-    ran = subprocess.run(
-        ["bash", "-euxo", "pipefail", "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=TIMEOUT_S
-    )
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout

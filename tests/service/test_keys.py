@@ -34,3 +34,8 @@ def test_processes_that_add_keys_at_once_lose_none(tmp_path):
         process.communicate(timeout=60)
         assert process.returncode == 0
     assert len({record.id for record in KeyFile(path).records()}) == NUM_PROCESSES * NUM_KEYS
+
+
+def test_to_revoke_where_no_key_was_made_asks_for_none(tmp_path):
+    keys = KeyFile(tmp_path / "keys.json")
+    assert keys.revoke("acme") == 0 and not keys.path.exists()

@@ -85,3 +85,12 @@ def test_a_clip_of_another_label_is_not_the_same(store):
     store.publish("t", "pets", b"a", {"labels": ["cat"]}, taught=Taught("nothing", rows))
     relabelled = [replace(rows[0], label="dog", held_out={"label": "cat", "score": 0.9}), rows[1]]
     assert decide(store, "t", "pets", ["cat", "dog"], clips=relabelled).comparison == Comparison(1, 1, 1)
+
+
+def test_a_clip_under_two_labels_counts_as_wrong(store):
+    rows = _rows(*["cat"] * 10)
+    store.publish("t", "pets", b"a", {"labels": ["cat", "dog"]}, taught=Taught("nothing", rows))
+    # Nothing can be held out of them any more.
+    twice = [replace(row, label=label, held_out=None) for row in rows[:4] for label in ("cat", "dog")]
+    decision = decide(store, "t", "pets", ["cat", "dog"], clips=[*twice, *rows[4:]])
+    assert not decision.takes_over and decision.comparison == Comparison(10, 10, 6)

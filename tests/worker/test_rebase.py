@@ -2,14 +2,18 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
+import torch
 
-from adapters_store import open_store
+from adapters_store import Taught, channel_id, open_store
 from adapters_store.errors import StoreUnavailable
 from aspl import Adapter, FrozenClap, classify
 from aspl.sound.clip import decode
 from jobs.manifest import adapter_manifest
+from tests.adapters_store.conftest import s3_endpoint  # noqa: F401
+from tests.adapters_store.places import new_bucket, s3_environment
 from tests.small_clap import write_small_clap
 from tests.worker.kinds.conftest import sound
 from worker.clap_trainer import ClapTrainer
@@ -38,7 +42,7 @@ def old(clap, library):
 def teach(old, store, uploads):
     """Teaches two labels with the old model, as a worker does."""
 
-    def teach(name="tones", *, tenant="t", keep="audio", labels=("low", "high")):
+    def teach(name="tones", *, tenant="t", keep="audio", labels=("low", "high"), into=store):
         upload = uploads.new_upload()
         for label in labels:
             for number in range(3):
@@ -50,7 +54,7 @@ def teach(old, store, uploads):
         options = {"on_progress": lambda _: None, "should_cancel": lambda: False, "findings": {}}
         trained = old.train(lesson, training, checkpoint=uploads.checkpoint(upload, "a"), **options)
         manifest = adapter_manifest(trained.header, job_id="j", description="ours")
-        return store.publish(tenant, name, trained.data, manifest, taught=lesson.kept(trained))
+        return into.publish(tenant, name, trained.data, manifest, taught=lesson.kept(trained))
 
     return teach
 
@@ -76,6 +80,46 @@ def test_every_adapter_is_ready_before_the_switch_and_serves_after_it(teach, sto
         # Clips are kept once, for both versions; it can be taught further on the new model.
         assert store.clips(after).ids == store.clips(before).ids
         assert set(store.clips(after).packs) == {old.fingerprint, new.fingerprint}
+
+
+@pytest.mark.parametrize("place", ["directory", "s3"])
+def test_thresholds_that_were_set_and_the_channel_come_along(teach, store, old, new, place, request):
+    if place == "s3":
+        for name, value in s3_environment(request.getfixturevalue("s3_endpoint")).items():
+            request.getfixturevalue("monkeypatch").setenv(name, value)
+        store = open_store(new_bucket())
+    ref = teach(into=store)
+    adapter = Adapter.from_bytes(store.read(ref), old.clap)
+    channel, sensitivities = torch.linspace(-6, 6, old.clap.mel_bins), adapter.known.sensitivities
+    known = replace(adapter.known, thresholds=(0.123, sensitivities["low"][1]))
+    data = replace(adapter, known=known, channel=channel).to_bytes()
+    listed = store.clips(ref)
+    marks = {channel_id(tuple(channel.tolist())): tuple(channel.tolist()), "other": (1.0, 2.0)}
+    rows = tuple(replace(row, channel=mark) for row, mark in zip(listed.clips, [*marks, *[None] * 4], strict=True))
+    taught = Taught("audio", rows, base=listed, channels=marks)
+    store.publish("t", "tones", data, adapter_manifest(Adapter.read_header(data)), taught=taught)
+
+    moved = Rebase(store, new).move("t", "tones")
+    assert "the thresholds of 'low' are the numbers that were set by hand" in moved.sentence
+    assert "clips that came through a channel and are taught as they came: 1" in moved.sentence
+    after = Adapter.from_bytes(store.read(moved.ref), new.clap)
+    assert after.known.thresholds == (0.123, after.known.sensitivities["low"][1])
+    assert torch.equal(after.channel, channel)
+    assert [row.channel for row in store.clips(moved.ref).clips] == [next(iter(marks)), *[None] * 5]
+    assert store.manifest(moved.ref)["promoted"]["reason"].endswith("try them on the new model")
+    assert store.for_model(new.fingerprint).resolve("t", "tones") == moved.ref
+
+
+def test_a_channel_of_other_mel_bins_is_dropped(teach, store, old, new, monkeypatch):
+    ref = teach()
+    adapter = Adapter.from_bytes(store.read(ref), old.clap)
+    data = replace(adapter, channel=torch.zeros(old.clap.mel_bins)).to_bytes()
+    taught = Taught.as_before(store.clips(ref))
+    store.publish("t", "tones", data, adapter_manifest(Adapter.read_header(data)), taught=taught)
+    monkeypatch.setattr(ClapTrainer, "mel_bins", 128)
+    moved = Rebase(store, new).move("t", "tones")
+    assert "its channel is of 64 mel bins, the model of 128: recalibrate it again" in moved.sentence
+    assert Adapter.from_bytes(store.read(moved.ref), new.clap).channel is None
 
 
 def test_it_goes_on_where_it_was_cut_off_and_does_nothing_twice(teach, store, new, monkeypatch):

@@ -1,5 +1,6 @@
 """Kind `adapt`: an adapter fitted on an upload, and on what the version it goes on from was taught with; published."""
 
+from collections.abc import Collection
 from typing import Any
 
 from jobs import kinds
@@ -27,20 +28,22 @@ def adapt(task: Task) -> dict[str, Any]:
         manifest["changes"] = changes
     if report is not None:
         manifest["recalibration"] = report
-    evaluation = _evaluation(task, data)
+    evaluation = _evaluation(task, data, {clip.row.id for clip in lesson.clips})
     if evaluation is not None:
         manifest["evaluation"] = evaluation
     published = task.publish(data, manifest, wish=training.get("promote") or "auto", taught=lesson.kept(trained))
     return published | {"report": evaluation}
 
 
-def _evaluation(task: Task, data: bytes) -> dict[str, Any] | None:
+def _evaluation(task: Task, data: bytes, taught: Collection[str]) -> dict[str, Any] | None:
     """How the adapter does on the upload's test part; None where it has none."""
     clips = task.uploads.evaluation_clips(task.job["upload_id"], is_test=True)
     if not clips.clips and not clips.background:
         return None
-    told = task.trainer.evaluate([data], clips, on_progress=task.on_progress, should_cancel=task.should_cancel)
-    return {"report": told["report"], "not_taught": told["not_taught"]}
+    told = task.trainer.evaluate(
+        [data], clips, [taught], on_progress=task.on_progress, should_cancel=task.should_cancel
+    )
+    return {name: told[name] for name in ("report", "not_taught", "overlap")}
 
 
 ADAPT = Kind(kinds.ADAPT, adapt, publishes=True, advice="send fewer or shorter clips, or ask for fewer epochs")

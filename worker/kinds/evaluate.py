@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from adapters_store import AdapterStore, Ref
 from jobs import kinds
 from jobs.uploaded_clip import EvaluationClips
 from worker.kinds.kind import Kind, Task
@@ -15,6 +16,7 @@ def evaluate(task: Task) -> dict[str, Any]:
     told = task.trainer.evaluate(
         [task.store.read(ref) for ref in refs],
         _clips(task),
+        [_taught(task.store, ref) for ref in refs],
         on_progress=task.on_progress,
         should_cancel=task.should_cancel,
     )
@@ -22,6 +24,12 @@ def evaluate(task: Task) -> dict[str, Any]:
     if told["against"] is not None:
         told["against"] = {"adapter": shown[1], **told["against"]}
     return {"report": {"adapter": shown[0], **told}}
+
+
+def _taught(store: AdapterStore, ref: Ref) -> frozenset[str]:
+    """Ids of what a version was taught with; none where that was not kept."""
+    listed = store.clips(ref)
+    return listed.ids if listed else frozenset()
 
 
 def _clips(task: Task) -> EvaluationClips:

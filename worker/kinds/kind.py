@@ -1,6 +1,6 @@
 """What a kind of job is, and what it is given to work with."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -35,6 +35,7 @@ class Trainer(Protocol):
         self,
         adapters: Sequence[bytes],
         clips: EvaluationClips,
+        taught: Sequence[Collection[str]],
         *,
         on_progress: Callable[[Any], None],
         should_cancel: Callable[[], bool],

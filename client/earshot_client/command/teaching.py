@@ -39,12 +39,20 @@ def teach(
 
 
 def add(
-    ctx: typer.Context, name: Ref, folder: Sounds, background: Background = None, promote: Promote = "auto"
+    ctx: typer.Context,
+    name: Ref,
+    folder: Sounds,
+    background: Background = None,
+    promote: Promote = "auto",
+    channel: Annotated[
+        str | None, typer.Option(help="none, where clips beside a recalibrated version are not of its channel.")
+    ] = None,
 ) -> None:
     """Teach further clips, or further sounds, on top of what it was taught with."""
     with ctx.obj.client() as client:
         with shown_progress(f"adding to {name}") as show:
-            job = client.add(name, folder, background=background or [], on_progress=show, promote=promote)
+            options = {"promote": promote, "channel": channel}
+            job = client.add(name, folder, background=background or [], on_progress=show, **options)
         tell_version(client, job)
 
 
@@ -87,6 +95,10 @@ def evaluate(
     if found is None or found.report is None:
         return
     tell(accuracy_text(found.report.accuracy, found.report.accuracy_interval, found.report.num_clips))
+    if found.overlap:
+        others = found.overlap["others"]
+        tell(f"{found.overlap['num_clips']} of the clips it was taught with; on the others:")
+        tell(accuracy_text(others["accuracy"], others["accuracy_interval"], others["num_clips"]))
     rows = [
         (label, row.num_clips, row.precision, row.recall, row.misses_per_hundred, row.false_alarms_per_hour)
         for label, row in (found.report.per_label or {}).items()

@@ -116,6 +116,17 @@ def test_the_tenants_own_background_is_heard_as_unknown(bundled, taught, adapter
     assert with_own.report.num_background == len(own)
 
 
+@pytest.mark.parametrize("method", ["ridge", "palm"])
+def test_the_tenants_own_background_moves_the_threshold_towards_the_banks(bundled, taught, monkeypatch, method):
+    own, _ = recordings("train", ("helicopter",))
+    config = TrainingConfig(method=method, audio_prompt="none")
+    rule = fit(bundled, *taught, background=own, config=config).known
+    monkeypatch.setattr("aspl.heads.unknown.BALANCED_ACCEPTED_WITH_OWN", 0.3)
+    moved = fit(bundled, *taught, background=own, config=config).known
+    assert moved.thresholds[0] < rule.thresholds[0] - 0.02
+    assert moved.sensitivities["high"] == rule.sensitivities["high"]
+
+
 def test_wrong_labels_are_suspects(bundled, taught):
     waveforms, labels = taught
     wrong = [*labels]

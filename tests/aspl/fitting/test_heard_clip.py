@@ -1,10 +1,14 @@
 import numpy as np
 import pytest
+import torch
 
 from aspl import TrainingConfig, fit
 from aspl.background import shipped_library
 from aspl.errors import TrainingDataInvalid
+from aspl.fitting.clip_features import ClipFeatures
 from aspl.fitting.heard_clip import CHUNK_CLIPS, HeardClip, hear_clips
+from aspl.fitting.live_clip import LiveClip
+from aspl.prompts.audio import AudioPrompts
 
 RATE_HZ = 48_000
 
@@ -80,3 +84,40 @@ def test_a_clip_that_was_never_held_out_has_no_answer(clap, waveforms, library):
     assert adapter.held_out[1] is None and adapter.held_out[0] is not None
     trained = fit(clap, waveforms, LABELS, config=TrainingConfig(method="palm", epochs=1), library=library)
     assert len(trained.held_out) == 8 and None not in trained.held_out
+
+
+def test_a_live_clip_is_heard_behind_its_channel(clap, waveforms):
+    shift = np.linspace(-9, 9, clap.mel_bins, dtype=np.float32)
+    plain, live = hear_clips(clap, [waveforms[0], LiveClip(waveforms[0], shift)])
+    behind = AudioPrompts().behind(torch.from_numpy(shift))
+    expected = ClipFeatures(clap, waveforms[:1], tick=lambda: None).hear([0], behind, stages=True, tick=lambda: None)
+    assert live.joint == pytest.approx(expected.joint[0].numpy(), abs=1e-5)
+    assert live.stages == pytest.approx(expected.stages[0].numpy(), abs=1e-4)
+    assert np.abs(live.stages - plain.stages).max() > 0.01
+    assert live.curve == pytest.approx(plain.curve + shift, abs=1e-3)
+    # Digital silence came through no microphone, however much is added to it.
+    loud = LiveClip(np.zeros(RATE_HZ, np.float32), np.full(clap.mel_bins, 60, np.float32))
+    (silent,) = hear_clips(clap, [loud])
+    assert silent.curve is None and silent.is_silent
+
+
+@pytest.mark.parametrize("method", ["ridge", "palm"])
+def test_a_fit_of_live_clips_is_that_of_clips_brought_back(clap, waveforms, library, method):
+    shift = np.linspace(-9, 9, clap.mel_bins, dtype=np.float32)
+    config = TrainingConfig(method=method, epochs=2) if method == "palm" else TrainingConfig(method=method)
+    fits = {
+        name: fit(clap, clips, LABELS, config=config, library=library)
+        for name, clips in {
+            "plain": waveforms,
+            "live": [LiveClip(waveform, shift) for waveform in waveforms],
+            "back": [LiveClip(waveform, 0 * shift) for waveform in waveforms],
+        }.items()
+    }
+    plain, live, back = (fits[name].tensors() for name in ("plain", "live", "back"))
+    assert all(torch.equal(plain[name], back[name]) for name in plain)
+    assert any(not torch.equal(plain[name], live[name]) for name in plain if not name.startswith("taught"))
+
+
+def test_a_channel_of_other_bins_is_refused(clap, waveforms):
+    with pytest.raises(TrainingDataInvalid, match="a channel of 3 mel bins"):
+        list(hear_clips(clap, [LiveClip(waveforms[0], np.zeros(3, np.float32))]))

@@ -35,3 +35,13 @@ def test_sensitivities_hold_on_the_clips_that_set_them():
     assert (taught < thresholds["normal"]).mean() <= 0.05
     assert (background >= thresholds["low"]).mean() <= 0.01
     assert (raw_threshold(np.empty(0), background) <= background).mean() <= 0.05
+
+
+def test_more_of_the_bank_may_pass_the_more_background_is_the_tenants_own():
+    rng = np.random.default_rng(0)
+    taught, background = rng.normal(1, 0.5, 100), rng.normal(-1, 0.5, 300)
+    thresholds = [raw_threshold(taught, background, num_own=number) for number in (0, 1, 5, 10, 40)]
+    assert thresholds[0] == raw_threshold(taught, background)
+    assert thresholds == sorted(thresholds, reverse=True) and thresholds[0] > thresholds[1] > thresholds[3]
+    assert thresholds[3] == thresholds[4]
+    assert raw_threshold(taught, background, "low", num_own=10) == raw_threshold(taught, background, "low")

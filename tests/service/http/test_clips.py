@@ -4,12 +4,18 @@ import hashlib
 import io
 import json
 import zipfile
+from dataclasses import replace
 
 import pytest
+import torch
 
+from adapters_store import Taught
+from aspl import Adapter
 from aspl.background import shipped_library
+from jobs.exported import Exported
 from jobs.limits import StorageLimits
 from jobs.quota import Quota
+from tests.jobs.archives import zip_of
 from tests.service.sounds import tone
 from worker.clap_trainer import ClapTrainer
 from worker.kinds.adapt import adapt
@@ -149,6 +155,7 @@ def test_another_adapter_may_be_the_base(client, teach):
         ({"relabel": "{"}, "no JSON"),
         ({"base": "nowhere"}, "no adapter"),
         ({"base": "Pets"}, "name"),
+        ({"channel": "some", "base": "pets"}, "channel"),
         ({"method": "palm", "base": "features"}, "features alone"),
         ({"base": "nothing"}, "is kept"),
         ({"method": "palm", "remove": [digest(data) for data in LOW]}, "2 different labels"),
@@ -226,6 +233,52 @@ def test_an_export_has_clips_where_they_are_asked_for_and_can_be_taught(client, 
     again = client.post("/adapt", files=[("archive", ("pets.zip", answer.content))], data={"name": "again"})
     assert again.status_code == 202, again.json()
     assert again.json()["num_left_out"] == 2  # the adapter and the list
+
+
+def test_clips_from_the_field_are_told_and_so_is_what_brings_them_back(client, context, teach):
+    teach(TWO)
+    clap, store = context.pipeline.clap, context.store
+    first = store.resolve("local", "pets")
+    adapter = replace(Adapter.from_bytes(store.read(first), clap), channel=torch.linspace(-6, 6, clap.mel_bins))
+    taught = Taught.as_before(store.clips(first))
+    store.publish("local", "pets", adapter.to_bytes(), store.manifest(first), taught=taught)
+    assert teach([("low", tone(333))], base="pets@2")["changes"]["through_channel"] == 1
+    answer = client.get("/adapters/pets/clips").json()
+    (name,) = answer["channels"]
+    assert [row["channel"] for row in answer["clips"]] == [None] * 6 + [name]
+    assert answer["channels"][name] == pytest.approx(adapter.channel.tolist())
+    assert teach([("low", tone(333))], base="pets@2", channel="none")["changes"]["through_channel"] == 0
+    assert client.get("/adapters/pets/clips").json()["channels"] == {}
+    assert "name it too" in teach(TWO, channel="none", expect=422)["detail"]
+
+    exported = client.get("/adapters/pets@3/file?clips=true").content
+    told = json.loads(zipfile.ZipFile(io.BytesIO(exported)).read("clips.json"))
+    assert told["channel"] == pytest.approx(adapter.channel.tolist()) and told["channels"].keys() == {name}
+    again = client.post("/adapt", files=[("archive", ("pets.zip", exported))], data={"name": "again"})
+    kept = Exported.read(context.jobs.uploads.directory(upload_of(context, again)))
+    assert kept.marks[digest(tone(333))] == name and kept.channel == tuple(told["channel"])
+
+
+def upload_of(context, answer):
+    return context.jobs.records.get("local", answer.json()["id"]).upload_id
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda told: told | {"channels": {"a": [float("nan")]}},
+        lambda told: told | {"channels": {}},
+        lambda told: told | {"clips": None},
+        lambda told: [told],
+        lambda told: {"clips": []},
+    ],
+)
+def test_what_only_looks_like_an_export_is_a_file_without_audio(client, context, spoil):
+    told = {"channel": None, "channels": {"a": [1.0]}, "clips": [{"id": digest(LOW[0]), "channel": "a"}]}
+    entries = [("low/1.wav", LOW[0]), ("high/1.wav", HIGH[0]), ("clips.json", json.dumps(spoil(told)).encode())]
+    answer = client.post("/adapt", files=[("archive", ("pets.zip", zip_of(entries).getvalue()))], data={"name": "pets"})
+    assert answer.status_code == 202 and answer.json()["num_left_out"] == 1
+    assert Exported.read(context.jobs.uploads.directory(upload_of(context, answer))) == Exported()
 
 
 def test_the_quota_is_told_and_held(client, context, teach, monkeypatch):

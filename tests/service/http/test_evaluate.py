@@ -1,7 +1,10 @@
 """`POST /adapters/{ref}/evaluate` as far as it goes without a worker."""
 
+import hashlib
+
 import pytest
 
+from adapters_store import Taught, TaughtClip
 from aspl import Adapter
 from tests.jobs.archives import zip_of
 from tests.service.sounds import tone
@@ -43,6 +46,17 @@ def test_an_archive_and_background_alone_will_do(client, context, adapter):
     archive = zip_of([("low/1.wav", tone(200)), ("other/2.wav", tone(900)), ("background/3.wav", tone(5000))])
     assert evaluate(client, files=[("archive", ("clips.zip", archive.getvalue()))]).status_code == 202
     assert evaluate(client, files=[YARD]).status_code == 202
+
+
+def test_clips_that_a_version_was_taught_with_are_warned_of(client, context, adapter):
+    rows = (TaughtClip(hashlib.sha256(tone(900)).hexdigest(), "high"),)
+    manifest = context.store.manifest(adapter)
+    context.store.publish("local", "tones", context.store.read(adapter), manifest, taught=Taught("nothing", rows))
+    assert evaluate(client, "tones@1").json()["warnings"] == []
+    for job in (evaluate(client), evaluate(client, "tones@1", against="tones@2")):
+        (warning,) = job.json()["warnings"]
+        assert (warning["code"], warning["file"]) == ("clip_taught", "2.wav")
+        assert "tones@2 was taught" in warning["detail"] and "tones@1" not in warning["detail"]
 
 
 def test_a_report_is_with_its_job_and_not_in_lists(client, context, adapter):

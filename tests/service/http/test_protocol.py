@@ -11,7 +11,8 @@ import pytest
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.http.protocol import Protocol, usable_protocol
+from service.http import protocol
+from service.http.protocol import HEAD_TOO_LATE, Protocol, usable_protocol
 from tests.service.http.wire import exchange, field, form
 from tests.service.sounds import tone
 
@@ -166,3 +167,30 @@ def test_a_long_body_is_no_long_head(shared_address):
     body = [b"x" * 100_000] * 3
     again = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
     assert [answer.status for answer in exchange(shared_address, head, *body, again, num_answers=2)] == [415, 200]
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        pytest.param(b"", b"", id="nothing"),
+        pytest.param(b"GET /healthz HTTP/1.1\r\nHost: a\r\nX-A: ", HEAD_TOO_LATE, id="half a head"),
+        pytest.param(GET + b"\r\nGET /heal", b'{"status":"ok"}' + HEAD_TOO_LATE, id="half of a second one"),
+    ],
+)
+def test_a_connection_on_which_no_head_comes_is_ended(shared_address, monkeypatch, sent, answer):
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT_S", 0.5)
+    place = urlsplit(shared_address)
+    with socket.create_connection((place.hostname, place.port), timeout=5) as connection:
+        connection.sendall(sent)
+        received = b""
+        while part := connection.recv(65536):
+            received += part
+    assert received.endswith(answer) and (answer or not received)
+
+
+def test_a_request_whose_answer_takes_longer_than_a_head_may_is_answered(shared_address, monkeypatch):
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT_S", 0.2)
+    content_type, body = classify_body(seconds=5.0)
+    request = head(content_type, b"Content-Length: %d" % len(body)) + b"\r\n" + body
+    (answer,) = exchange(shared_address, request[:-9], b"", b"", request[-9:])
+    assert answer.status == 200

@@ -1,7 +1,9 @@
+import hashlib
 import json
 
 import pytest
 
+from adapters_store import Taught, TaughtClip
 from aspl.report import Report
 from jobs.errors import TrainingStopped
 from tests.worker.kinds.conftest import sound
@@ -68,6 +70,25 @@ def test_a_version_against_itself_differs_nowhere(taught, task, upload):
     comparison = EVALUATE.run(task(upload, adapter="tones@1", against="tones@1"))["report"]["comparison"]
     for part in comparison.values():
         assert part["only_adapter"] == part["only_against"] == 0 and part["p_value"] is None
+
+
+def test_clips_that_it_was_taught_with_are_counted_and_left_aside(taught, task, uploads, store):
+    before = taught()
+    known = [sound("low", 0), sound("high", 0), sound("other", 9)]
+    rows = tuple(TaughtClip(hashlib.sha256(data).hexdigest(), "low") for data in known)
+    store.publish("t", "tones", store.read(before), store.manifest(before), taught=Taught("nothing", rows))
+    upload_id = uploads.new_upload()
+    # Wrong on purpose: of the new clips none is right, of those that it was taught with each is.
+    for label, data in (("low", known[0]), ("high", known[1]), ("low", sound("high", 7)), ("high", sound("low", 7))):
+        uploads.add_clip(upload_id, label, [data])
+    uploads.add_clip(upload_id, "background", [known[2]], is_background=True)
+    told_of = json.loads(json.dumps(EVALUATE.run(task(upload_id, adapter="tones@2", against="tones@1"))["report"]))
+    assert told_of["report"]["accuracy"] == 0.5
+    overlap, others = told_of["overlap"], told_of["overlap"]["others"]
+    assert (overlap["num_clips"], overlap["num_background"]) == (2, 1)
+    assert (others["num_clips"], others["accuracy"]) == (2, 0.0) and len(others["accuracy_interval"]) == 2
+    assert told_of["against"]["overlap"] is None  # what it was taught with was not kept
+    assert [told_of["comparison"][part]["num_clips"] for part in ("clips", "new_clips", "background")] == [4, 2, 1]
 
 
 def test_labels_that_were_not_taught_are_to_be_unknown(taught, task, uploads):

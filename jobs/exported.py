@@ -1,0 +1,59 @@
+"""What the export of a version says of the channels of its clips, where an archive that is to be taught is one."""
+
+import json
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Self
+
+from adapters_store import Channel, checked_channels
+from jobs.disk import disk_faults
+
+LISTED = PurePosixPath("clips.json")
+"""In the archive; in an upload's directory it has the name of `KEPT`."""
+KEPT = "exported.json"
+MAX_BYTES = 32 * 2**20
+MAX_CHANNELS = 1000
+
+
+@dataclass(frozen=True)
+class Exported:
+    """Attributes:
+    channel: of the version itself; None where it has none.
+    channels: those that its clips came through, by their ids.
+    marks: of each clip, by its id, the channel that it came through; "" of one as it came.
+    """
+
+    channel: Channel | None = None
+    channels: Mapping[str, Channel] = field(default_factory=dict)
+    marks: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, directory: Path) -> Self:
+        """What `keep` found in an upload's archive; nothing where that was no export."""
+        try:
+            return cls._parsed(json.loads((directory / KEPT).read_bytes()))
+        except FileNotFoundError:
+            return cls()
+
+    @classmethod
+    def _parsed(cls, value: Any) -> Self:
+        channels = checked_channels(value["channels"])
+        marks = {row["id"]: row["channel"] or "" for row in value["clips"]}
+        if len(channels) > MAX_CHANNELS or not set(marks.values()) <= {"", *channels}:
+            raise ValueError("a clip's channel is not there")
+        own = value["channel"] and checked_channels({"own": value["channel"]})["own"]
+        return cls(own, channels, marks)
+
+    @classmethod
+    @disk_faults()
+    def keep(cls, path: Path, directory: Path) -> None:
+        """Keep what the file says in an upload's directory; nothing where it is no export's."""
+        if path.stat().st_size > MAX_BYTES:
+            return
+        try:
+            cls._parsed(json.loads(path.read_bytes()))
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return
+        shutil.copyfile(path, directory / KEPT)
