@@ -87,7 +87,9 @@ def main() -> None:
                 forks[told["what"]](told, descriptors)
             finally:
                 os._exit(1)
-        (directory / f"{told['what']}.pid").write_text(str(pid))
+        partial = directory / "partial.pid"
+        partial.write_text(str(pid))
+        partial.replace(directory / f"{told['what']}.pid")
         connection.close()  # the child's copy goes with it
         for descriptor in descriptors:
             os.close(descriptor)

@@ -74,6 +74,7 @@ class KilledStack:
         self.listening = socket.create_server(("127.0.0.1", self.port), backlog=64)
         self.address = f"http://127.0.0.1:{self.port}"
         self.worker = self._started("benchmarks.faults.forked_worker")
+        wait_for((directory / "runner.pid").exists, TIMEOUT_S)
         self.start_api()
 
     def start_api(self) -> None:
