@@ -57,12 +57,8 @@ class AdapterInfo:
 
 def read_info(data: bytes) -> AdapterInfo:
     """Return the checked facts from the header of an adapter's file; raises AdapterInvalid."""
-    size = int.from_bytes(data[:8], "little") if len(data) >= 8 else 0
-    if not 2 <= size <= min(len(data) - 8, MAX_HEADER_BYTES):
-        raise AdapterInvalid("the file is not a safetensors file, or is cut short")
     try:
-        header = json.loads(data[8 : 8 + size])
-        metadata = header["__metadata__"]
+        metadata = json.loads(_header(data))["__metadata__"]
         facts = json.loads(metadata["adapter"])
         is_adapter = metadata["format"] == FORMAT
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -89,15 +85,23 @@ def read_channel(data: bytes) -> tuple[float, ...] | None:
 
     Raises AdapterInvalid.
     """
-    size = int.from_bytes(data[:8], "little")
+    header = _header(data)
     try:
-        entry = json.loads(data[8 : 8 + size]).get(CHANNEL)
+        entry = json.loads(header).get(CHANNEL)
         if entry is None:
             return None
-        start, end = (8 + size + offset for offset in entry["data_offsets"])
+        start, end = (8 + len(header) + offset for offset in entry["data_offsets"])
         return struct.unpack(f"<{entry['shape'][0]}f", data[start:end])
-    except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, struct.error) as error:
         raise AdapterInvalid("the adapter's channel cannot be read") from error
+
+
+def _header(data: bytes) -> bytes:
+    """Return the header of a safetensors file, JSON; raises AdapterInvalid where it has none that we read."""
+    size = int.from_bytes(data[:8], "little") if len(data) >= 8 else 0
+    if not 2 <= size <= min(len(data) - 8, MAX_HEADER_BYTES):
+        raise AdapterInvalid("the file is not a safetensors file, or is cut short")
+    return data[8 : 8 + size]
 
 
 def _known_rule(facts: dict[str, Any]) -> KnownRule | None:

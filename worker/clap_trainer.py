@@ -26,6 +26,7 @@ from aspl.fitting.progress import FitProgress
 from aspl.report import Report
 from aspl.sound.clip import decode
 from jobs.errors import TrainingFailed, TrainingStopped
+from jobs.folders import named
 from jobs.settings import Settings
 from jobs.uploaded_clip import EvaluationClips
 from worker.clap_classification import classify
@@ -33,7 +34,6 @@ from worker.clap_evaluation import evaluate
 from worker.lesson import Lesson, LessonClip, Trained
 
 DECODE_THREADS = 4
-MAX_NAMED = 5
 
 
 class ClapTrainer:
@@ -241,9 +241,7 @@ def _said(labels: Sequence[str]) -> str:
     """Of thresholds that were set by hand, by their labels."""
     if not labels:
         return ""
-    more = f" and {len(labels) - MAX_NAMED} more" if len(labels) > MAX_NAMED else ""
-    named = ", ".join(map(repr, labels[:MAX_NAMED])) + more
-    return f"the thresholds of {named} are the numbers that were set by hand; try them on the new model"
+    return f"the thresholds of {named(labels)} are the numbers that were set by hand; try them on the new model"
 
 
 def _stopping(should_cancel: Callable[[], bool]) -> Callable[[], None]:
