@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 from adapters_store.errors import AdapterCorrupt
@@ -95,7 +95,7 @@ class ClipList:
 
     def to_bytes(self) -> bytes:
         """The list as its file holds it: JSON, compressed, since every version has one."""
-        clips = [asdict(clip) for clip in self.clips]
+        clips = [vars(clip) for clip in self.clips]
         value = {"format": LIST_FORMAT, "keep": self.keep, "clips": clips, "packs": dict(self.packs)}
         if self.channels:
             value["channels"] = dict(self.channels)

@@ -7,19 +7,18 @@ normalisation). With class means m and scatter S = R'R of the clips about them,
     P = (PRIOR_CLIPS I + S)^-1        g_c(x) = x' P m_c - m_c' P m_c / 2
 
 divided by the mean margin, so that they can be added to other scores. Held-out scores are those of fits without a
-fold. One inverse of the clips' Gram matrix serves every fold: a fold less is a part of it, whose inverse follows by the
-Schur complement, and the class means are K rows that are taken off, by Woodbury's identity.
+fold. Clips are many products with each other and few otherwise: of no more clips than features a fit without some of
+them is made of the Gram matrix of all, of more of their second moment.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-# n clips, K classes, F features, r = min(n + 1, F) directions that the clips and the background's mean span
+# n clips, K classes, F features
 
-FEW_GROUPS = 4  # that are held out, up to which a fit for each takes less than taking them out of one
 PRIOR_CLIPS = 20.0
-LARGEST_ERROR = 1e-3  # of the scores, by rounding, up to which folds are taken out of one inverse
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,56 +40,68 @@ class GaussianFit:
         """Return `[B, K + 1]` of whitened features `[B, F]`."""
         return features @ self.matrix.T + self.bias
 
-    def held_out(self, groups: np.ndarray) -> np.ndarray:
-        """Return `[n, K + 1]`, the scores of each clip by a fit without all clips of its number in `groups`.
+    def held_out(self, folds: np.ndarray) -> np.ndarray:
+        """Return `[n, K + 1]`, the scores of each clip by a fit without all clips of its number in `folds`.
 
-        Where a group is all that a class has, its clips are not held out.
+        Clips of a negative fold, and of one that is all that a class has, are not held out.
         """
-        if len(np.unique(groups)) <= FEW_GROUPS:
-            return self._fitted_without(groups)
         held_out = self.scores(self.features)
-        gram = self.features @ self.features.T  # [n, n]
-        background = self.features @ self.means[-1]  # [n]
-        inverse = np.linalg.inv(gram + PRIOR_CLIPS * np.eye(len(gram)))
-        for group in np.unique(groups):
-            rest, out = np.flatnonzero(groups != group), np.flatnonzero(groups == group)
-            counts = np.bincount(self.classes[rest], minlength=len(self.means) - 1)
-            if not counts.all():
-                continue
-            share = np.zeros((len(counts), len(rest)))  # [K, rest], what each class mean is of the clips that remain
-            share[self.classes[rest], np.arange(len(rest))] = 1 / counts[self.classes[rest]]
-            cross = np.column_stack([gram[np.ix_(rest, rest)] @ share.T, background[rest]])  # [rest, K + 1]
-            solved = _without(inverse, rest, out, cross)
-            norm = self.means[-1] @ self.means[-1]
-            between = np.block([[share @ cross], [np.append(share @ background[rest], norm)[None]]])  # [K + 1, K + 1]
-            seen = np.column_stack([gram[np.ix_(out, rest)] @ share.T, background[out]])  # [out, K + 1]
-            # Clips so far from all others and so alike leave nothing of the differences below.
-            rounding = np.finfo(float).eps * (counts.max() * np.abs(between).max() / PRIOR_CLIPS) ** 2
-            if rounding > LARGEST_ERROR:
-                held_out[out] = self._scores_without(rest, out)
-                continue
-            between = (between - cross.T @ solved) / PRIOR_CLIPS
-            seen = (seen - gram[np.ix_(out, rest)] @ solved) / PRIOR_CLIPS
-            weights, seen = _centred(between, seen, counts)
-            scale = _mean_margin(weights)
-            held_out[out] = seen / scale - np.diag(weights) / (2 * scale)
+        is_dual = len(self.features) <= self.features.shape[1]
+        scores_without = self._scores_by_gram if is_dual else self._scores_by_moment
+        for fold in np.unique(folds[folds >= 0]):
+            rest, out = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+            if np.bincount(self.classes[rest], minlength=len(self.means) - 1).all():
+                held_out[out] = scores_without(rest, out)
         return held_out
 
-    def _scores_without(self, rest: np.ndarray, out: np.ndarray) -> np.ndarray:
-        return fit_gaussian(self.features[rest], self.classes[rest], self.means[-1]).scores(self.features[out])
+    @cached_property
+    def _second(self) -> np.ndarray:
+        return self.features.T @ self.features
 
-    def _fitted_without(self, groups: np.ndarray) -> np.ndarray:
-        """As `held_out`, by a fit for each group: cheaper where groups are few and large."""
-        held_out = self.scores(self.features)
-        second = _second_moment(self.features)
-        for group in np.unique(groups):
-            rest = groups != group
-            if len(np.unique(self.classes[rest])) == len(self.means) - 1:
-                out = self.features[~rest]
-                moment = None if second is None else second - out.T @ out
-                part = fit_gaussian(self.features[rest], self.classes[rest], self.means[-1], second=moment)
-                held_out[~rest] = part.scores(out)
-        return held_out
+    @cached_property
+    def _gram(self) -> np.ndarray:
+        return self.features @ self.features.T
+
+    @cached_property
+    def _sums(self) -> np.ndarray:
+        """`[K, n]`, each clip's products with the sum of a class."""
+        return _class_sums(self._gram, self.classes)
+
+    def _scores_by_moment(self, rest: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """Return the scores of clips `out` by a fit to clips `rest`: what it needs of them is `[F, F]`."""
+        taken = self.features[out]
+        second = self._second - taken.T @ taken
+        return fit_gaussian(self.features[rest], self.classes[rest], self.means[-1], second=second).scores(taken)
+
+    def _scores_by_gram(self, rest: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """As `_scores_by_moment`; what it needs of them is `[n, n]`.
+
+        With R the clips about their class means, P = (I - R' (PRIOR_CLIPS I + R R')^-1 R) / PRIOR_CLIPS (Woodbury).
+        """
+        classes, gram, background = self.classes[rest], self._gram, self.means[-1]
+        sums = self._sums.copy()
+        left, counts = np.unique(self.classes[out]), np.bincount(classes)
+        sums[left] -= _class_sums(gram[out], self.classes[out])
+        by_means = np.vstack([sums / counts[:, None], self.features @ background])  # [K + 1, n]
+        between = _class_sums(by_means.T[rest], classes) / counts[:, None]  # [K, K + 1]
+        between = np.vstack([between, np.append(between[:, -1], background @ background)])
+        heard, seen = by_means[:, rest].T, by_means[:, out].T
+        about = heard - between[classes]  # products of clips about their means with the means
+        inner = gram[np.ix_(rest, rest)] - heard[:, classes] - about[:, classes].T
+        inner[np.diag_indices(len(rest))] += PRIOR_CLIPS
+        solved = np.linalg.solve(inner, about)
+        weights = (between - about.T @ solved) / PRIOR_CLIPS
+        seen = (seen - (gram[np.ix_(out, rest)] - seen[:, classes]) @ solved) / PRIOR_CLIPS
+        scale = _mean_margin(weights)
+        return seen / scale - np.diag(weights) / (2 * scale)
+
+
+def _class_sums(rows: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return the sum of the rows `[n, .]` of each class that is there, in the classes' order."""
+    order = np.argsort(classes, kind="stable")
+    counts = np.bincount(classes)
+    starts = (np.cumsum(counts) - counts)[counts > 0]
+    return np.add.reduceat(rows[order], starts, axis=0)
 
 
 def fit_gaussian(
@@ -104,16 +115,18 @@ def fit_gaussian(
         background_mean: `[F]`.
         second: `[F, F]`, the sum of the features' outer products where it is at hand.
     """
+    num_clips, num_features = features.shape
     counts = np.bincount(classes)
-    means = np.zeros((len(counts) + 1, features.shape[1]))
-    np.add.at(means, classes, features / counts[classes, None])
-    means[-1] = background_mean
-    second = _second_moment(features) if second is None else second
+    means = np.vstack([_class_sums(features, classes) / counts[:, None], background_mean])
+    if second is None and num_clips > num_features:
+        second = features.T @ features
     if second is None:
-        weights = _solve(features - means[classes], means)  # [K + 1, F], P m
+        about = features - means[classes]
+        inner = PRIOR_CLIPS * np.eye(num_clips) + about @ about.T
+        weights = (means - np.linalg.solve(inner, about @ means.T).T @ about) / PRIOR_CLIPS  # [K + 1, F], P m
     else:
         scatter = second - means[:-1].T @ (counts[:, None] * means[:-1])
-        weights = np.linalg.solve(PRIOR_CLIPS * np.eye(len(scatter)) + scatter, means.T).T
+        weights = np.linalg.solve(PRIOR_CLIPS * np.eye(num_features) + scatter, means.T).T
     gram = means @ weights.T
     scale = _mean_margin(gram)
     return GaussianFit(
@@ -123,40 +136,6 @@ def fit_gaussian(
         classes=classes,
         means=means,
     )
-
-
-def _second_moment(features: np.ndarray) -> np.ndarray | None:
-    """Return the sum of outer products `[F, F]`, None where it is the larger system: there are no more clips than F."""
-    return features.T @ features if len(features) > features.shape[1] else None
-
-
-def _without(inverse: np.ndarray, rest: np.ndarray, out: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return the inverse of the part `rest` of a matrix times `rows`, from the inverse of the whole."""
-    edge = inverse[np.ix_(rest, out)]
-    part = inverse[np.ix_(rest, rest)] @ rows
-    return part - edge @ np.linalg.solve(inverse[np.ix_(out, out)], edge.T @ rows)
-
-
-def _centred(between: np.ndarray, seen: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return products under P of those under (PRIOR_CLIPS I + X'X)^-1: S = X'X less the class means' own scatter.
-
-    Args:
-        between: `[K + 1, K + 1]`, of the means with each other, the background's last.
-        seen: `[B, K + 1]`, of clips with the means.
-        counts: `[K]`, clips of each class.
-    """
-    num_classes = len(counts)
-    part = np.linalg.solve(np.diag(1 / counts) - between[:num_classes, :num_classes], between[:num_classes])
-    return between + between[:, :num_classes] @ part, seen + seen[:, :num_classes] @ part
-
-
-def _solve(centred: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Return `rows` `[., F]` times P, by the smaller of an n x n and an F x F system."""
-    num_clips, num_features = centred.shape
-    if num_clips > num_features:
-        return np.linalg.solve(PRIOR_CLIPS * np.eye(num_features) + centred.T @ centred, rows.T).T
-    inner = PRIOR_CLIPS * np.eye(num_clips) + centred @ centred.T
-    return (rows - np.linalg.solve(inner, centred @ rows.T).T @ centred) / PRIOR_CLIPS
 
 
 def _mean_margin(gram: np.ndarray) -> float:

@@ -18,7 +18,7 @@ import numpy as np
 
 PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 SINGULAR = 1e-12  # eigenvalues under this share of the largest are rounding
-MANY_ROWS = 1500
+MANY_ROWS = 1000
 SKETCH_COLUMNS = 128
 
 

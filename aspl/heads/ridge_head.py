@@ -123,7 +123,7 @@ def fit_ridge_head(teaching: Teaching, bank: Bank, *, text_weights: Sequence[flo
         return (1 - share) * ridge_scores + share * gaussian_scores
 
     def without(folds: np.ndarray, by_ridge: np.ndarray) -> np.ndarray:
-        return mix(by_ridge[:num_clips], gaussian.held_out(_alone(folds)))
+        return mix(by_ridge[:num_clips], gaussian.held_out(folds))
 
     by_ridge = ridge.held_out(_alone(folds, num_rest))
     held_out = without(folds, by_ridge)
@@ -162,7 +162,7 @@ def _fit(teaching: Teaching, bank: Bank, whitened: np.ndarray, folds: np.ndarray
     return ridge, fit_gaussian(whitened, classes, mean)
 
 
-def _alone(folds: np.ndarray, num_more: int = 0) -> np.ndarray:
+def _alone(folds: np.ndarray, num_more: int) -> np.ndarray:
     """Return groups in which clips of no fold, and so many rows more, stand alone."""
     first = folds.max() + 1
     groups = np.where(folds < 0, first + np.arange(len(folds)), folds)

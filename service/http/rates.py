@@ -1,6 +1,9 @@
 """How often a tenant may call: a token bucket each, in Redis for all replicas together.
 
-While Redis is away every replica counts for itself: a rate is not worth refusing anybody for.
+A replica keeps what it last heard of a bucket. While more than half of a burst is left by that, it lets a request in
+and has it counted meanwhile; only near the limit does a request wait for Redis. So replicas may together let in more
+than a burst, by what comes to them within one question. While Redis is away every replica counts for itself: a rate is
+not worth refusing anybody for.
 """
 
 import asyncio
@@ -18,25 +21,24 @@ MAX_BUCKETS = 10_000
 MAX_ASKED = 500  # requests in one question to Redis
 # After Redis has failed, so that an outage slows down one request in so many seconds and not every one.
 PAUSE_S = 1.0
+ROUNDING_S = 1e-6
 
 log = structlog.get_logger(__name__)
 
-# Buckets as the moments at which they will be full again, in microseconds: the generic cell rate algorithm.
+# Buckets as the moments at which they will be full again, in microseconds: the generic cell rate algorithm. What is
+# returned is how long until then with this request, which is spent only where that is no longer than a burst takes.
 SPEND = """
 local time = redis.call('TIME')
 local now, per_token, burst = time[1] * 1000000 + time[2], tonumber(ARGV[1]), tonumber(ARGV[2])
-local waits = {}
+local until_full = {}
 for number, key in ipairs(KEYS) do
-    local full_at = math.max(now, tonumber(redis.call('GET', key) or now)) + per_token
-    local wait = full_at - now - per_token * burst
-    if wait > 0 then
-        waits[number] = wait
-    else
-        redis.call('SET', key, string.format('%.0f', full_at), 'PX', math.ceil((full_at - now) / 1000))
-        waits[number] = 0
+    local left = math.max(now, tonumber(redis.call('GET', key) or now)) + per_token - now
+    if left <= per_token * burst then
+        redis.call('SET', key, string.format('%.0f', now + left), 'PX', math.ceil(left / 1000))
     end
+    until_full[number] = left
 end
-return waits
+return until_full
 """
 
 
@@ -46,17 +48,28 @@ class LocalRates:
     def __init__(self, *, requests_per_s: float, burst: int):
         self.requests_per_s = requests_per_s  # > 0
         self.burst = burst
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # tenant: (tokens, at)
+        self._full_at: OrderedDict[str, float] = OrderedDict()  # by tenant, on time.monotonic's clock
+
+    def num_left(self, tenant: str) -> float:
+        """How many requests of a tenant would pass at once; none of one that is not known here."""
+        if tenant not in self._full_at:
+            return 0.0
+        return self.burst - max(self._full_at[tenant] - time.monotonic(), 0.0) * self.requests_per_s
 
     def spend(self, tenant: str) -> float:
         """Count one request of a tenant, or return how long it has to wait, in seconds."""
         now = time.monotonic()
-        tokens, at = self._buckets.pop(tenant, (float(self.burst), now))
-        tokens = min(self.burst, tokens + (now - at) * self.requests_per_s)
-        self._buckets[tenant] = (tokens - 1 if tokens >= 1 else tokens, now)
-        if len(self._buckets) > MAX_BUCKETS:
-            self._buckets.popitem(last=False)
-        return 0.0 if tokens >= 1 else (1 - tokens) / self.requests_per_s
+        return self.note(tenant, max(self._full_at.get(tenant, now), now) - now + 1 / self.requests_per_s)
+
+    def note(self, tenant: str, until_full_s: float) -> float:
+        """Take it that with one more request the bucket is full in so many seconds; returns as `spend`."""
+        wait_s = max(until_full_s - self.burst / self.requests_per_s, 0.0)
+        is_spent = wait_s <= ROUNDING_S
+        self._full_at[tenant] = time.monotonic() + until_full_s - (0 if is_spent else 1 / self.requests_per_s)
+        self._full_at.move_to_end(tenant)
+        if len(self._full_at) > MAX_BUCKETS:
+            self._full_at.popitem(last=False)
+        return 0.0 if is_spent else wait_s
 
 
 class TenantRates:
@@ -87,6 +100,8 @@ class TenantRates:
         self._waiting.append((tenant, answer))
         if self._asking is None or self._asking.done():
             self._asking = asyncio.ensure_future(self._ask())
+        if self._local.num_left(tenant) > self._local.burst / 2:
+            return self._local.spend(tenant)
         return await answer
 
     async def _ask(self) -> None:
@@ -101,8 +116,8 @@ class TenantRates:
             return [self._local.spend(tenant) for tenant in tenants]
         try:
             arguments = [1e6 / self._local.requests_per_s, self._local.burst]
-            waits_us = await self._spend_shared(keys=[self.key(tenant) for tenant in tenants], args=arguments)
-            return [wait_us / 1e6 for wait_us in waits_us]
+            left_us = await self._spend_shared(keys=[self.key(tenant) for tenant in tenants], args=arguments)
+            return [self._local.note(tenant, us / 1e6) for tenant, us in zip(tenants, left_us, strict=True)]
         except RedisError as error:
             log.warning("rates are not shared while redis does not answer", error=type(error).__name__)
             self._ask_redis_at = time.monotonic() + PAUSE_S

@@ -94,10 +94,11 @@ class Classifier:
         started_at = time.perf_counter()
         request.charge.take(Resource.WINDOWS, len(request.clips))  # as few as they can make
         ref = None
-        if request.adapter is not None:
-            ref = await self._adapters.resolve(request.tenant, request.adapter)  # from here on it keeps to this version
         decoding = [asyncio.ensure_future(self._decoder.decode(clip, request.charge)) for clip in request.clips]
         try:
+            if request.adapter is not None:
+                # Meanwhile, and from here on it keeps to this version.
+                ref = await self._adapters.resolve(request.tenant, request.adapter)
             async with self._adapter(request, ref) as adapter:
                 clips = await self._score(request, adapter, decoding)
                 if ref is not None:

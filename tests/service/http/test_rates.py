@@ -51,6 +51,37 @@ def test_replicas_share_a_tenants_rate_and_tenants_share_none(replicas):
     assert replicas(ask, count=2, requests_per_s=0.01, burst=6) == ([4, 2, 0], 6)
 
 
+def test_far_from_the_limit_nobody_waits_for_redis(replicas):
+    async def ask(replica):
+        await replica.spend("a")
+        ask_redis, may_answer = replica._spend_shared, asyncio.Event()
+
+        async def late(**given):
+            await may_answer.wait()
+            return await ask_redis(**given)
+
+        replica._spend_shared = late
+        async with asyncio.timeout(1):
+            assert await spent(replica, "a", 5) == 5
+        with pytest.raises(TimeoutError):  # half of the burst is gone: this one waits
+            async with asyncio.timeout(0.2):
+                await replica.spend("a")
+        may_answer.set()
+        return await spent(replica, "a", 10)
+
+    assert replicas(ask, requests_per_s=0.01, burst=10) == 3  # the one that nobody waited for was counted too
+
+
+def test_what_other_replicas_let_in_is_known_with_the_next_answer(replicas):
+    async def ask(here, there):
+        first = await spent(here, "a", 1), await spent(there, "a", 20)
+        late = await spent(here, "a", 1)
+        await asyncio.sleep(0.1)
+        return *first, late, await spent(here, "a", 10)
+
+    assert replicas(ask, count=2, requests_per_s=0.01, burst=10) == (1, 9, 1, 0)
+
+
 def test_a_bucket_fills_again(replicas, redis):
     async def ask(replica):
         first = await spent(replica, "a", 3)
