@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from aspl.adapter import Adapter
-from aspl.channel_shift import Differences, Shift, clip_weights, estimate_shift
+from aspl.channel_shift import Differences, Shift, clip_weights, estimate_shift, num_effective
 from aspl.errors import RecalibrationInvalid
 from aspl.features import AudioFeatures
 from aspl.fitting.clip_features import ClipFeatures
@@ -27,8 +27,8 @@ from aspl.prompts.audio import AudioPrompts
 MIN_CLIPS = 5
 MIN_KNOWN = 2.0  # clips of full weight
 MIN_KNOWN_SHARE = 0.35  # of the clips: among much that was never taught, what passes for known is doubtful
-SHARES = (0.5, 1.0)  # of the shift, which compete with none
-LEAST_EVIDENCE = -0.3  # natural logarithm: three to four, at the least, that there is another channel
+SHARES = (1.0, 0.5)  # of the shift, the first that is better than none
+LEAST_EVIDENCE = 0.3  # natural logarithm: four to three, at the least, that there is another channel
 REMAINING = 1e-4  # below it a probability counts as that
 
 
@@ -49,8 +49,8 @@ class Recalibration:
         adapter: differs from the one that was given in the channel alone; the same object where nothing was changed.
         is_applied: whether it was changed; `reason`: why, or why not, for a person.
         margin_before, margin_after: mean over the clips, by how known each sounds, of how much more it sounds like what
-            was taught than like anything else; `after` is that of the best candidate, applied or not. None where no
-            clip was heard behind it.
+            was taught than like anything else; `after` is that of the last candidate, applied or not. None where none
+            was weighed.
         num_clips: that sound; `num_known`: how many clips of full weight they amount to.
         shift_db: `[M]`, what the channel of `adapter` differs by from the one before.
     """
@@ -94,27 +94,30 @@ def find_channel(
         return live.unchanged(f"all clips but {live.num_clips} are digital silence, and {MIN_CLIPS} have to sound")
     present = live.present
     before = live.scores(present)
-    shift, num_known = live.shift(before)
-    if num_known < max(MIN_KNOWN, MIN_KNOWN_SHARE * live.num_clips):
-        reason = f"of {live.num_clips} clips too few sound like what was taught to tell a channel by"
-        return live.unchanged(reason, num_known)
+    shift = live.shift(before)
     if shift.evidence <= LEAST_EVIDENCE:
-        return live.unchanged("by how much the clips differ from what was taught may be chance", num_known)
-    candidates = {share: present - share * shift.curve for share in SHARES}
-    heard = {share: live.scores(candidate) for share, candidate in candidates.items()}
-    best = max(heard, key=lambda share: live.gain(before, heard[share]))
-    after = heard[best]
-    if live.gain(before, after) <= 0:
+        reason = "by how much the clips differ from what was taught may be chance"
+        return live.unchanged(reason, live.num_known(before, before))
+    for share in SHARES:
+        candidate = present - share * shift.curve
+        after = live.scores(candidate)
+        num_known = live.num_known(before, after)
+        if num_known < max(MIN_KNOWN, MIN_KNOWN_SHARE * live.num_clips):
+            reason = f"of {live.num_clips} clips too few sound like what was taught to tell a channel by"
+            return live.unchanged(reason, num_known)
+        if live.gain(before, after) > 0:
+            break
+    else:
         reason = "the clips would sound no more like what was taught than they do"
         return live.unchanged(reason, num_known, live.margins(before, after))
     return Recalibration(
-        replace(adapter, channel=torch.from_numpy(candidates[best]).float().to(clap.device)),
+        replace(adapter, channel=torch.from_numpy(candidate).float().to(clap.device)),
         True,
         f"{live.num_clips} live clips sound more like what was taught than before",
         *live.margins(before, after),
         live.num_clips,
         num_known,
-        candidates[best] - present,
+        candidate - present,
     )
 
 
@@ -169,14 +172,17 @@ class _Live:
         features = self._clips.hear(self._sounding, prompts, stages=stages, tick=self._tick)
         return score_live(self._adapter, features)
 
-    def shift(self, scores: LiveScores) -> tuple[Shift, float]:
-        """Return by how much the clips, taken for what `scores` say, differ as now heard, and how many count."""
+    def shift(self, scores: LiveScores) -> Shift:
+        """Return by how much the clips, taken for what `scores` say, differ as now heard."""
         taught = self._adapter.taught_curves
         assert taught is not None
         differences = Differences.of(self._curves, scores.posteriors, clip_weights(scores.known), taught)
         shots = [self._adapter.shots.get(label, 1) for label in self._adapter.labels]
-        shift = estimate_shift(differences.behind(self.present), taught, shots, self._clap.mel_centres_hz)
-        return shift, differences.num_effective
+        return estimate_shift(differences.behind(self.present), taught, shots, self._clap.mel_centres_hz)
+
+    def num_known(self, before: LiveScores, after: LiveScores) -> float:
+        """Return how many clips of full weight sound known in the better of both cases."""
+        return num_effective(_weights(before, after))
 
     def margins(self, before: LiveScores, after: LiveScores) -> tuple[float, float]:
         """Return the mean margin of both."""

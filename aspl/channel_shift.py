@@ -2,8 +2,9 @@
 
 A live clip's curve is that of its label, plus what this clip has of its own, plus the channel. What clips have of their
 own is much: their level alone varies by 15 dB. So the mean difference is no channel yet: the estimate is the mean of
-its Gaussian posterior. Beforehand a channel is a smooth curve over octaves and nearly no level; what clips have of
-their own varies as it did among those that taught, alike in neighbouring bins, and less in the mean of more clips.
+its Gaussian posterior. Beforehand a channel is a smooth curve over octaves, perhaps tilted or cut at its upper end, and
+nearly no level; what clips have of their own varies as it did among those that taught, alike in neighbouring bins, and
+less in the mean of more clips.
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from aspl.curves import TaughtCurves
 # n clips, K labels, M mel bins
 
 LEVEL_DB, SMOOTH_DB, SMOOTH_OCTAVES = 2.0, 7.0, 0.4  # of channels, beforehand
+TILT_DB = 1.5  # an octave, over all of them
+EDGE_HZ, EDGE_DB = 6000.0, 15.0  # above it microphones, rooms and codecs cut: over an octave so much more
 EVIDENCE_SIZE = 0.25  # of these, in the question whether there is another channel at all: many are as small as that
 OWN_BINS = 80.0  # over so many mel bins the likeness of what a clip has of its own falls to 1 / e
 OWN_ALONE = 0.5  # of that variance which each bin has for itself, or else level differences would be told to a hair
@@ -102,10 +105,8 @@ class Differences:
 
     @property
     def num_effective(self) -> float:
-        """How many clips of full weight say as much; of many doubtful ones no more than their weights add up to."""
-        if not self.weight:
-            return 0.0
-        return min(self.weight, self.weight**2 / self.squared_weight)
+        """See the function of the same name."""
+        return _num_effective(self.weight, self.squared_weight)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +125,15 @@ class Shift:
     def size_db(self) -> float:
         """The root of the mean square of the curve, its level left out."""
         return float(self.curve.std())
+
+
+def num_effective(weights: np.ndarray) -> float:
+    """Return how many clips of full weight say as much; of many doubtful ones no more than their weights add up to."""
+    return _num_effective(float(weights.sum()), float((weights**2).sum()))
+
+
+def _num_effective(weight: float, squared_weight: float) -> float:
+    return min(weight, weight**2 / squared_weight) if squared_weight else 0.0
 
 
 def clip_weights(known: np.ndarray) -> np.ndarray:
@@ -148,9 +158,12 @@ def estimate_shift(
 
 
 def _prior(centres_hz: np.ndarray) -> np.ndarray:
+    """Return `[M, M]`, the covariance of channels: level, tilt, what is smooth, and a random walk beyond the edge."""
     octaves = np.log2(centres_hz)
     apart = np.subtract.outer(octaves, octaves) / SMOOTH_OCTAVES
-    return LEVEL_DB**2 + SMOOTH_DB**2 * np.exp(-0.5 * apart**2)
+    tilt, beyond = octaves - octaves.mean(), np.maximum(octaves - np.log2(EDGE_HZ), 0)
+    smooth = LEVEL_DB**2 + SMOOTH_DB**2 * np.exp(-0.5 * apart**2)
+    return smooth + TILT_DB**2 * np.outer(tilt, tilt) + EDGE_DB**2 * np.minimum.outer(beyond, beyond)
 
 
 def _evidence(mean: np.ndarray, prior: np.ndarray, noise: np.ndarray) -> float:

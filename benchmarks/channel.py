@@ -24,6 +24,8 @@ from aspl import Adapter, AudioFeatures, AudioPrompts, FrozenClap, TrainingConfi
 from aspl.background import MODELS
 from aspl.channel import LEAST_EVIDENCE, MIN_KNOWN, MIN_KNOWN_SHARE, SHARES, find_channel, report_of
 from aspl.channel_shift import (
+    EDGE_DB,
+    EDGE_HZ,
     EVIDENCE_SIZE,
     KNOWN_POWER,
     LABEL_SHARE,
@@ -32,6 +34,7 @@ from aspl.channel_shift import (
     OWN_BINS,
     SMOOTH_DB,
     SMOOTH_OCTAVES,
+    TILT_DB,
 )
 from aspl.prompts.audio import Affine
 from aspl.prompts.audio_parameters import sounding_frames
@@ -205,7 +208,7 @@ def main() -> None:
     arguments = parser.parse_args()
     clap = FrozenClap.load(arguments.model)
     constants = [EVIDENCE_SIZE, LEVEL_DB, SMOOTH_DB, SMOOTH_OCTAVES, OWN_BINS, OWN_ALONE, LABEL_SHARE, KNOWN_POWER]
-    constants += [LEAST_EVIDENCE, MIN_KNOWN, MIN_KNOWN_SHARE, *SHARES]
+    constants += [TILT_DB, EDGE_HZ, EDGE_DB, LEAST_EVIDENCE, MIN_KNOWN, MIN_KNOWN_SHARE, *SHARES]
     setting = {"model": clap.fingerprint, "constants": constants}
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     rows = read_rows(arguments.results, setting)

@@ -39,7 +39,7 @@ def test_lines_that_recordings_of_a_label_have_in_common_hardly_pass_for_the_cha
     for seed in range(3):
         lines = np.random.default_rng(seed).normal(0, 9, (LABELS, BINS))[classes]
         off.append(off_db(taught, live(taught, classes, CHANNEL + lines, seed=seed), CHANNEL))
-    assert np.mean(off) < 1.7
+    assert np.mean(off) < 1.8
 
 
 def test_no_channel_is_found_where_there_is_none(taught):
