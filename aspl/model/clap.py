@@ -22,6 +22,9 @@ from aspl.stage_layout import StageLayout
 # B clips, N samples, T frames or tokens, M mel bins, C channels, E pooled width, D joint width, K texts, L text tokens,
 # d text width, S numbers of all Swin stages
 
+# Later stages gather from all frequencies and times anyway: their peaks told little, and have as many channels again.
+PEAK_STAGES = 2
+
 
 class FrozenClap(nn.Module):
     """One unfused LAION CLAP that is never trained; every adapter of every tenant runs through it.
@@ -60,15 +63,16 @@ class FrozenClap(nn.Module):
         self.register_buffer("batch_norm_mean", encoder.batch_norm.running_mean.clone())
         self.register_buffer("batch_norm_std", (encoder.batch_norm.running_var + encoder.batch_norm.eps).sqrt())
         self._image_side: int = config.spec_size
+        folds = config.spec_size // config.num_mel_bins
         self.swin = nn.ModuleList(
-            SwinStage(stage, resolution, config.window_size, config.spec_size // config.num_mel_bins)
-            for stage, resolution in zip(encoder.layers, encoder.input_resolutions, strict=True)
+            SwinStage(stage, resolution, config.window_size, folds if index < PEAK_STAGES else None)
+            for index, (stage, resolution) in enumerate(zip(encoder.layers, encoder.input_resolutions, strict=True))
         )
         self.patch_embedding = PatchEmbedding(encoder.patch_embed, self.swin[0].first_order)
         self.norm = encoder.norm
         widths = tuple(config.patch_embeds_hidden_size * 2**i for i in range(len(self.swin)))
-        peaks = tuple(stage.num_bands * width for stage, width in zip(self.swin, widths, strict=True))[:-1]
-        self.layout = StageLayout(widths, peaks)
+        peaks = tuple(stage.num_bands * width for stage, width in zip(self.swin, widths, strict=True))
+        self.layout = StageLayout(widths, peaks[:PEAK_STAGES])
         self.statistics_width = self.layout.width
         self.audio_projection = model.audio_projection
 

@@ -133,13 +133,13 @@ class SwinStage(nn.Module):
     Merging returns `[B, T / 4, 2C]` in the next stage's first order; the last stage has none and returns `[B, T, C]`.
 
     Attributes:
-        num_bands: of frequency, in which `peaks` are told apart; 0 in the last stage, which tells little by them.
+        num_bands: of frequency, in which `peaks` are told apart; 0 where there are none.
 
     Args:
-        folds: into so many stretches of time, one below the other, the spectrogram is folded.
+        folds: into so many stretches of time, one below the other, the spectrogram is folded; None for no peaks.
     """
 
-    def __init__(self, stage: nn.Module, resolution: tuple[int, int], window: int, folds: int) -> None:
+    def __init__(self, stage: nn.Module, resolution: tuple[int, int], window: int, folds: int | None) -> None:
         super().__init__()
         height, width = resolution
         is_one_window = min(resolution) <= window
@@ -155,10 +155,11 @@ class SwinStage(nn.Module):
             order = block_order
         self.merging: nn.Module | None = None
         self.num_bands = 0
-        if stage.downsample is not None:
+        if folds is not None:
             self.num_bands = num_bands(height, folds)
             self._run, by_band = runs_by_band(order, resolution, folds, self.num_bands)
             self.register_buffer("by_band", by_band, persistent=False)
+        if stage.downsample is not None:
             self.merging = PatchMerging(stage.downsample, resolution, order, window)
 
     def forward(self, x: Tensor) -> Tensor:

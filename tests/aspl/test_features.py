@@ -26,18 +26,18 @@ def test_the_statistics_are_those_of_each_stage_before_its_merging(clap, log_mel
     features, tokens = heard_tokens(clap, log_mel)
     expected = torch.cat([part for x in tokens for part in (x.mean(1), x.std(1, correction=0))], 1)
     assert torch.allclose(features.stages[:, : expected.shape[1]], expected, atol=1e-4)
-    peaks = 4 * 16 + 4 * 32 + 4 * 64
+    peaks = 4 * 16 + 4 * 32
     assert features.stages.shape == (4, clap.statistics_width) == (4, 2 * (16 + 32 + 64 + 128) + peaks)
-    assert clap.layout == StageLayout((16, 32, 64, 128), (4 * 16, 4 * 32, 4 * 64))
+    assert clap.layout == StageLayout((16, 32, 64, 128), (4 * 16, 4 * 32))
     assert torch.equal(features.joint, clap.encode_audio(log_mel))
     assert clap.hear(log_mel).stages is None
 
 
 @torch.inference_mode()
-def test_the_peaks_are_those_of_each_band_of_frequency_in_every_stage_but_the_last(clap, log_mel):
+def test_the_peaks_are_those_of_each_band_of_frequency_in_the_first_two_stages(clap, log_mel):
     features, tokens = heard_tokens(clap, log_mel)
     expected = []
-    for x in tokens[:-1]:  # every stage of the small model ends in a block of shifted windows
+    for x in tokens[:2]:  # every stage of the small model ends in a block of shifted windows
         side = int(x.shape[1] ** 0.5)
         rows = window_order(side, side, 8, 4) // side  # those of a fold are its places in frequency, lowest first
         band = rows % (side // 4) * 4 // (side // 4)
