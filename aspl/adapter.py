@@ -20,6 +20,7 @@ from aspl.errors import AdapterInvalid, AdapterMismatch
 from aspl.features import AudioFeatures
 from aspl.heads.guarded import GuardedHead
 from aspl.heads.head import Head
+from aspl.heads.linear import LinearHead
 from aspl.heads.words_unknown import words_rule
 from aspl.held_out import HeldOutAnswer
 from aspl.methods import METHODS
@@ -29,7 +30,9 @@ from aspl.prompts.kinds import parse_kind
 from aspl.report import Report
 from aspl.templates import SENTENCE
 
-HALVED = {"linear.matrix", "class_features"}  # may be in half precision
+MATRIX = "linear.matrix"
+LINEAR = {MATRIX, "linear.bias"}
+HALVED = {MATRIX, "class_features"}  # may be in half precision
 CURVES = frozenset(CURVES_TENSORS)
 NUMBER_BYTES = 32  # of a float and its place in a tuple
 MAX_MAGNITUDE = 1e6  # of any number that is trained; the largest seen are hundreds, and products of more overflow
@@ -166,11 +169,8 @@ class Adapter(AdapterInfo):
             tensors = load_tensors(data)
         except Exception as error:  # the safetensors reader raises its own kind for each fault
             raise AdapterInvalid(f"the adapter's tensors cannot be read: {error}") from error
-        head_type, num_labels = METHODS[info.method].head_type, len(info.labels)
-        shapes = (
-            GuardedHead.shapes(head_type, num_labels, clap) if info.is_guarded else head_type.shapes(num_labels, clap)
-        )
-        shapes |= _prompt_shapes(info, clap) | _channel_shapes(tensors, info, clap)
+        head_type = METHODS[info.method].head_type
+        shapes = _head_shapes(tensors, info, clap) | _prompt_shapes(info, clap) | _channel_shapes(tensors, info, clap)
         _check_tensors(tensors, shapes, may_be_halved=info.format_version > 2)
         curves = TaughtCurves.load(tensors)
         tensors = {name: tensor.to(clap.device) for name, tensor in tensors.items() if name not in CURVES}
@@ -189,6 +189,17 @@ class Adapter(AdapterInfo):
         """Return the facts in an adapter's file without a model; raises AdapterInvalid."""
         info = read_info(data)
         return {**asdict(info), "report": info.report.to_json()}
+
+
+def _head_shapes(tensors: Mapping[str, Tensor], info: AdapterInfo, clap: FrozenClap) -> dict[str, tuple[int, ...]]:
+    """The shapes of the head; a linear one of format 4 may read peaks, those before it know of none."""
+    head_type, num_labels = METHODS[info.method].head_type, len(info.labels)
+    shapes = GuardedHead.shapes(head_type, num_labels, clap) if info.is_guarded else head_type.shapes(num_labels, clap)
+    if shapes.keys() >= LINEAR:
+        before = LinearHead.shapes(num_labels, clap, clap.layout.without_peaks())
+        if info.format_version < 4 or (MATRIX in tensors and tuple(tensors[MATRIX].shape) == before[MATRIX]):
+            shapes |= before
+    return shapes
 
 
 def _prompt_shapes(info: AdapterInfo, clap: FrozenClap) -> dict[str, tuple[int, ...]]:

@@ -16,9 +16,10 @@ from aspl.report import Report
 
 FORMAT = "earshot-adapter"
 CHANNEL = "channel.beta"  # the tensor of it
-FORMAT_VERSION = 3
-# The first knows of no `known`, the first two of no curves, no channel and nothing in half precision.
-READABLE_VERSIONS = (1, 2, 3)
+FORMAT_VERSION = 4
+# The first knows of no `known`, the first two of no curves, no channel and nothing in half precision, the first three
+# of no head that reads peaks.
+READABLE_VERSIONS = (1, 2, 3, 4)
 OPTIONAL_FACTS = {"known"}  # what a header may lack, and what a further fact has to be put among
 MAX_HEADER_BYTES = 8 * 2**20  # 1,000 labels of 200 characters in a script of 4 bytes, and their report, take half of it
 MAX_REPORT_BYTES = 4 * 2**20

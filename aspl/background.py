@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from aspl.prompts.audio import AudioPrompts
 
-# m clips of the bank, B clips of a batch, D joint width, F stage statistics
+# m clips of the bank, B clips of a batch, D joint width, S numbers of all stages
 
 INDEX_FILE, FEATURES_FILE = "index.json", "background.safetensors"
 BATCH_CLIPS = 4
@@ -62,7 +62,7 @@ class Hears(Protocol):
 
     def hear(
         self, log_mel: "torch.Tensor", prompts: "AudioPrompts | None" = None, *, stages: bool = False
-    ) -> Any:  # has joint [B, D] and stages [B, F]
+    ) -> Any:  # has joint [B, D] and stages [B, S]
         ...
 
 
@@ -202,8 +202,11 @@ class BackgroundLibrary:
         return features
 
     def _path(self, clap: Hears) -> Path:
-        """Return the model's file; one that runs in another type of number hears a little otherwise."""
-        name = f"{clap.fingerprint[:32]}-{self._digest[:16]}-{_name_of(clap.dtype)}.safetensors"
+        """Return the model's file; one that runs in another type of number hears a little otherwise.
+
+        The number is the format's: processes of two releases share a directory while one follows the other.
+        """
+        name = f"{clap.fingerprint[:32]}-{self._digest[:16]}-{_name_of(clap.dtype)}-2.safetensors"
         assert self._directory is not None
         return self._directory / name
 

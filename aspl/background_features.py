@@ -11,9 +11,9 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-# m clips of the bank, D joint width, F stage statistics
+# m clips of the bank, D joint width, S numbers of all stages
 
-FORMAT = "earshot background 1"
+FORMAT = "earshot background 2"  # the first has no peaks
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +21,7 @@ class BackgroundFeatures:
     """What a base model hears of a bank.
 
     Attributes:
-        stages: `[m, F]` float32, mean and deviation over tokens of every stage.
+        stages: `[m, S]` float32, what every stage gives.
         joint: `[m, D]` float32, of unit norm.
         fingerprint: of the base model; `digest`: of the bank.
         dtype: in which the model ran, such as float32.

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# B rows (windows or clips), W windows of one clip, D joint width, F widths of the stages, twice over
+# B rows (windows or clips), W windows of one clip, D joint width, S numbers of all stages
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,8 +17,8 @@ class AudioFeatures:
 
     Attributes:
         joint: `[B, D]` of unit norm, in the space that audio and text share.
-        stages: `[B, F]`, float32: mean and deviation over tokens at the end of each Swin stage; None where they were
-            not asked for.
+        stages: `[B, S]`, float32: mean and deviation over tokens at the end of each Swin stage, then the peaks in bands
+            of frequency (see `aspl.stage_layout`); None where they were not asked for.
     """
 
     joint: Tensor

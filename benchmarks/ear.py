@@ -79,7 +79,7 @@ def load_world(clap: FrozenClap, data: Path, names: Iterable[str]) -> World:
     """Read and hear all sets, the bank, and the labels in their sentence."""
     sets = {name: load_set(clap, data / name) for name in names}
     library = shipped_library()
-    bank = bank_of(library.features(clap), library.background, clap.swin_widths)
+    bank = bank_of(library.features(clap), library.background, clap.layout)
     labels = sorted({str(label) for recordings in sets.values() for label in recordings.labels})
     texts = clap.encode_text(fill_template(SENTENCE, labels)).double().numpy()
     return World(sets, bank, dict(zip(labels, texts, strict=True)))

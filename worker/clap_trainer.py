@@ -94,7 +94,7 @@ class ClapTrainer:
             heard: dict[str, HeardClip] = {}
             if not config.needs_audio or lesson.keep == "features":
                 tick = FitProgress(on_progress, should_cancel).tick
-                new = [clip for clip in lesson.clips if clip.heard is None]
+                new = [clip for clip in lesson.clips if not self._is_heard(clip)]
                 ids = [clip.row.id for clip in new]
                 heard = dict(zip(ids, hear_clips(self.clap, self._waveforms(new), tick=tick), strict=True))
             as_given = self._waveforms if config.needs_audio else partial(self._heard, heard)
@@ -227,7 +227,13 @@ class ClapTrainer:
 
     def _heard(self, new: Mapping[str, HeardClip], clips: Sequence[LessonClip]) -> Iterator[HeardClip]:
         for clip in clips:
-            yield new[clip.row.id] if clip.heard is None else HeardClip.from_bytes(clip.heard)
+            yield new[clip.row.id] if clip.row.id in new else HeardClip.from_bytes(clip.heard)
+
+    def _is_heard(self, clip: LessonClip) -> bool:
+        """Whether there is no need to hear a clip; one that an earlier release heard less of is heard anew."""
+        if clip.heard is None or not clip.row.has_audio:
+            return clip.heard is not None
+        return len(HeardClip.from_bytes(clip.heard).stages) == self.clap.statistics_width
 
     def _waveform(self, clip: LessonClip) -> np.ndarray | LiveClip:
         waveform = decode(clip.read(), max_duration_s=self.max_clip_s).waveform

@@ -27,9 +27,10 @@ from aspl.held_out import held_out_answers
 from aspl.known import SENSITIVITIES, KnownRule
 from aspl.model.clap import FrozenClap
 from aspl.prompts.audio import AudioPrompts
+from aspl.stage_layout import StageLayout
 from aspl.templates import fill_template
 
-# n clips, o background clips of the tenant's own, m of the bank, K labels, D joint width
+# n clips, o background clips of the tenant's own, m of the bank, K labels, S numbers of all stages, D joint width
 
 WORDS = {"auto": (0.0, 0.05, 0.1, 0.2, 0.4, 0.8), "ridge": (0.0,)}  # weights of the words that compete, by method
 
@@ -50,7 +51,9 @@ class Heard:
     def of_clips(cls, clips: Sequence[HeardClip], clap: FrozenClap) -> "Heard":
         if not clips:
             return cls(np.empty((0, clap.statistics_width)), np.empty((0, clap.joint_width)))
-        return cls(*(np.stack([getattr(clip, part) for clip in clips]).astype(float) for part in ("stages", "joint")))
+        width = min(len(clip.stages) for clip in clips)
+        stages, joint = ([clip.stages[:width] for clip in clips], [clip.joint for clip in clips])
+        return cls(*(np.stack(part).astype(float) for part in (stages, joint)))
 
     def features(self, device: torch.device) -> AudioFeatures:
         """Return them as a head reads them."""
@@ -75,6 +78,12 @@ class Given:
     library: BackgroundLibrary
     waveforms: Sequence[np.ndarray | LiveClip] | None = None
     log_mels: ClipFeatures | None = None
+
+    @property
+    def layout(self) -> StageLayout:
+        """Return what all clips were heard for: without peaks where some were heard before there were any."""
+        widths = [len(clip.stages) for clip in (*self.clips, *self.background)]
+        return self.clap.layout.of_width(min(widths, default=self.clap.layout.width))
 
     @property
     def order(self) -> np.ndarray:
@@ -168,9 +177,9 @@ def texts_of(clap: FrozenClap, plan: Plan) -> np.ndarray:
 
 
 @lru_cache(maxsize=4)  # it is the same for every fit on one model, and its whitening takes as long as a fit
-def bank_of(features: BackgroundFeatures, background: Background, widths: tuple[int, ...]) -> Bank:
-    """Return the bank as a fit takes it; `widths` are the channels of each Swin stage."""
-    return Bank.of_features(features.stages, features.joint, background.families, widths)
+def bank_of(features: BackgroundFeatures, background: Background, layout: StageLayout) -> Bank:
+    """Return the bank as a fit takes it that reads of the stages what `layout` has."""
+    return Bank.of_features(features.stages, features.joint, background.families, layout)
 
 
 def bank_for(given: Given, progress: FitProgress, prompts: AudioPrompts | None = None) -> Bank:
@@ -189,9 +198,9 @@ def bank_for(given: Given, progress: FitProgress, prompts: AudioPrompts | None =
         assert given.log_mels is not None
         batch = given.log_mels.micro_batch  # which is what the device has room for
         features = hear_background(clap, library.background, prompts, progress=tell, batch_clips=batch)
-        return Bank.of_features(features.stages, features.joint, library.background.families, clap.swin_widths)
+        return Bank.of_features(features.stages, features.joint, library.background.families, given.layout)
     features = library.features(clap, progress=tell)
-    return bank_of(features, library.background, clap.swin_widths)
+    return bank_of(features, library.background, given.layout)
 
 
 def known_rule(fit: HeadFit, plan: Plan, *, num_own: int) -> KnownRule:

@@ -16,11 +16,11 @@ from aspl.model.clap import FrozenClap
 from aspl.prompts.audio import AudioPrompts
 from aspl.sound.faults import is_clipped, is_silent
 
-# S stage statistics, D joint width, M mel bins
+# S numbers of all stages, D joint width, M mel bins
 
 CHUNK_CLIPS = 16  # log-mels of more are not held at once
 HEADER = struct.Struct("<4sIIIq??")
-MAGIC = b"heh1"
+MAGIC, MAGIC_WITHOUT_PEAKS = b"heh2", b"heh1"
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,8 @@ class HeardClip:
     """The features of one clip under no audio prompt, of a `LiveClip` behind its channel.
 
     Attributes:
-        stages: float32 `[S]`; `joint`: float32 `[D]`, of unit norm; both pooled over the clip's windows.
+        stages: float32 `[S]`, less the peaks where an earlier release heard the clip; `joint`: float32 `[D]`, of unit
+            norm; both pooled over the clip's windows.
         curve: float32 `[M]` in dB, see `aspl.curves`; None where nothing of the clip sounds.
         order: by which clips sort, whatever order they came in; see `digest_of`.
         is_silent, is_clipped: see `aspl.sound.faults`.
@@ -54,7 +55,7 @@ class HeardClip:
         if len(data) < HEADER.size:
             raise TrainingDataInvalid("what was kept of a clip is cut short")
         magic, *lengths, order, is_silent, is_clipped = HEADER.unpack_from(data)
-        if magic != MAGIC or len(data) != HEADER.size + 4 * sum(lengths):
+        if magic not in (MAGIC, MAGIC_WITHOUT_PEAKS) or len(data) != HEADER.size + 4 * sum(lengths):
             raise TrainingDataInvalid("what was kept of a clip is not what a clip is heard as")
         values = np.frombuffer(data, np.float32, offset=HEADER.size)
         stages, joint, curve = np.split(values, np.cumsum(lengths)[:-1])

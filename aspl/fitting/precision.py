@@ -1,4 +1,7 @@
-"""In what precision a head is kept: half of it beyond 50 labels, where that changes no answer to the clips at hand."""
+"""In what precision a head is kept: half of it, where that changes no answer to the clips at hand.
+
+A linear head is as large as what it reads; words of few labels are small, and stay whole.
+"""
 
 import torch
 from torch import Tensor
@@ -11,7 +14,7 @@ from aspl.known import KnownRule
 
 # n clips
 
-WHOLE_LABELS = 50  # so many keep their full precision
+WHOLE_LABELS = 50  # so many texts keep their full precision
 
 
 def kept_head(head: Head, num_labels: int, features: AudioFeatures, rule: KnownRule | None = None) -> Head:
@@ -21,7 +24,8 @@ def kept_head(head: Head, num_labels: int, features: AudioFeatures, rule: KnownR
         features: `[n]`, of the clips that it was taught with.
         rule: what says which of them are known, where the head hears the background.
     """
-    if num_labels <= WHOLE_LABELS or not isinstance(head, LinearHead | TextHead):
+    is_small = isinstance(head, TextHead) and num_labels <= WHOLE_LABELS
+    if is_small or not isinstance(head, LinearHead | TextHead):
         return head
     halved = head.halved()
     whole, half = (_answers(each, features, rule) for each in (head, halved))

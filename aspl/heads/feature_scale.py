@@ -1,18 +1,19 @@
 """What a clip is heard as, brought to one scale, which the background sets once for each base model.
 
-Deviations are taken in logarithms, every number by the background's mean and deviation, every block (the means or the
-deviations of a stage, or the joint embedding) to equal weight. The whitening is by how clips of one family of
-background sounds differ, shrunk towards the identity: what varies between recordings of one sound says little of which
-sound it is.
+Deviations are taken in logarithms, every number by the background's mean and deviation, every block (the means, the
+deviations or the peaks of a stage, or the joint embedding) to equal weight. The whitening is by how clips of one family
+of background sounds differ, shrunk towards the identity: what varies between recordings of one sound says little of
+which sound it is.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
-# n clips, m background clips, C channels of a stage, D joint width, F = 2 sum(C) + D features, r <= m
+from aspl.stage_layout import StageLayout
+
+# n clips, m background clips, S numbers of all stages, D joint width, F = S + D features, r <= m
 
 DEVIATION_FLOOR = 1e-3
 WHITENING_SHRINKAGE = 0.3
@@ -35,24 +36,27 @@ class FeatureScale:
     spread: float
 
     @classmethod
-    def of_background(cls, stages: np.ndarray, joint: np.ndarray, families: np.ndarray, widths: Sequence[int]) -> Self:
+    def of_background(cls, stages: np.ndarray, joint: np.ndarray, families: np.ndarray, layout: StageLayout) -> Self:
         """Return the scale that background clips set.
 
         Args:
-            stages: `[m, 2 sum(C)]`, for each stage its means, then its deviations.
+            stages: `[m, S]` or more, of which what lies beyond the layout is not read.
             joint: `[m, D]`, joint embeddings.
             families: `[m]`, equal numbers for clips of one family.
-            widths: C of each stage.
+            layout: of what is to be read of the stages.
         """
-        blocks = np.append(np.repeat(widths, 2), joint.shape[1])
-        is_deviation = np.repeat(np.arange(len(blocks)) % 2 == 1, blocks)  # of the last block, the joint one, not
+        blocks = np.array([*layout.blocks, joint.shape[1]])
+        is_deviation = np.append(layout.is_deviation, np.zeros(joint.shape[1], bool))
         logged = _logged(stages, joint, is_deviation)
         mean, deviation = logged.mean(0), logged.std(0)
         gain = np.repeat(blocks**-0.5, blocks) / np.maximum(deviation, np.finfo(float).tiny)
         return cls(is_deviation, mean, gain, *_whitening((logged - mean) * gain, families))
 
     def logged(self, stages: np.ndarray, joint: np.ndarray) -> np.ndarray:
-        """Return `[n, F]` float64, the deviations in logarithms: what a folded head is a linear map of."""
+        """Return `[n, F]` float64, the deviations in logarithms: what a folded head is a linear map of.
+
+        Of the stages what lies beyond the layout is not read.
+        """
         return _logged(stages, joint, self.is_deviation)
 
     def scaled(self, stages: np.ndarray, joint: np.ndarray) -> np.ndarray:
@@ -65,7 +69,8 @@ class FeatureScale:
 
 
 def _logged(stages: np.ndarray, joint: np.ndarray, is_deviation: np.ndarray) -> np.ndarray:
-    heard = np.concatenate([stages, joint], axis=1, dtype=np.float64)
+    read = stages[:, : len(is_deviation) - joint.shape[1]]
+    heard = np.concatenate([read, joint], axis=1, dtype=np.float64)
     heard[:, is_deviation] = np.log(np.maximum(heard[:, is_deviation], 0) + DEVIATION_FLOOR)
     return heard
 

@@ -19,9 +19,10 @@ from aspl.heads.gaussian import GaussianFit, fit_gaussian
 from aspl.heads.ridge import RidgeFit, fit_ridge
 from aspl.heads.takes import find_takes, make_folds
 from aspl.heads.temperature import fit_sharpness, smoothed_loss
+from aspl.stage_layout import StageLayout
 
 # n clips, o background clips of the tenant's own, m of the bank, K labels, D joint width,
-# F features: the stage statistics, then the joint embedding
+# F features: what the stages give, then the joint embedding
 
 GAUSSIAN_CLIPS = 8.0
 LOWEST_BACKGROUND_WEIGHT = 0.05
@@ -41,9 +42,9 @@ class Bank:
     joint: np.ndarray
 
     @classmethod
-    def of_features(cls, stages: np.ndarray, joint: np.ndarray, families: np.ndarray, widths: Sequence[int]) -> Self:
+    def of_features(cls, stages: np.ndarray, joint: np.ndarray, families: np.ndarray, layout: StageLayout) -> Self:
         """Return the bank of these features; see `FeatureScale.of_background`."""
-        scale = FeatureScale.of_background(stages, joint, families, widths)
+        scale = FeatureScale.of_background(stages, joint, families, layout)
         return cls(scale, scale.scaled(stages, joint), joint.astype(np.float64))
 
 

@@ -13,12 +13,17 @@ from torch import Tensor, nn
 from aspl.errors import DeviceUnavailable, LabelsInvalid
 from aspl.features import AudioFeatures
 from aspl.model.checkpoints import Checkpoint, load_checkpoint
+from aspl.model.stage_features import StageFeatures
 from aspl.model.swin import PatchEmbedding, SwinStage
 from aspl.prompts.audio import AudioPrompts
 from aspl.sound.log_mel import FrontEnd, LogMel
+from aspl.stage_layout import StageLayout
 
 # B clips, N samples, T frames or tokens, M mel bins, C channels, E pooled width, D joint width, K texts, L text tokens,
-# d text width, F widths of the Swin stages, twice over
+# d text width, S numbers of all Swin stages
+
+# Later stages gather from all frequencies and times anyway: their peaks told little, and have as many channels again.
+PEAK_STAGES = 2
 
 
 class FrozenClap(nn.Module):
@@ -27,7 +32,7 @@ class FrozenClap(nn.Module):
     Attributes:
         name, licence, fingerprint: of the checkpoint.
         joint_width, pooled_width, text_width: D, E and d.
-        swin_widths: channels at the end of each Swin stage; statistics_width: F, twice their sum.
+        layout: of what the Swin stages give; statistics_width: S, its width.
         stage_widths: channels at the spectral, token and structural stage.
         logit_scale: the checkpoint's own scale of audio-to-text cosines.
         batch_norm_mean, batch_norm_std: `[M]` in dB, the running statistics that the spectral stage is trained in.
@@ -58,14 +63,17 @@ class FrozenClap(nn.Module):
         self.register_buffer("batch_norm_mean", encoder.batch_norm.running_mean.clone())
         self.register_buffer("batch_norm_std", (encoder.batch_norm.running_var + encoder.batch_norm.eps).sqrt())
         self._image_side: int = config.spec_size
+        folds = config.spec_size // config.num_mel_bins
         self.swin = nn.ModuleList(
-            SwinStage(stage, resolution, config.window_size)
-            for stage, resolution in zip(encoder.layers, encoder.input_resolutions, strict=True)
+            SwinStage(stage, resolution, config.window_size, folds if index < PEAK_STAGES else None)
+            for index, (stage, resolution) in enumerate(zip(encoder.layers, encoder.input_resolutions, strict=True))
         )
         self.patch_embedding = PatchEmbedding(encoder.patch_embed, self.swin[0].first_order)
         self.norm = encoder.norm
-        self.swin_widths = tuple(config.patch_embeds_hidden_size * 2**i for i in range(len(self.swin)))
-        self.statistics_width = 2 * sum(self.swin_widths)
+        widths = tuple(config.patch_embeds_hidden_size * 2**i for i in range(len(self.swin)))
+        peaks = tuple(stage.num_bands * width for stage, width in zip(self.swin, widths, strict=True))
+        self.layout = StageLayout(widths, peaks[:PEAK_STAGES])
+        self.statistics_width = self.layout.width
         self.audio_projection = model.audio_projection
 
     @classmethod
@@ -123,24 +131,24 @@ class FrozenClap(nn.Module):
         """Return the features of log-mels `[B, 1, T, M]` in dB under `prompts`, from one pass.
 
         Args:
-            stages: whether the statistics of the stages are wanted too.
+            stages: whether statistics and peaks of the stages are wanted too.
         """
         if not stages:
             return AudioFeatures(self.encode_audio(log_mel, prompts))
-        prompts, statistics = prompts or AudioPrompts(), []
-        pooled = self.audio_tail(self.audio_head(log_mel, prompts, statistics), prompts, statistics)
-        return AudioFeatures(self.project_audio(pooled), torch.cat(statistics, 1))
+        prompts, heard = prompts or AudioPrompts(), StageFeatures()
+        pooled = self.audio_tail(self.audio_head(log_mel, prompts, heard), prompts, heard)
+        return AudioFeatures(self.project_audio(pooled), heard.joined())
 
     def pool_audio(self, log_mel: Tensor, prompts: AudioPrompts | None = None) -> Tensor:
         """Return the mean over tokens before the projection, float32 `[B, E]`."""
         prompts = prompts or AudioPrompts()
         return self.audio_tail(self.audio_head(log_mel, prompts), prompts)
 
-    def audio_head(self, log_mel: Tensor, prompts: AudioPrompts, statistics: list[Tensor] | None = None) -> Tensor:
+    def audio_head(self, log_mel: Tensor, prompts: AudioPrompts, heard: StageFeatures | None = None) -> Tensor:
         """Run everything before the structural prompt: `[B, 1, T, M]` dB -> tokens `[B, T / 4, 2C]` in window order.
 
         Args:
-            statistics: takes the statistics of stage 1, `[B, 2C]`.
+            heard: takes what stage 1 gives.
         """
         x = log_mel if prompts.spectral is None else prompts.spectral(log_mel)
         x = self.batch_norm(x.transpose(1, 3)).transpose(1, 3)  # [B, 1, T, M], running statistics
@@ -149,25 +157,25 @@ class FrozenClap(nn.Module):
         if prompts.token is not None:
             x = prompts.token(x)
         x = self.swin[0].run_blocks(x)
-        if statistics is not None:
-            statistics.append(token_statistics(x))
+        if heard is not None:
+            heard.take(x, self.swin[0])
         return self.swin[0].merge(x)
 
-    def audio_tail(self, tokens: Tensor, prompts: AudioPrompts, statistics: list[Tensor] | None = None) -> Tensor:
+    def audio_tail(self, tokens: Tensor, prompts: AudioPrompts, heard: StageFeatures | None = None) -> Tensor:
         """Run the structural prompt and everything after it: tokens `[B, T / 4, 2C]` -> pooled `[B, E]`.
 
         Args:
-            statistics: takes the statistics of each later stage, those of the last one after the layer norm.
+            heard: takes what each later stage gives, the last one after the layer norm.
         """
         x = tokens if prompts.structural is None else prompts.structural(tokens)
         for stage in self.swin[1:]:
             x = stage.run_blocks(x)
-            if statistics is not None and stage is not self.swin[-1]:
-                statistics.append(token_statistics(x))
+            if heard is not None and stage is not self.swin[-1]:
+                heard.take(x, stage)
             x = stage.merge(x)
         x = self.norm(x)
-        if statistics is not None:
-            statistics.append(token_statistics(x))
+        if heard is not None:
+            heard.take(x, self.swin[-1])
         return x.float().mean(1)
 
     def project_audio(self, pooled: Tensor) -> Tensor:
@@ -225,12 +233,6 @@ class FrozenClap(nn.Module):
         folds = side // x.shape[3]
         x = F.interpolate(x, (side * folds, x.shape[3]), mode="bicubic", align_corners=True)
         return x.reshape(len(x), folds, side, -1).transpose(2, 3).reshape(len(x), 1, side, side)
-
-
-def token_statistics(tokens: Tensor) -> Tensor:
-    """Return mean and deviation over tokens, float32 `[B, 2C]`, of tokens `[B, T, C]`."""
-    variance, mean = torch.var_mean(tokens.float(), dim=1, correction=0)
-    return torch.cat([mean, variance.sqrt()], 1)
 
 
 def _check_device(device: torch.device, dtype: torch.dtype) -> None:

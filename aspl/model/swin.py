@@ -9,6 +9,8 @@ The weights are those of transformers' `ClapAudioModel`; three things differ fro
 - Position bias and shift mask are summed once at load, and added to the scores by the attention itself.
 """
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -17,6 +19,8 @@ from transformers.activations import GELUActivation
 from aspl.model.frozen_linear import frozen_linear
 
 # B clips, T tokens of a clip, C channels, H heads, W windows of a clip, S tokens of a window
+
+BAND_COUNTS = (4, 2, 1)  # in so many bands peaks are told apart, as far as a stage has places in frequency for it
 
 
 def window_order(height: int, width: int, window: int, shift: int) -> Tensor:
@@ -127,9 +131,15 @@ class SwinStage(nn.Module):
     """A stage of transformers' `ClapAudioStage`: its blocks on `[B, T, C]` in `first_order`, then patch merging.
 
     Merging returns `[B, T / 4, 2C]` in the next stage's first order; the last stage has none and returns `[B, T, C]`.
+
+    Attributes:
+        num_bands: of frequency, in which `peaks` are told apart; 0 where there are none.
+
+    Args:
+        folds: into so many stretches of time, one below the other, the spectrogram is folded; None for no peaks.
     """
 
-    def __init__(self, stage: nn.Module, resolution: tuple[int, int], window: int) -> None:
+    def __init__(self, stage: nn.Module, resolution: tuple[int, int], window: int, folds: int | None) -> None:
         super().__init__()
         height, width = resolution
         is_one_window = min(resolution) <= window
@@ -144,6 +154,11 @@ class SwinStage(nn.Module):
             self.blocks.append(nn.ModuleList([WindowAttention(layer, resolution, window, shift), Mlp(layer)]))
             order = block_order
         self.merging: nn.Module | None = None
+        self.num_bands = 0
+        if folds is not None:
+            self.num_bands = num_bands(height, folds)
+            self._run, by_band = runs_by_band(order, resolution, folds, self.num_bands)
+            self.register_buffer("by_band", by_band, persistent=False)
         if stage.downsample is not None:
             self.merging = PatchMerging(stage.downsample, resolution, order, window)
 
@@ -159,6 +174,14 @@ class SwinStage(nn.Module):
             x = x + attention(x)
             x = x + mlp(x)
         return x
+
+    def peaks(self, x: Tensor) -> Tensor:
+        """Return the highest value of each channel in each band of frequency, float32 `[B, bands * C]`, of tokens
+        `[B, T, C]` that leave the blocks."""
+        num_clips, num_tokens, channels = x.shape
+        runs = x.view(num_clips, num_tokens // self._run, self._run, channels).amax(2)
+        bands = runs.index_select(1, self.by_band).view(num_clips, self.num_bands, -1, channels)
+        return bands.amax(2).flatten(1).float()
 
     def merge(self, x: Tensor) -> Tensor:
         """Run the patch merging, where the stage has one."""
@@ -194,6 +217,24 @@ def _bias(linear: nn.Linear) -> Tensor:
 def _gather(order: Tensor, block_order: Tensor) -> Tensor | None:
     gather = inverse(order)[block_order]
     return None if torch.equal(gather, torch.arange(len(gather))) else gather
+
+
+def num_bands(height: int, folds: int) -> int:
+    """Return in how many bands the places in frequency of `height` rows of tokens are told apart."""
+    return next((count for count in BAND_COUNTS if height % (folds * count) == 0), 1)
+
+
+def runs_by_band(order: Tensor, resolution: tuple[int, int], folds: int, bands: int) -> tuple[int, Tensor]:
+    """Return the length of the runs of one band that tokens in `order` make, and all runs, those of a band together.
+
+    A window holds whole rows of a band side by side, so a highest value needs no gather of tokens.
+    """
+    height, width = resolution
+    rows = height // folds if height % folds == 0 else height
+    band = (order // width) % rows * bands // rows  # [T]
+    ends = torch.nonzero(band[1:] != band[:-1]).flatten() + 1
+    run = math.gcd(len(order), *ends.tolist())
+    return run, torch.argsort(band[::run], stable=True)
 
 
 def _shift_mask(resolution: tuple[int, int], window: int, shift: int) -> Tensor:

@@ -64,7 +64,7 @@ def _share(value: float | None) -> float | None:
 def _closed_form_scores(run: Run, drawn: DrawnClips, fitting: Fitting) -> np.ndarray:
     clap, library = drawn.listener.clap, fitting.library
     plan = make_plan(drawn.taught_labels, run.config, logit_scale=clap.logit_scale)
-    bank = bank_of(library.features(clap), library.background, clap.swin_widths)
+    bank = bank_of(library.features(clap), library.background, clap.layout)
     taught, tested = Heard.of(drawn.taught_features), Heard.of(drawn.tested_features)
     teaching = Teaching(
         scaled=bank.scale.scaled(taught.stages, taught.joint),

@@ -94,7 +94,8 @@ class Listener:
         return name, f"{name}-{seed}"
 
     def _features_name(self, name: str) -> str:
-        return f"{name}-{self.clap.fingerprint[:16]}-{str(self.clap.dtype).removeprefix('torch.')}"
+        clap, dtype = self.clap, str(self.clap.dtype).removeprefix("torch.")
+        return f"{name}-{clap.fingerprint[:16]}-{dtype}-{clap.statistics_width}"
 
     def _known(self, path: Path, seed: int) -> HeardClip | None:
         for name in self._names(path, seed):

@@ -12,7 +12,10 @@ from safetensors.torch import load, save
 from aspl import Adapter, AudioPrompts, FrozenClap, TrainingConfig, classify
 from aspl.adapter import MAX_MAGNITUDE
 from aspl.errors import AdapterInvalid, AdapterMismatch
+from aspl.heads.feature_scale import DEVIATION_FLOOR
+from aspl.heads.linear import LinearHead
 from aspl.heads.text import TextHead
+from aspl.inference import hear_windows
 from aspl.prompts.audio import Affine
 from tests.aspl.few_sounds import fit
 from tests.small_clap import write_small_clap
@@ -134,7 +137,7 @@ def spectral(gamma: float) -> dict[str, torch.Tensor]:
         {"facts": {"labels": ["dog", "rain", "\ud800"]}},
         {"facts": {"labels": ["dog", "rain", "\x00\n"]}},
         {"facts": {"shots": {"dog": -1}}},
-        {"facts": {"format_version": 4}},
+        {"facts": {"format_version": 5}},
         {"facts": {"surprise": 1}},
         {"tensors": {"class_features": torch.full((3, 48), float("nan"))}},
         {"tensors": {"class_features": torch.ones(3, 48)}},
@@ -220,6 +223,27 @@ def test_a_guarded_file_keeps_the_head_of_the_unknown_in_half_precision(clap, cl
 def test_a_guarded_file_without_its_head_or_its_rule_is_refused(clap, guarded, change):
     with pytest.raises(AdapterInvalid):
         Adapter.from_bytes(edited(guarded.to_bytes(), **change), clap)
+
+
+def test_a_linear_head_of_a_format_before_peaks_reads_none(clap, clips):
+    ridge = fit(clap, *clips, config=TrainingConfig(method="ridge"))
+    assert ridge.head.layout == clap.layout and ridge.format_version == 4
+    with pytest.raises(AdapterInvalid, match=r"linear\.matrix"):
+        Adapter.from_bytes(replace(ridge, format_version=3).to_bytes(), clap)
+    before = clap.layout.without_peaks()
+    matrix = torch.cat([ridge.head.matrix[:, : before.width], ridge.head.matrix[:, clap.layout.width :]], 1)
+    earlier = replace(ridge, head=LinearHead(matrix, ridge.head.bias, before), format_version=3)
+    loaded = Adapter.from_bytes(earlier.to_bytes(), clap)
+    assert loaded.head.layout == before and loaded.format_version == 3
+    features = hear_windows(clap, np.stack([np.resize(clip, 480_000) for clip in clips[0]]), [None] * 9, stages=True)
+    stages = features.stages[:, : before.width]
+    logged = torch.where(torch.from_numpy(before.is_deviation), (stages + DEVIATION_FLOOR).log(), stages)
+    expected = torch.cat([logged, features.joint], 1) @ matrix.float().T + ridge.head.bias
+    assert torch.allclose(loaded.scores(features)[0], expected[:, :-1], atol=1e-5)
+    for width in (before.width - 1, clap.layout.width + 1):
+        odd = replace(ridge, head=replace(ridge.head, matrix=torch.zeros(4, width + clap.joint_width)))
+        with pytest.raises(AdapterInvalid, match=r"linear\.matrix"):
+            Adapter.from_bytes(odd.to_bytes(), clap)
 
 
 def test_zero_shot_beside_a_bank_can_be_unknown(clap, clips, log_mel):

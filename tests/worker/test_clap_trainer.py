@@ -4,14 +4,16 @@ import os
 import signal
 import time
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from rq import Worker
 from safetensors.torch import load
 
 from adapters_store import TaughtClip
-from aspl import Adapter, FrozenClap
+from aspl import Adapter, FrozenClap, decode
 from aspl.background import shipped_library
+from aspl.fitting.heard_clip import hear_clips
 from aspl.report import Report, Suspect
 from tests.small_clap import write_small_clap
 from tests.worker.processes import trainer_of, wait_for_end, wait_for_epoch, wait_until
@@ -117,6 +119,26 @@ def test_the_background_goes_into_the_training_and_one_label_is_enough(small_cla
     assert Adapter.from_bytes(data, trainer.clap).known is not None
     assert "listen_background" in {progress.phase for progress in told}
     assert list((tmp_path / "kept").iterdir())
+
+
+def test_what_an_earlier_release_heard_less_of_is_heard_anew_where_its_audio_is_there(small_clap, tmp_path):
+    trainer = ClapTrainer(FrozenClap.load(small_clap), max_clip_s=60.0, library=shipped_library(tmp_path / "kept"))
+    clips = {f"{number:064x}": tone(200 + 700 * (number % 2), seed=number) for number in range(4)}
+    heard = dict(zip(clips, hear_clips(trainer.clap, (decode(data).waveform for data in clips.values())), strict=True))
+    before = trainer.clap.layout.without_peaks().width
+    earlier = {clip: replace(each, stages=each.stages[:before]).to_bytes() for clip, each in heard.items()}
+
+    def train(has_audio, kept):
+        rows = [TaughtClip(clip, ("low", "high")[n % 2], has_audio=has_audio) for n, clip in enumerate(clips)]
+        lesson = Lesson(tuple(LessonClip(row, partial(clips.get, row.id), kept.get(row.id)) for row in rows))
+        asked = {"on_progress": lambda _: None, "should_cancel": lambda: False, "findings": {}}
+        trained = trainer.train(lesson, {"method": "ridge"}, checkpoint=tmp_path / "checkpoint", **asked)
+        return trained.heard.keys(), Adapter.from_bytes(trained.data, trainer.clap).head.layout
+
+    first = min(clips)
+    partly = {clip: data.to_bytes() for clip, data in heard.items()} | {first: earlier[first]}
+    assert train(True, partly) == ({first}, trainer.clap.layout)
+    assert train(False, partly) == (set(), trainer.clap.layout.without_peaks())
 
 
 def test_suspects_are_named_by_their_files_and_digests():

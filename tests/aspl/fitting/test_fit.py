@@ -263,10 +263,10 @@ def test_a_device_too_small_for_a_clip_is_said(clap, clips, monkeypatch):
 def test_fast_hears_at_most_a_tenth_of_what_paper_hears(clap, clips, monkeypatch):
     heard = []
 
-    def cheap_head(self, log_mel, prompts, statistics=None):
+    def cheap_head(self, log_mel, prompts, features=None):
         heard.append(len(log_mel))
-        if statistics is not None:
-            statistics.append(torch.rand(len(log_mel), self.statistics_width))
+        if features is not None:
+            features.statistics.append(torch.rand(len(log_mel), self.statistics_width))
         return prompts.spectral(log_mel) if prompts.spectral is not None else log_mel
 
     monkeypatch.setattr(type(clap), "audio_head", cheap_head)

@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from aspl import TrainingConfig, fit
+from aspl import Adapter, TrainingConfig, classify, fit
 from aspl.background import shipped_library
 from aspl.errors import TrainingDataInvalid
 from aspl.fitting.clip_features import ClipFeatures
@@ -59,6 +61,34 @@ def test_a_fit_of_heard_clips_is_the_fit_of_their_waveforms(clap, waveforms, lib
             np.testing.assert_allclose(adapter.tensors()[name].cpu(), tensor.cpu(), atol=1e-4, rtol=1e-3)
         assert [a and a.label for a in adapter.held_out] == [a and a.label for a in whole.held_out]
     assert len(whole.held_out) == 8 and all(0 <= answer.score <= 1 for answer in whole.held_out)
+
+
+def test_clips_that_an_earlier_release_heard_are_fitted_without_peaks(clap, waveforms, library):
+    before = clap.layout.without_peaks()
+    heard = list(hear_clips(clap, waveforms))
+    earlier = [replace(clip, stages=clip.stages[: before.width]) for clip in heard]
+    background = [tone(40), tone(41)]
+    whole = fit(clap, earlier, LABELS, background=list(hear_clips(clap, background)), library=library)
+    for given in ([*heard[:3], *earlier[3:]], [*waveforms[:3], *earlier[3:]]):
+        adapter = fit(clap, given, LABELS, background=background, library=library)
+        assert adapter.head.layout == before and adapter.head.matrix.shape == (3, before.width + clap.joint_width)
+        assert torch.allclose(adapter.head.matrix.float(), whole.head.matrix.float(), atol=1e-3, rtol=1e-2)
+        again = Adapter.from_bytes(adapter.to_bytes(), clap)
+        answers = classify(clap, waveforms, [again] * len(waveforms))
+        assert answers == classify(clap, waveforms, [adapter] * len(waveforms))
+    full = fit(clap, heard, LABELS, background=background, library=library)
+    assert full.head.layout == clap.layout != before
+    mixed = classify(clap, waveforms[:3], [full, again, full])
+    alone = [classify(clap, waveforms[n : n + 1], [each])[0] for n, each in enumerate((full, again, full))]
+    assert [answer.scores for answer in mixed] == [pytest.approx(answer.scores, abs=1e-4) for answer in alone]
+
+
+def test_what_an_earlier_release_kept_of_a_clip_is_read(clap, waveforms):
+    (clip,) = hear_clips(clap, waveforms[:1])
+    earlier = replace(clip, stages=clip.stages[: clap.layout.without_peaks().width])
+    data = b"heh1" + earlier.to_bytes()[4:]
+    assert np.array_equal(HeardClip.from_bytes(data).stages, earlier.stages)
+    assert clip.to_bytes()[:4] == b"heh2"  # which that release refuses
 
 
 def test_waveforms_are_taken_no_sooner_than_they_are_heard(clap):

@@ -7,8 +7,9 @@ from aspl.fitting.precision import kept_head
 from aspl.heads.linear import LinearHead
 from aspl.heads.text import TextHead
 from aspl.known import SENSITIVITIES, KnownRule
+from aspl.stage_layout import StageLayout
 
-WIDTHS = (3, 4)
+LAYOUT = StageLayout((3, 4))
 WIDTH, JOINT = 14, 5
 
 
@@ -21,14 +22,14 @@ def features(rows=40):
 def head(num_labels):
     generator = torch.Generator().manual_seed(1)
     return LinearHead(
-        torch.randn(num_labels + 1, WIDTH + JOINT, generator=generator), torch.zeros(num_labels + 1), WIDTHS
+        torch.randn(num_labels + 1, WIDTH + JOINT, generator=generator), torch.zeros(num_labels + 1), LAYOUT
     )
 
 
 @pytest.mark.parametrize(("num_labels", "dtype"), [(50, torch.float32), (51, torch.float16)])
-def test_beyond_fifty_labels_half_precision_is_kept(num_labels, dtype):
+def test_half_precision_is_kept_of_texts_beyond_fifty_labels(num_labels, dtype):
     kept = kept_head(head(num_labels), num_labels, features())
-    assert kept.matrix.dtype == dtype
+    assert kept.matrix.dtype == torch.float16
     whole, half = (each.scores(features()) for each in (head(num_labels), kept))
     assert torch.equal(whole[0].argmax(1), half[0].argmax(1))
     assert torch.allclose(whole[1], half[1], atol=0.02)

@@ -7,9 +7,10 @@ from aspl.heads.ridge_head import Bank, Teaching, fit_ridge_head
 from aspl.heads.takes import find_takes, make_folds
 from aspl.heads.unknown import fit_known_scale, raw_known, raw_threshold
 from aspl.known import SENSITIVITIES
+from aspl.stage_layout import StageLayout
 
-WIDTHS = (4, 8)
-NUM_STATISTICS = 2 * sum(WIDTHS)
+LAYOUT = StageLayout((4, 8))
+NUM_STATISTICS = LAYOUT.width
 JOINT_WIDTH = 6
 
 
@@ -22,7 +23,7 @@ def bank():
     generator = np.random.default_rng(0)
     families = np.repeat(np.arange(20), 3)
     stages = statistics(generator, 60, 0.5 * generator.normal(size=(20, NUM_STATISTICS))[families])
-    return Bank.of_features(stages, generator.normal(size=(60, JOINT_WIDTH)), families, WIDTHS)
+    return Bank.of_features(stages, generator.normal(size=(60, JOINT_WIDTH)), families, LAYOUT)
 
 
 @pytest.fixture
