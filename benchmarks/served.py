@@ -1,11 +1,13 @@
 """A real stack to measure, and the recordings that it is asked about."""
 
+import os
+import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.e2e.stack import ROOT, Stack
+from tests.e2e.stack import ROOT, Process, Stack, answers, wait_for
 
 BUNDLED = ROOT / "models" / "tiny-clap"
 
@@ -23,6 +25,20 @@ def served(model: Path, *, has_worker: bool = False, **settings: object) -> Iter
             yield stack
         finally:
             stack.stop()
+
+
+@contextmanager
+def started(command: Sequence[object], port: int, ready_path: str, **environment: str) -> Iterator[str]:
+    """Another server, ready; its address."""
+    popen = subprocess.Popen(
+        [str(part) for part in command], cwd=ROOT, env=os.environ | environment, stdout=subprocess.DEVNULL
+    )
+    process = Process(popen, f"http://127.0.0.1:{port}")
+    try:
+        wait_for(lambda: answers(process.address + ready_path), 180, process)
+        yield process.address
+    finally:
+        process.terminate()
 
 
 def recordings() -> list[tuple[str, bytes]]:

@@ -9,9 +9,7 @@ import argparse
 import base64
 import io
 import json
-import os
 import statistics
-import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -26,8 +24,8 @@ from aspl.model.laion_checkpoint import read_laion_checkpoint
 from benchmarks.crowd import Pass, Request, ask_all
 from benchmarks.figures import keep
 from benchmarks.machine import describe_machine, has_bfloat16
-from benchmarks.served import recordings, served
-from tests.e2e.stack import ROOT, Process, answers, free_port, wait_for
+from benchmarks.served import recordings, served, started
+from tests.e2e.stack import ROOT, free_port
 
 PLAIN, INFINITY = "plain handler, laion-clap 1.1.7", "infinity 0.0.78"
 PLAIN_TUNED = f"{PLAIN}, no gradients"
@@ -37,6 +35,7 @@ NUM_REQUESTS = 64
 RATE_HZ = 48_000
 # On a CPU the activations of infinity's 32 leave the cache: with fewer it is faster.
 INFINITY_BATCH = 4
+OFFLINE = {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1", "INFINITY_ANONYMOUS_USAGE_STATS": "0"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,8 @@ class Server:
 def start_plain(python: Path, weights: Path, running: ExitStack) -> list[Server]:
     """The plain handler, as it would be written first and without gradients; it writes the weights for the others."""
     port = free_port()
-    address = _start([python, "-m", "benchmarks.plain_handler", port, weights], port, "/openapi.json", running)
+    command = [python, "-m", "benchmarks.plain_handler", port, weights]
+    address = running.enter_context(started(command, port, "/openapi.json", **OFFLINE))
     return [
         Server(PLAIN, address, lambda clip: Request.multipart("/embed", "audio", clip)),
         Server(PLAIN_TUNED, address, lambda clip: Request.multipart("/embed_without_gradients", "audio", clip)),
@@ -66,7 +66,8 @@ def start_infinity(python: Path, weights: Path, running: ExitStack) -> Server:
     RobertaTokenizerFast.from_pretrained(weights).save_pretrained(model)
     command = [python.parent / "infinity_emb", "v2", "--model-id", model, "--port", port, "--host", "127.0.0.1"]
     command += ["--engine", "torch", "--device", "cpu", "--batch-size", INFINITY_BATCH, "--no-bettertransformer"]
-    address = _start([*command, "--served-model-name", "clap"], port, "/health", running)
+    command += ["--served-model-name", "clap"]
+    address = running.enter_context(started(command, port, "/health", **OFFLINE))
     return Server(INFINITY, address, _ask_infinity)
 
 
@@ -88,16 +89,6 @@ def _ask_infinity(clip: bytes) -> Request:
     data = base64.b64encode(resampled.getvalue()).decode()
     body = {"model": "clap", "modality": "audio", "input": [f"data:audio/ogg;base64,{data}"]}
     return Request("/embeddings", json.dumps(body).encode(), "application/json")
-
-
-def _start(command: Sequence[object], port: int, ready_path: str, running: ExitStack) -> str:
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "DO_NOT_TRACK": "1", "INFINITY_ANONYMOUS_USAGE_STATS": "0"}
-    popen = subprocess.Popen([str(part) for part in command], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
-    running.callback(popen.wait, 20)
-    running.callback(popen.terminate)
-    process = Process(popen, f"http://127.0.0.1:{port}")
-    wait_for(lambda: answers(process.address + ready_path), 180, process)
-    return process.address
 
 
 def measure(servers: Sequence[Server], clips: Sequence[bytes], num_rounds: int) -> dict[str, list[Pass]]:

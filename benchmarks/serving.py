@@ -25,9 +25,9 @@ from aspl.sound.clip import decode, windows
 from benchmarks.crowd import NUM_CLIENTS, Client, Request, ask_all
 from benchmarks.figures import Figure, report
 from benchmarks.machine import cpu_s, describe_machine, resident_mib
-from benchmarks.served import BUNDLED, recordings, served
+from benchmarks.served import BUNDLED, recordings, served, started
 from service.inference.engine import measure_batch_windows
-from tests.e2e.stack import Process, Stack
+from tests.e2e.stack import Process, Stack, free_port
 
 NUM_CLIPS = 256
 NUM_SINGLE = 40
@@ -101,7 +101,13 @@ def fill_store(store_dir: Path, count: int) -> None:
         shutil.copytree(source, store_dir / TENANT / f"stored-{number}")
 
 
-def measure(stack: Stack, clap: FrozenClap, clips: Sequence[bytes], num_rounds: int) -> list[Figure]:
+def above_in_turns(addresses: Sequence[str], adapter: str, clip: bytes) -> list[float]:
+    """p50 in ms of one client's requests above decoding and encoding, of servers that take turns."""
+    rounds = [[latencies(address, [adapter] * NUM_SINGLE, clip)[1] for address in addresses] for _ in range(4)]
+    return [statistics.median(each) for each in zip(*rounds[1:], strict=True)]  # the first one warms up
+
+
+def measure(stack: Stack, bare_address: str, clap: FrozenClap, clips: Sequence[bytes], num_rounds: int) -> list[Figure]:
     """All figures, from one run."""
     address, store = stack.apis[0].address, open_store(stack.directory / "adapters")
     data = Adapter.zero_shot(clap, LABELS).to_bytes()
@@ -114,7 +120,7 @@ def measure(stack: Stack, clap: FrozenClap, clips: Sequence[bytes], num_rounds: 
     passes = [
         measure_pass(stack.apis[0], clap, clips, questions, batch_windows=batch_windows) for _ in range(num_rounds + 1)
     ][1:]  # the first one warms up
-    _, above_ms = latencies(address, names[:1] * NUM_SINGLE, clips[0])
+    above_ms, bare_ms = above_in_turns((address, bare_address), names[0], clips[0])
     cold, warm = names[NUM_CLIENTS : NUM_CLIENTS + NUM_COLD], names[:1] * NUM_COLD
     cold_ms, cached_ms = latencies(address, cold, clips[0])[1], latencies(address, warm, clips[0])[1]
     fill_store(stack.directory / "adapters", NUM_STORED)
@@ -124,6 +130,7 @@ def measure(stack: Stack, clap: FrozenClap, clips: Sequence[bytes], num_rounds: 
     return [
         Figure("HTTP throughput, 32 clients, against in-process", ratio, "x", 0.9, is_at_most=False),
         Figure("latency above decode + encode, 1 client, p50", above_ms, "ms", 3),
+        Figure("the same of a bare FastAPI handler", bare_ms, "ms"),
         Figure("adapter not in memory against one that is, p50", cold_ms - cached_ms, "ms", 10),
         Figure("the same with 10,000 adapters in the store", many_cold_ms - many_cached_ms, "ms", 10),
         Figure("cached adapter, 10,000 in the store against few", many_cached_ms - cached_ms, "ms", 1),
@@ -148,8 +155,9 @@ def main() -> None:
     clips = [content for _, content in recordings()]
     clap = FrozenClap.load(arguments.model)
     settings = {"requests_per_s": 1e6, "request_burst": 10**6, "batch_windows": 0}  # rates are counted, never reached
-    with served(arguments.model, **settings) as stack:
-        figures = measure(stack, clap, clips, arguments.rounds)
+    bare = [sys.executable, "-m", "benchmarks.bare_handler", port := free_port(), arguments.model]
+    with served(arguments.model, **settings) as stack, started(bare, port, "/openapi.json") as bare_address:
+        figures = measure(stack, bare_address, clap, clips, arguments.rounds)
     report(figures, "serving", machine=machine, model=arguments.model.name, rounds=arguments.rounds)
 
 

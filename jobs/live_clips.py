@@ -1,6 +1,6 @@
 """Clips that nobody labelled, of the place where an adapter listens: by themselves, or beside those that teach."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
 from jobs.errors import UploadInvalid
@@ -23,15 +23,32 @@ def add_live_clips(uploads: Uploads, files: Iterable[tuple[str, BinaryIO]]) -> t
     """
     upload_id = uploads.new_upload()
     try:
-        for name, file in files:
-            uploads.add_clip(upload_id, LIVE, file, filename=name)
-        num_files = len(uploads.clips(upload_id))
-        findings = uploads.check_audio(upload_id, min_labels=1) if num_files >= MIN_LIVE_CLIPS else None
-        num_usable = num_files - findings.num_left_out if findings else num_files
-        if findings is None or num_usable < MIN_LIVE_CLIPS:
-            wanted = f"a channel is told from {MIN_LIVE_CLIPS} unlabelled clips or more"
-            raise UploadInvalid(f"{num_usable} of {num_files} unlabelled clips can be used; {wanted}")
-        return upload_id, findings
+        stage_live_clips(uploads, upload_id, files)
+        return upload_id, check_live_clips(uploads, upload_id)
     except BaseException:
         uploads.remove(upload_id)
         raise
+
+
+def stage_live_clips(uploads: Uploads, upload_id: str, files: Iterable[tuple[str, BinaryIO]]) -> None:
+    """Write live clips, by their names, to an upload; raises what `Uploads.add_clip` raises."""
+    for name, file in files:
+        uploads.add_clip(upload_id, LIVE, file, filename=name)
+
+
+def check_live_clips(
+    uploads: Uploads, upload_id: str, *, on_audio: Callable[[float], None] = lambda seconds: None
+) -> Findings:
+    """Decode an upload's live clips; raises UploadInvalid for fewer than 5 that can be used.
+
+    Args:
+        on_audio: see `Uploads.check_audio`.
+    """
+    num_files = len(uploads.clips(upload_id))
+    is_enough = num_files >= MIN_LIVE_CLIPS
+    findings = uploads.check_audio(upload_id, min_labels=1, on_audio=on_audio) if is_enough else None
+    num_usable = num_files - findings.num_left_out if findings else num_files
+    if findings is None or num_usable < MIN_LIVE_CLIPS:
+        wanted = f"a channel is told from {MIN_LIVE_CLIPS} unlabelled clips or more"
+        raise UploadInvalid(f"{num_usable} of {num_files} unlabelled clips can be used; {wanted}")
+    return findings

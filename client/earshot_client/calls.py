@@ -43,10 +43,10 @@ class Calls:
         return self.session.submit("adapters", ref, "evaluate", form=form, **job_options)
 
     def recalibrate(self, ref: str, clips: Clips | None, **options: Any) -> Flow[Job]:
-        """A job that fits a version to its channel; the route knows no keys of idempotency."""
+        """A job that fits a version to its channel."""
         job_options = _taken(options)
         form = teaching.recalibrate_form(clips, **options)
-        return self.session.submit("adapters", ref, "recalibrate", form=form, takes_key=False, **job_options)
+        return self.session.submit("adapters", ref, "recalibrate", form=form, **job_options)
 
     def classify(
         self,

@@ -92,11 +92,10 @@ class Session:
         wait: bool = True,
         on_progress: JobTeller | None = None,
         idempotency_key: str | None = None,
-        takes_key: bool = True,
     ) -> Flow[Job]:
-        """Send a form that makes a job; all sendings of one call are one job where the route `takes_key`."""
-        headers = {"Idempotency-Key": idempotency_key or secrets.token_hex(16)} if takes_key else {}
-        request = post(*parts, body=b"" if form.is_empty else form, may_repeat=takes_key, headers=headers)
+        """Send a form that makes a job; all sendings of one call are one job."""
+        headers = {"Idempotency-Key": idempotency_key or secrets.token_hex(16)}
+        request = post(*parts, body=b"" if form.is_empty else form, may_repeat=True, headers=headers)
         job = yield from self.json(request, Job)
         if on_progress:
             on_progress(job)

@@ -1,7 +1,8 @@
 """`POST /adapters/{name}/recalibrate`: the channel put right, from live clips or what was heard; and that shown."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, BinaryIO
 
 import structlog
 from fastapi import APIRouter, Request
@@ -14,22 +15,23 @@ from aspl import Adapter
 from aspl.channel import check_curves
 from aspl.channel_drift import assess
 from aspl.errors import RecalibrationInvalid
-from jobs.errors import JobUnconfirmed
+from jobs.findings import Findings
 from jobs.kinds import RECALIBRATE
-from jobs.live_clips import add_live_clips
+from jobs.live_clips import check_live_clips, stage_live_clips
 from jobs.queue import NOTHING_FOUND
-from jobs.records import JobRecord
 from service.context import Context
 from service.http.dependencies import ServiceContext, Tenant
 from service.http.fields import check_known
 from service.http.multipart import read_form
 from service.http.problems import ServiceError, responses
 from service.http.schemas import Job
-from service.http.submission import ACCEPTED
+from service.http.submission import ACCEPTED, IdempotencyKey, Submission
 from service.inference.drift import HeardChannel, drift_key, shown
+from service.inference.tenant_threads import Check
 
 ERRORS = responses(
-    "bad_request", "adapter_not_found", "recalibration_invalid", "body_too_large", "too_many_files",
+    "bad_request", "adapter_not_found", "recalibration_invalid", "idempotency_in_flight", "idempotency_mismatch",
+    "body_too_large", "too_many_files",
     "upload_too_large", "body_unsupported", "invalid_request", "adapter_name_invalid", "adapter_invalid",
     "adapter_model_mismatch", "upload_invalid", "tenant_queue_full", "queue_full", "redis_unavailable",
     "staging_unavailable", "adapter_corrupt", "store_unavailable",
@@ -46,7 +48,9 @@ router = APIRouter(tags=["adapters"])
 @router.post(
     "/adapters/{name}/recalibrate", status_code=202, response_model=Job, responses=ACCEPTED | ERRORS, openapi_extra=BODY
 )
-async def recalibrate(name: str, request: Request, tenant: Tenant, context: ServiceContext) -> JSONResponse:
+async def recalibrate(
+    name: str, request: Request, tenant: Tenant, context: ServiceContext, idempotency_key: IdempotencyKey = None
+) -> JSONResponse:
     """Queue a version that differs in its channel alone, told from unlabelled `audio` of the place where it listens.
 
     Without audio it is told from what the version has heard lately, where that suffices. Where the clips would sound no
@@ -55,16 +59,49 @@ async def recalibrate(name: str, request: Request, tenant: Tenant, context: Serv
     structlog.contextvars.bind_contextvars(adapter=name)
     form = await _form(request, context)
     try:
-        files = [(file.filename or "", file.file) for file in form.getlist("audio") if isinstance(file, UploadFile)]
         promote = str(form.get("promote") or "auto")
         if promote not in PROMOTE["enum"]:
             raise ServiceError("invalid_request", f"promote: {promote[:40]!r} is none of {', '.join(PROMOTE['enum'])}")
-        arguments = context, tenant, name, files, promote
-        record = await context.jobs.uploaders.run(tenant, lambda _: _submit(*arguments))
+        files = [(file.filename or "", file.file) for file in form.getlist("audio") if isinstance(file, UploadFile)]
+        return await Recalibration(context, tenant, name, files, promote, idempotency_key).answer(request)
     finally:
         await form.close()
-    structlog.contextvars.bind_contextvars(job=record.id)
-    return JSONResponse(record.public(), status_code=202, headers={"Location": f"/jobs/{record.id}"})
+
+
+class Recalibration(Submission):
+    """One such request behind its form."""
+
+    kind = RECALIBRATE
+
+    def __init__(
+        self,
+        context: Context,
+        tenant: str,
+        reference: str,
+        files: Sequence[tuple[str, BinaryIO]],
+        promote: str,
+        key: str | None,
+    ):
+        super().__init__(context, tenant, "", key)
+        self._reference = reference
+        self._files = files
+        self._promote = promote
+
+    def stage(self, upload_id: str) -> None:
+        """Resolve the version, from here on for good, and put the live clips into the upload."""
+        self._ref = self.context.store.resolve(self.tenant, self._reference)
+        self._adapter = Adapter.from_bytes(self.context.store.read(self._ref), self.context.pipeline.clap)
+        check_curves(self._adapter)
+        self.name = self._ref.name
+        self.request = {"reference": f"{self._ref.name}@{self._ref.version}", "promote": self._promote}
+        stage_live_clips(self.uploads, upload_id, self._files)
+
+    def check(self, upload_id: str, still_wanted: Check) -> Findings:
+        """Decode the live clips; without any, take down what the version has heard, if that suffices."""
+        if self._files:
+            return check_live_clips(self.uploads, upload_id, on_audio=lambda seconds: still_wanted())
+        self.request["heard"] = _sufficient(self.context, self._ref, self._adapter).differences.vector().tolist()
+        return NOTHING_FOUND
 
 
 async def _form(request: Request, context: Context) -> FormData:
@@ -82,29 +119,6 @@ async def _form(request: Request, context: Context) -> FormData:
         await form.close()
         raise
     return form
-
-
-def _submit(context: Context, tenant: str, name: str, files: list, promote: str) -> JobRecord:
-    ref = context.store.resolve(tenant, name)
-    adapter = Adapter.from_bytes(context.store.read(ref), context.pipeline.clap)
-    check_curves(adapter)
-    asked: dict[str, Any] = {"reference": f"{ref.name}@{ref.version}", "promote": promote}
-    upload_id, findings, may_have_job = "", NOTHING_FOUND, False
-    if files:
-        upload_id, findings = add_live_clips(context.jobs.uploads, files)
-    else:
-        asked["heard"] = _sufficient(context, ref, adapter).differences.vector().tolist()
-    record = None
-    try:
-        queue = context.jobs.queue
-        record = queue.submit(tenant, ref.name, upload_id, {}, kind=RECALIBRATE, request=asked, findings=findings)
-        return record
-    except JobUnconfirmed:
-        may_have_job = True
-        raise
-    finally:
-        if record is None and upload_id and not may_have_job:
-            context.jobs.uploads.remove(upload_id)
 
 
 def _sufficient(context: Context, ref: Ref, adapter: Adapter) -> HeardChannel:

@@ -115,6 +115,19 @@ def test_live_clips_make_a_job(client, context, taught):
     assert few.status_code == 422 and "5 unlabelled clips or more" in few.json()["detail"]
 
 
+def test_a_request_that_comes_again_is_one_job(client, context, taught):
+    key = {"Idempotency-Key": "once"}
+    remember(context, taught[1], sums(400, np.linspace(-9, 9, 64), taught[0]))
+    first = client.post("/adapters/sounds/recalibrate", headers=key)
+    remember(context, taught[1], sums(500, np.linspace(-9, 9, 64), taught[0]))  # it has heard more meanwhile
+    again = client.post("/adapters/sounds/recalibrate", headers=key)
+    assert first.status_code == again.status_code == 202, again.text
+    assert first.json()["id"] == again.json()["id"]
+    files = [("audio", (f"{number}.wav", tone(200 + number))) for number in range(5)]
+    other = client.post("/adapters/sounds/recalibrate", files=files, headers=key)
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_mismatch")
+
+
 def test_what_cannot_be_meant_is_refused(client, context, taught):
     assert client.post("/adapters/sounds/recalibrate", json={"audio": 1}).json()["code"] == "body_unsupported"
     assert client.post("/adapters/sounds/recalibrate", files={"clips": b"x"}).json()["code"] == "invalid_request"
