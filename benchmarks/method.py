@@ -169,8 +169,9 @@ def adapter_memory(clap: FrozenClap) -> list[Figure]:
     prompts = AudioPrompts.identity(clap, "aspl_star")
     curves = 2 * 4 * (len(LABELS) + 1) * clap.mel_bins  # what the clips that it was taught with sounded like
     ridge = ridge_adapter(clap, 0, LABELS, prompts=prompts)
+    ridge = replace(ridge, head=ridge.head.halved())  # as a fit keeps it
     words = replace(Adapter.zero_shot(clap, LABELS), prompts=prompts)
-    guard = sum(tensor.nbytes for tensor in ridge.head.halved().tensors().values())
+    guard = sum(tensor.nbytes for tensor in ridge.head.tensors().values())
     cocoop = sum(parameter.nbytes for parameter in METHODS["cocoop"].untrained(clap, LABELS).parameters())
     in_memory = {
         "a closed-form adapter": (ridge.size_bytes, 160),
