@@ -8,6 +8,7 @@ from aspl import Adapter, AudioPrompts, TrainingConfig, classify
 from aspl.curves import TaughtCurves, clip_curve
 from aspl.errors import AdapterInvalid
 from aspl.heads.guarded import GuardedHead
+from aspl.heads.linear import LinearHead
 from aspl.prompts.audio import Affine
 from tests.aspl.few_sounds import fit
 
@@ -57,9 +58,18 @@ def test_a_channel_is_folded_in_front_of_what_was_learnt(adapter, clap, clips, l
     assert answers[0] != answers[1] and answers[1] == answers[2]
 
 
+def as_it_was(head: LinearHead, clap) -> LinearHead:
+    """The head in full precision and without what it reads of peaks."""
+    before = clap.layout.without_peaks()
+    matrix = torch.cat([head.matrix[:, : before.width], head.matrix[:, clap.layout.width :]], dim=1).float()
+    return LinearHead(matrix, head.bias, before)
+
+
 def test_the_format_before_has_no_channel(adapter, clap):
     if isinstance(adapter.head, GuardedHead):
         adapter = replace(adapter, head=adapter.head.answering, known=None)  # as that format had it
+    if isinstance(adapter.head, LinearHead):
+        adapter = replace(adapter, head=as_it_was(adapter.head, clap))
     with pytest.raises(AdapterInvalid, match="missing or unknown"):
         Adapter.from_bytes(replace(adapter, format_version=2).to_bytes(), clap)
     bare = replace(adapter, format_version=2, taught_curves=None)

@@ -20,7 +20,7 @@ def through_another_microphone(data: bytes) -> bytes:
     at_48k = np.interp(
         np.arange(0, len(samples) / rate_hz, 1 / SAMPLE_RATE_HZ), np.arange(len(samples)) / rate_hz, samples.mean(1)
     )
-    soundfile.write(wav, dip(at_48k.astype(np.float32)), SAMPLE_RATE_HZ, format="WAV")
+    soundfile.write(wav, dip(dip(at_48k.astype(np.float32))), SAMPLE_RATE_HZ, format="WAV")
     return wav.getvalue()
 
 
@@ -57,7 +57,7 @@ def test_a_channel_is_noticed_and_put_right_and_can_be_rolled_back(client):
     assert job["state"] == "succeeded" and job["kind"] == "recalibrate" and job["promoted"]["current"], job
     assert job["report"]["check"] == "evidence" and job["adapter"]["version"] == 2
     after = right()
-    assert after >= before[0] + 4, (before, after)
+    assert after >= before[0] + 2, (before, after)
     client.put("/adapters/porch/current", json={"version": 1})
     assert right() == before[0]
     assert client.delete("/adapters/porch").status_code == 204
