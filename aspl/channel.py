@@ -182,7 +182,8 @@ class _Live:
 
     def num_known(self, before: LiveScores, after: LiveScores) -> float:
         """Return how many clips of full weight sound known in the better of both cases."""
-        return num_effective(_weights(before, after))
+        weights = _weights(before, after)
+        return num_effective(float(weights.sum()), float((weights**2).sum()))
 
     def margins(self, before: LiveScores, after: LiveScores) -> tuple[float, float]:
         """Return the mean margin of both."""

@@ -106,7 +106,7 @@ class Differences:
     @property
     def num_effective(self) -> float:
         """See the function of the same name."""
-        return _num_effective(self.weight, self.squared_weight)
+        return num_effective(self.weight, self.squared_weight)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,12 +127,12 @@ class Shift:
         return float(self.curve.std())
 
 
-def num_effective(weights: np.ndarray) -> float:
-    """Return how many clips of full weight say as much; of many doubtful ones no more than their weights add up to."""
-    return _num_effective(float(weights.sum()), float((weights**2).sum()))
+def num_effective(weight: float, squared_weight: float) -> float:
+    """Return how many clips of full weight say as much; of many doubtful ones no more than their weights add up to.
 
-
-def _num_effective(weight: float, squared_weight: float) -> float:
+    Args:
+        weight, squared_weight: sums over the clips, of their weights and of those squared.
+    """
     return min(weight, weight**2 / squared_weight) if squared_weight else 0.0
 
 
