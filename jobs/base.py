@@ -62,7 +62,8 @@ class Base:
 
     def write(self, directory: Path) -> None:
         """Keep it in an upload's directory."""
-        (directory / BASE_FILE).write_text(json.dumps(asdict(self)), encoding="utf-8")
+        rows = {"clips": [vars(clip) for clip in self.clips], "left_out": [asdict(row) for row in self.left_out]}
+        (directory / BASE_FILE).write_text(json.dumps({**vars(self), **rows}), encoding="utf-8")
 
     @classmethod
     def read(cls, directory: Path) -> Self | None:

@@ -16,20 +16,6 @@ def beside(uploads: Uploads, upload_id: str) -> Uploads:
     return Uploads(uploads.directory(upload_id), uploads.limits)
 
 
-def add_live_clips(uploads: Uploads, files: Iterable[tuple[str, BinaryIO]]) -> tuple[str, Findings]:
-    """Write live clips, by their names, to an upload of their own; return its id and what was found of them.
-
-    Raises UploadInvalid for fewer than 5 that can be used, and what `Uploads.add_clip` raises; the upload is then gone.
-    """
-    upload_id = uploads.new_upload()
-    try:
-        stage_live_clips(uploads, upload_id, files)
-        return upload_id, check_live_clips(uploads, upload_id)
-    except BaseException:
-        uploads.remove(upload_id)
-        raise
-
-
 def stage_live_clips(uploads: Uploads, upload_id: str, files: Iterable[tuple[str, BinaryIO]]) -> None:
     """Write live clips, by their names, to an upload; raises what `Uploads.add_clip` raises."""
     for name, file in files:

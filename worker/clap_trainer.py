@@ -3,8 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, replace
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,18 +90,23 @@ class ClapTrainer:
         with _translated():
             config = TrainingConfig.from_options(training)
             taught, background = lesson.taught, lesson.background
-            heard: dict[str, HeardClip] = {}
+            known, new = {}, {}
             if not config.needs_audio or lesson.keep == "features":
                 tick = FitProgress(on_progress, should_cancel).tick
-                new = [clip for clip in lesson.clips if not self._is_heard(clip)]
-                ids = [clip.row.id for clip in new]
-                heard = dict(zip(ids, hear_clips(self.clap, self._waveforms(new), tick=tick), strict=True))
-            as_given = self._waveforms if config.needs_audio else partial(self._heard, heard)
+                known = self._known(lesson.clips)
+                clips = [clip for clip in lesson.clips if clip.row.id not in known]
+                ids = [clip.row.id for clip in clips]
+                new = dict(zip(ids, hear_clips(self.clap, self._waveforms(clips), tick=tick), strict=True))
+            heard = known | new
+
+            def as_given(clips: Sequence[LessonClip]) -> list[np.ndarray | LiveClip | HeardClip]:
+                return list(self._waveforms(clips)) if config.needs_audio else [heard[clip.row.id] for clip in clips]
+
             adapter = fit(
                 self.clap,
-                list(as_given(taught)),
+                as_given(taught),
                 [clip.row.label for clip in taught],
-                background=list(as_given(background)),
+                background=as_given(background),
                 config=config,
                 on_progress=on_progress,
                 should_cancel=should_cancel,
@@ -114,8 +118,8 @@ class ClapTrainer:
             return Trained(
                 data,
                 Adapter.read_header(data),
-                [answer and asdict(answer) for answer in adapter.held_out],
-                {clip: features.to_bytes() for clip, features in heard.items()},
+                [answer and vars(answer) for answer in adapter.held_out],
+                {clip: features.to_bytes() for clip, features in new.items()},
                 self.fingerprint,
             )
 
@@ -225,15 +229,11 @@ class ClapTrainer:
             for start in range(0, len(clips), CHUNK_CLIPS):
                 yield from threads.map(self._waveform, clips[start : start + CHUNK_CLIPS])
 
-    def _heard(self, new: Mapping[str, HeardClip], clips: Sequence[LessonClip]) -> Iterator[HeardClip]:
-        for clip in clips:
-            yield new[clip.row.id] if clip.row.id in new else HeardClip.from_bytes(clip.heard)
-
-    def _is_heard(self, clip: LessonClip) -> bool:
-        """Whether there is no need to hear a clip; one that an earlier release heard less of is heard anew."""
-        if clip.heard is None or not clip.row.has_audio:
-            return clip.heard is not None
-        return len(HeardClip.from_bytes(clip.heard).stages) == self.clap.statistics_width
+    def _known(self, clips: Sequence[LessonClip]) -> dict[str, HeardClip]:
+        """What need not be heard, by id; a clip that an earlier release heard less of is heard anew if it is there."""
+        kept = [(clip.row, HeardClip.from_bytes(clip.heard)) for clip in clips if clip.heard is not None]
+        width = self.clap.statistics_width
+        return {row.id: heard for row, heard in kept if len(heard.stages) == width or not row.has_audio}
 
     def _waveform(self, clip: LessonClip) -> np.ndarray | LiveClip:
         waveform = decode(clip.read(), max_duration_s=self.max_clip_s).waveform

@@ -5,6 +5,7 @@ answer to `asks_leave`), `stop`. Events: `ready`, `progress`,
 `asks_leave`, and one that ends a job: `done`, `stopped`, `failed`. When the worker is gone, so is the runner.
 """
 
+import gc
 import math
 import os
 import queue
@@ -54,6 +55,7 @@ class Runner:
         """
         threading.Thread(target=self._listen, daemon=True).start()
         self.trainer = load_trainer(self.settings)
+        gc.freeze()  # what is loaded stays: to look through it for garbage takes as long as a small job
         self.channel.send({"event": "ready"})
         while True:
             command = self._commands.get()

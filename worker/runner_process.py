@@ -15,8 +15,15 @@ from typing import Any
 from worker.channel import Channel, ChannelClosed
 
 RUNNER_COMMAND = (sys.executable, "-m", "worker.runner")
-# Threads of OpenMP spin while they wait for each other; where the API has the same cores, that takes ten times as long.
-WAIT_POLICY = "PASSIVE"
+ENVIRONMENT = {
+    # Threads of OpenMP spin while they wait for each other; where the API has the same cores, that takes ten times as
+    # long. Those of OpenBLAS, of which numpy and scipy bring one each, spin for 2^26 cycles after their last work.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "OPENBLAS_THREAD_TIMEOUT": "4",
+    # A fit takes tens of megabytes again and again; glibc would have the system zero them page by page each time.
+    "MALLOC_MMAP_THRESHOLD_": str(64 * 2**20),
+    "MALLOC_TRIM_THRESHOLD_": str(128 * 2**20),
+}
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 
 
@@ -53,7 +60,7 @@ class RunnerProcess:
             pass_fds=[theirs.fileno()],
             # Out of the terminal's reach: on Ctrl-C the worker decides when the runner stops.
             start_new_session=True,
-            env={"OMP_WAIT_POLICY": WAIT_POLICY} | os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+            env=ENVIRONMENT | os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
         )
         theirs.close()
         self._channel = Channel(ours)

@@ -58,7 +58,8 @@ class HeardClip:
         if magic not in (MAGIC, MAGIC_WITHOUT_PEAKS) or len(data) != HEADER.size + 4 * sum(lengths):
             raise TrainingDataInvalid("what was kept of a clip is not what a clip is heard as")
         values = np.frombuffer(data, np.float32, offset=HEADER.size)
-        stages, joint, curve = np.split(values, np.cumsum(lengths)[:-1])
+        after_stages, after_joint = lengths[0], lengths[0] + lengths[1]
+        stages, joint, curve = values[:after_stages], values[after_stages:after_joint], values[after_joint:]
         return cls(stages, joint, curve if len(curve) else None, order, is_silent, is_clipped)
 
 

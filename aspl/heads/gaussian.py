@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.linalg import cho_factor, cho_solve
 
 # n clips, K classes, F features
 
@@ -28,6 +29,7 @@ class GaussianFit:
     Attributes:
         matrix, bias: `[K + 1, F]` and `[K + 1]`, float64; the last row is the background's.
         features, classes, means: what was fitted, the background's mean last.
+        gram: `[n, n]`, the features' products with each other, where n is at most F.
     """
 
     matrix: np.ndarray
@@ -35,6 +37,7 @@ class GaussianFit:
     features: np.ndarray
     classes: np.ndarray
     means: np.ndarray
+    gram: np.ndarray | None
 
     def scores(self, features: np.ndarray) -> np.ndarray:
         """Return `[B, K + 1]` of whitened features `[B, F]`."""
@@ -46,8 +49,7 @@ class GaussianFit:
         Clips of a negative fold, and of one that is all that a class has, are not held out.
         """
         held_out = self.scores(self.features)
-        is_dual = len(self.features) <= self.features.shape[1]
-        scores_without = self._scores_by_gram if is_dual else self._scores_by_moment
+        scores_without = self._scores_by_moment if self.gram is None else self._scores_by_gram
         for fold in np.unique(folds[folds >= 0]):
             rest, out = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
             if np.bincount(self.classes[rest], minlength=len(self.means) - 1).all():
@@ -59,13 +61,9 @@ class GaussianFit:
         return self.features.T @ self.features
 
     @cached_property
-    def _gram(self) -> np.ndarray:
-        return self.features @ self.features.T
-
-    @cached_property
     def _sums(self) -> np.ndarray:
         """`[K, n]`, each clip's products with the sum of a class."""
-        return _class_sums(self._gram, self.classes)
+        return _class_sums(self.gram, self.classes)
 
     def _scores_by_moment(self, rest: np.ndarray, out: np.ndarray) -> np.ndarray:
         """Return the scores of clips `out` by a fit to clips `rest`: what it needs of them is `[F, F]`."""
@@ -76,9 +74,9 @@ class GaussianFit:
     def _scores_by_gram(self, rest: np.ndarray, out: np.ndarray) -> np.ndarray:
         """As `_scores_by_moment`; what it needs of them is `[n, n]`.
 
-        With R the clips about their class means, P = (I - R' (PRIOR_CLIPS I + R R')^-1 R) / PRIOR_CLIPS (Woodbury).
+        A mean is known by its products with all clips and all means; see `_about_means`.
         """
-        classes, gram, background = self.classes[rest], self._gram, self.means[-1]
+        classes, gram, background = self.classes[rest], self.gram, self.means[-1]
         sums = self._sums.copy()
         left, counts = np.unique(self.classes[out]), np.bincount(classes)
         sums[left] -= _class_sums(gram[out], self.classes[out])
@@ -86,14 +84,28 @@ class GaussianFit:
         between = _class_sums(by_means.T[rest], classes) / counts[:, None]  # [K, K + 1]
         between = np.vstack([between, np.append(between[:, -1], background @ background)])
         heard, seen = by_means[:, rest].T, by_means[:, out].T
-        about = heard - between[classes]  # products of clips about their means with the means
-        inner = gram[np.ix_(rest, rest)] - heard[:, classes] - about[:, classes].T
-        inner[np.diag_indices(len(rest))] += PRIOR_CLIPS
-        solved = np.linalg.solve(inner, about)
+        about, solved = _about_means(gram[np.ix_(rest, rest)], heard, between, classes)
         weights = (between - about.T @ solved) / PRIOR_CLIPS
         seen = (seen - (gram[np.ix_(out, rest)] - seen[:, classes]) @ solved) / PRIOR_CLIPS
         scale = _mean_margin(weights)
         return seen / scale - np.diag(weights) / (2 * scale)
+
+
+def _about_means(
+    gram: np.ndarray, heard: np.ndarray, between: np.ndarray, classes: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return R M' and (PRIOR_CLIPS I + R R')^-1 R M', `[n, K + 1]`, R the clips about their class means, M the means.
+
+    With them P = (I - R' (PRIOR_CLIPS I + R R')^-1 R) / PRIOR_CLIPS (Woodbury) need not be made.
+
+    Args:
+        gram, heard, between: the products of clips and clips `[n, n]`, clips and means, means and means.
+        classes: `[n]`.
+    """
+    about = heard - between[classes]
+    inner = gram - heard[:, classes] - about[:, classes].T
+    inner[np.diag_indices(len(inner))] += PRIOR_CLIPS
+    return about, cho_solve(cho_factor(inner, overwrite_a=True, check_finite=False), about, check_finite=False)
 
 
 def _class_sums(rows: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -118,23 +130,26 @@ def fit_gaussian(
     num_clips, num_features = features.shape
     counts = np.bincount(classes)
     means = np.vstack([_class_sums(features, classes) / counts[:, None], background_mean])
+    gram = None
     if second is None and num_clips > num_features:
         second = features.T @ features
     if second is None:
-        about = features - means[classes]
-        inner = PRIOR_CLIPS * np.eye(num_clips) + about @ about.T
-        weights = (means - np.linalg.solve(inner, about @ means.T).T @ about) / PRIOR_CLIPS  # [K + 1, F], P m
+        gram = features @ features.T
+        _, solved = _about_means(gram, features @ means.T, means @ means.T, classes)
+        taken = solved.T @ features - _class_sums(solved, classes).T @ means[:-1]  # [K + 1, F]
+        weights = (means - taken) / PRIOR_CLIPS  # P m
     else:
         scatter = second - means[:-1].T @ (counts[:, None] * means[:-1])
         weights = np.linalg.solve(PRIOR_CLIPS * np.eye(num_features) + scatter, means.T).T
-    gram = means @ weights.T
-    scale = _mean_margin(gram)
+    between = means @ weights.T
+    scale = _mean_margin(between)
     return GaussianFit(
         matrix=weights / scale,
-        bias=-np.diag(gram) / (2 * scale),
+        bias=-np.diag(between) / (2 * scale),
         features=features,
         classes=classes,
         means=means,
+        gram=gram,
     )
 
 

@@ -1,25 +1,63 @@
 """Ridge regression on one-hot targets in closed form, with the held-out predictions that come with it for free.
 
-With the rows of Z = sqrt(W) [X 1] and its thin singular value decomposition Z = U S V', the fit and its hat matrix are
+With the rows of Z = sqrt(W) [X 1], the fit and its hat matrix are
 
-    coefficients = V (S / (S^2 + penalty)) U' sqrt(W) Y        hat = U (S^2 / (S^2 + penalty)) U'
+    coefficients = Z' (Z Z' + penalty)^-1 sqrt(W) Y        I - hat = penalty (Z Z' + penalty)^-1
 
 and what a clip (or a group of clips, g) would be given by a fit without it follows from the residuals of the whole fit:
-e_g = (1 - hat_gg)^-1 (y - prediction)_g (Cook and Weisberg 1982, eq. 2.2.8; Rifkin and Lippert 2007 for ridge). One
-decomposition, of the smaller of n x n and F x F, serves every penalty.
+e_g = (1 - hat_gg)^-1 (y - prediction)_g (Cook and Weisberg 1982, eq. 2.2.8; Rifkin and Lippert 2007 for ridge). All of
+it is done on the smaller of the Gram matrices n x n and F x F. One eigendecomposition of that serves every penalty; of
+many rows it takes longer than a Cholesky factor for each, which then tells the error of some of the rows alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from scipy.linalg import cholesky, lapack, solve_triangular
 
-# n rows, F features, C columns of targets, r = rank of the weighted rows
+# n rows, s of them, F features, C columns of targets, r = rank of the weighted rows, or F + 1
 
 PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 SINGULAR = 1e-12  # eigenvalues under this share of the largest are rounding
 MANY_ROWS = 1000
+JUDGED_ROWS = 256  # of many, to choose the penalty by
 SKETCH_COLUMNS = 128
+
+
+@dataclass(frozen=True, eq=False)
+class Residuals:
+    """What a fit leaves of the weighted targets, and what fits without some of the rows would leave of those.
+
+    Attributes:
+        left: `[n, C]`.
+        factor: `[n, r]`, of the hat matrix `factor @ factor.T`; None where `rest` is at hand.
+        rest: `[n, n]`, the identity less the hat matrix.
+    """
+
+    left: np.ndarray
+    factor: np.ndarray | None = None
+    rest: np.ndarray | None = None
+
+    def held_out(self, groups: np.ndarray | None = None) -> np.ndarray:
+        """Return `[n, C]`, without each row, or without all of its number in `groups`."""
+        rest = 1 - np.einsum("ij,ij->i", self.factor, self.factor) if self.rest is None else self.rest.diagonal()
+        held_out = self.left / rest[:, None]
+        for rows in [] if groups is None else shared(groups):
+            held_out[rows] = self._without(rows)
+        return held_out
+
+    def _without(self, rows: np.ndarray) -> np.ndarray:
+        """Return (1 - hat_gg)^-1 e_g, by the smaller of a g x g and an r x r system (Woodbury)."""
+        left = self.left[rows]
+        if self.rest is not None:
+            return np.linalg.solve(self.rest[np.ix_(rows, rows)], left)
+        factor = self.factor[rows]
+        num_rows, rank = factor.shape
+        if num_rows <= rank:
+            return np.linalg.solve(np.eye(num_rows) - factor @ factor.T, left)
+        return left + factor @ np.linalg.solve(np.eye(rank) - factor.T @ factor, factor.T @ left)
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +68,7 @@ class RidgeFit:
         matrix, bias: `[C, F]` and `[C]`, float64: scores are `x @ matrix.T + bias`.
         penalty: the one of least weighted squared error on held-out rows.
         targets: `[n, C]`; `root`: `[n, 1]`, of the weights.
-        left, shrink: `[n, r]` and `[r]`: the hat matrix of the weighted rows is `left * shrink @ left.T`.
+        residuals: of the targets times the root.
     """
 
     matrix: np.ndarray
@@ -38,8 +76,7 @@ class RidgeFit:
     penalty: float
     targets: np.ndarray
     root: np.ndarray
-    left: np.ndarray
-    shrink: np.ndarray
+    residuals: Residuals
 
     def scores(self, features: np.ndarray) -> np.ndarray:
         """Return `[B, C]` of features `[B, F]`."""
@@ -47,7 +84,7 @@ class RidgeFit:
 
     def held_out(self, groups: np.ndarray | None = None) -> np.ndarray:
         """Return `[n, C]`, the scores of each row by a fit without it, or without all of its number in `groups`."""
-        return self.targets - _held_out_residual(self.targets * self.root, self.left, self.shrink, groups) / self.root
+        return self.targets - self.residuals.held_out(groups) / self.root
 
 
 def fit_ridge(
@@ -64,29 +101,31 @@ def fit_ridge(
         features: `[n, F]`, of equal importance: scale them first.
         targets: `[n, C]`.
         weights: `[n]`, over 0.
-        groups: `[n]`, rows of equal numbers are held out together to choose the penalty; None holds out each alone.
+        groups: `[n]`, rows of equal numbers are held out together to choose the penalty; None holds out each alone, and
+            so it is with many rows, of which one more or less is no matter.
         penalties: over 0; the largest wins a tie.
     """
     root = np.sqrt(weights)[:, None]
     design = np.concatenate([features, np.ones((len(features), 1))], axis=1) * root  # [n, F + 1]
     goal = targets * root
-    left, power = _decompose(design)  # [n, r], [r]
     sketch = _sketch(goal)
-    alike = groups if len(features) <= MANY_ROWS else None  # of many rows one more or less is no matter
+    is_many = len(features) > MANY_ROWS
+    residuals = _by_cholesky(design) if is_many else _by_decomposition(design)
+    judged = _judged(len(features)) if is_many else None
 
     def error(penalty: float) -> float:
-        return float((_held_out_residual(sketch, left, power / (power + penalty), alike) ** 2).sum())
+        return float((residuals(sketch, penalty, judged).held_out(None if is_many else groups) ** 2).sum())
 
-    penalty = min(sorted(penalties, reverse=True), key=error)
-    coefficients = design.T @ (left @ (left.T @ goal / (power + penalty)[:, None]))  # [F + 1, C]
+    penalty = (_descend if is_many else min)(sorted(penalties, reverse=True), key=error)
+    found = residuals(goal, penalty, None)
+    coefficients = design.T @ found.left / penalty  # [F + 1, C]
     return RidgeFit(
         matrix=coefficients[:-1].T.copy(),
         bias=coefficients[-1].copy(),
         penalty=penalty,
         targets=targets,
         root=root,
-        left=left,
-        shrink=power / (power + penalty),
+        residuals=found,
     )
 
 
@@ -96,14 +135,73 @@ def shared(groups: np.ndarray) -> list[np.ndarray]:
     return [np.flatnonzero(index == group) for group in np.flatnonzero(counts > 1)]
 
 
-def _decompose(design: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return left singular vectors `[n, r]` and squared singular values `[r]`, by the smaller Gram matrix."""
+Solver = Callable[[np.ndarray, float, np.ndarray | None], Residuals]
+"""Of a goal `[n, C]` and a penalty the residuals of some rows `[s]`, or of all of them."""
+
+
+def _by_decomposition(design: np.ndarray) -> Solver:
     num_rows, num_columns = design.shape
     is_dual = num_rows <= num_columns
     power, vectors = np.linalg.eigh(design @ design.T if is_dual else design.T @ design)
     kept = power > power[-1] * SINGULAR
     power, vectors = power[kept], vectors[:, kept]
-    return (vectors if is_dual else design @ vectors / np.sqrt(power)), power
+    left = vectors if is_dual else design @ vectors / np.sqrt(power)  # singular vectors of the design
+
+    def residuals(goal: np.ndarray, penalty: float, rows: np.ndarray | None) -> Residuals:
+        assert rows is None
+        factor = left * np.sqrt(power / (power + penalty))
+        return Residuals(goal - factor @ (factor.T @ goal), factor)
+
+    return residuals
+
+
+def _by_cholesky(design: np.ndarray) -> Solver:
+    num_rows, num_columns = design.shape
+    is_dual = num_rows <= num_columns
+    gram = design @ design.T if is_dual else design.T @ design
+
+    def residuals(goal: np.ndarray, penalty: float, rows: np.ndarray | None) -> Residuals:
+        shifted = gram.copy(order="F")
+        np.fill_diagonal(shifted, gram.diagonal() + penalty)
+        lower = cholesky(shifted, lower=True, overwrite_a=True, check_finite=False)
+        if is_dual and rows is None:
+            rest = penalty * _inverse(lower)
+            return Residuals(rest @ goal, rest=rest)
+        chosen = np.arange(num_rows) if rows is None else rows
+        sides = [goal, _units(num_rows, chosen)] if is_dual else [design.T @ goal, design[chosen].T]
+        solved = solve_triangular(lower, np.concatenate(sides, axis=1), lower=True, check_finite=False)
+        seen, factor = solved[:, : goal.shape[1]], solved[:, goal.shape[1] :].T
+        if is_dual:
+            return Residuals(penalty * (factor @ seen), rest=penalty * (factor @ factor.T))
+        return Residuals(goal[chosen] - factor @ seen, factor)
+
+    return residuals
+
+
+def _inverse(lower: np.ndarray) -> np.ndarray:
+    """Return the inverse of the matrix of which this is the Cholesky factor."""
+    half, _ = lapack.dpotri(lower, lower=1)
+    return half + np.tril(half, -1).T
+
+
+def _units(num_rows: int, chosen: np.ndarray) -> np.ndarray:
+    """Return these columns of the identity."""
+    columns = np.zeros((num_rows, len(chosen)))
+    columns[chosen, np.arange(len(chosen))] = 1
+    return columns
+
+
+def _descend(values: Sequence[float], key: Callable[[float], float]) -> float:
+    """Return the value at the foot of the slope that the middle one is on; the first wins a tie."""
+    cost, place = lru_cache(lambda index: key(values[index])), (len(values) - 1) // 2
+    while (lower := min(range(max(0, place - 1), min(len(values), place + 2)), key=cost)) != place:
+        place = lower
+    return values[place]
+
+
+def _judged(num_rows: int) -> np.ndarray:
+    """Return the numbers of some rows, drawn at random, always the same of as many."""
+    return np.random.default_rng(0).choice(num_rows, JUDGED_ROWS, replace=False)
 
 
 def _sketch(goal: np.ndarray) -> np.ndarray:
@@ -117,21 +215,3 @@ def _sketch(goal: np.ndarray) -> np.ndarray:
         return goal
     signs = np.random.default_rng(0).integers(0, 2, (num_columns, SKETCH_COLUMNS)) * 2.0 - 1
     return goal @ (signs / np.sqrt(SKETCH_COLUMNS))
-
-
-def _held_out_residual(goal: np.ndarray, left: np.ndarray, shrink: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
-    """Return the residuals `[n, C]` of weighted rows under fits without each row's group."""
-    residual = goal - (left * shrink) @ (left.T @ goal)
-    held_out = residual / (1 - (left**2) @ shrink)[:, None]
-    for rows in [] if groups is None else shared(groups):
-        held_out[rows] = _without(left[rows], shrink, residual[rows])
-    return held_out
-
-
-def _without(left: np.ndarray, shrink: np.ndarray, residual: np.ndarray) -> np.ndarray:
-    """Return (I - left diag(shrink) left')^-1 residual, by the smaller of a g x g and an r x r system (Woodbury)."""
-    num_rows, rank = left.shape
-    if num_rows <= rank:
-        return np.linalg.solve(np.eye(num_rows) - (left * shrink) @ left.T, residual)
-    inner = np.diag(1 / shrink) - left.T @ left
-    return residual + left @ np.linalg.solve(inner, left.T @ residual)

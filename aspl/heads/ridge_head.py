@@ -10,6 +10,7 @@ clip is known by is the highest score of a label less the background's.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -40,6 +41,11 @@ class Bank:
     scale: FeatureScale
     scaled: np.ndarray
     joint: np.ndarray
+
+    @cached_property
+    def whitened(self) -> np.ndarray:
+        """`[m, F]`, which is the same for every fit on one model."""
+        return self.scale.whitened(self.scaled)
 
     @classmethod
     def of_features(cls, stages: np.ndarray, joint: np.ndarray, families: np.ndarray, layout: StageLayout) -> Self:
@@ -132,7 +138,7 @@ def fit_ridge_head(teaching: Teaching, bank: Bank, *, text_weights: Sequence[flo
         held_apart = held_out.copy()
     else:
         held_apart = without(apart, ridge.held_out(_alone(apart, num_rest)))
-    bank_scores = mix(by_ridge[-len(bank.scaled) :], gaussian.scores(bank.scale.whitened(bank.scaled)))
+    bank_scores = mix(by_ridge[-len(bank.scaled) :], gaussian.scores(bank.whitened))
     head = _fold(fits, bank.scale, share)
     known, trials = folds >= 0, {}
     if teaching.texts is not None and len(teaching.texts) > 1:
@@ -157,7 +163,7 @@ def _fit(teaching: Teaching, bank: Bank, whitened: np.ndarray, folds: np.ndarray
     weights = np.repeat([1.0, OWN_BACKGROUND_WEIGHT, background_weight], [num_clips, len(own), len(scaled)])
     rows = np.concatenate([teaching.scaled, own, scaled])
     ridge = fit_ridge(rows, targets, weights, groups=_alone(folds, rest))
-    mean = bank.scale.whitened(scaled).mean(0)
+    mean = bank.whitened.mean(0)
     if len(own):
         mean = (1 - OWN_BACKGROUND_SHARE) * mean + OWN_BACKGROUND_SHARE * bank.scale.whitened(own).mean(0)
     return ridge, fit_gaussian(whitened, classes, mean)

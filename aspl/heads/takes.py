@@ -7,6 +7,7 @@ distance is under a share of the median within labels are linked, and what is li
 from collections.abc import Hashable, Sequence
 
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 
 # n clips, F features
 
@@ -32,10 +33,10 @@ def find_takes(features: np.ndarray, classes: np.ndarray, *, share: float = TAKE
         return groups
     limit = share * np.median(np.concatenate(apart))
     for index, distance in pairs.items():
-        linked = _components(distance < limit)
-        if linked.max() > 0:
+        num_takes, linked = connected_components(distance < limit, directed=False)
+        if num_takes > 1:
             rows = _rows(classes, index)
-            groups[rows] = [rows[np.argmax(linked == group)] for group in linked]
+            groups[rows] = rows[np.unique(linked, return_index=True)[1][linked]]
     return groups
 
 
@@ -72,21 +73,6 @@ def _distances(features: np.ndarray) -> np.ndarray:
     return np.maximum(norms[:, None] + norms - 2 * features @ features.T, 0.0)
 
 
-def _components(linked: np.ndarray) -> np.ndarray:
-    """Return `[n]`, the number of each clip's connected component, 0 first."""
-    number = np.full(len(linked), -1)
-    for start in range(len(linked)):
-        if number[start] >= 0:
-            continue
-        current, reached = number.max() + 1, [start]
-        while reached:
-            clip = reached.pop()
-            if number[clip] < 0:
-                number[clip] = current
-                reached += np.flatnonzero(linked[clip] & (number < 0)).tolist()
-    return number
-
-
 MAX_FOLDS, MANY_CLIPS, FOLDS_OF_MANY = 16, 1000, 4  # of many clips a quarter is no great loss
 
 
@@ -110,12 +96,12 @@ def make_folds(classes: np.ndarray, takes: np.ndarray, order: np.ndarray) -> np.
     takes, is_ambiguous = _joined(takes, find_copies(classes, digests)), in_two_classes(classes, digests)
     for index in np.unique(classes):
         rows = np.flatnonzero((classes == index) & ~is_ambiguous)
-        things, sizes = np.unique(takes[rows], return_counts=True)
+        things, thing, sizes = np.unique(takes[rows], return_inverse=True, return_counts=True)
         if len(things) < 2:
             continue
-        first = {thing: order[rows[takes[rows] == thing]].min() for thing in things}
-        ranked = sorted(zip(-sizes, (first[thing] for thing in things), things, strict=True))
-        num_folds = min(max_folds, len(things))
-        for place, (_, _, thing) in enumerate(ranked):
-            folds[rows[takes[rows] == thing]] = place % num_folds
+        first = np.full(len(things), np.iinfo(order.dtype).max)
+        np.minimum.at(first, thing, order[rows])
+        place = np.empty(len(things), int)
+        place[np.lexsort((things, first, -sizes))] = np.arange(len(things))
+        folds[rows] = place[thing] % min(max_folds, len(things))
     return folds

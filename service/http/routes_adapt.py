@@ -16,7 +16,7 @@ from aspl.templates import check_template
 from jobs import kinds
 from jobs.base import Base, Correction, plan_base
 from jobs.findings import Findings
-from jobs.live_clips import add_live_clips, beside
+from jobs.live_clips import beside, check_live_clips, stage_live_clips
 from jobs.uploaded_clip import UploadedClip
 from service.context import Context
 from service.http.dependencies import ServiceContext, Tenant
@@ -72,10 +72,16 @@ class Adaptation(Submission):
         stage_labelled(self.uploads, upload_id, form)
         if form.unlabelled:
             files = [(clip.filename or "", clip.file) for clip in form.unlabelled]
-            self.request = {"unlabelled": add_live_clips(beside(self.uploads, upload_id), files)[0]}
+            live = beside(self.uploads, upload_id)
+            self.request = {"unlabelled": live.new_upload()}
+            stage_live_clips(live, self.request["unlabelled"], files)
 
     def check(self, upload_id: str, still_wanted: Check) -> Findings:
-        """Check the clips together with those of the base, which is planned and kept beside them."""
+        """Check the clips together with those of the base, which is planned and kept beside them, and live ones."""
+
+        def on_audio(seconds: float) -> None:
+            still_wanted()
+
         config = TrainingConfig.from_options(self.training)
         base = self._plan_base(config)
         before = base.labels if base else frozenset()
@@ -84,8 +90,10 @@ class Adaptation(Submission):
             upload_id,
             min_labels=METHODS[config.chosen_method].min_labels,
             before=before,
-            on_audio=lambda seconds: still_wanted(),
+            on_audio=on_audio,
         )
+        if self.request:
+            check_live_clips(beside(self.uploads, upload_id), self.request["unlabelled"], on_audio=on_audio)
         clips = self.uploads.usable(upload_id)
         new_bytes = sum(clip.size_bytes for clip, _ in clips) if self.training.get("keep", "audio") == "audio" else 0
         self.context.jobs.quota.check(self.context.store, self.tenant, self._form.name, new_bytes=new_bytes)

@@ -1,9 +1,18 @@
 import numpy as np
 import pytest
 
-from aspl.heads.ridge import fit_ridge
+from aspl.heads import ridge
+from aspl.heads.ridge import PENALTIES, fit_ridge
 
 PENALTY = (0.3,)
+
+
+@pytest.fixture(params=["few", "many"], autouse=True)
+def _rows_are_few_or_many(request, monkeypatch):
+    """Either way of doing it comes to the same."""
+    if request.param == "many":
+        monkeypatch.setattr(ridge, "MANY_ROWS", 10)
+        monkeypatch.setattr(ridge, "JUDGED_ROWS", 12)
 
 
 def problem(num_rows: int, num_features: int, num_classes: int = 4):
@@ -59,14 +68,27 @@ def test_held_out_scores_are_those_of_fits_without_the_group(num_rows, num_featu
         assert np.allclose(held_out[~rest], refit.scores(features[~rest]), atol=1e-9)
 
 
-def test_the_penalty_is_the_one_of_least_held_out_error():
+def held_out_error(features, targets, weights, penalty):
+    residual = targets - fit_ridge(features, targets, weights, penalties=(penalty,)).held_out()
+    return (weights[:, None] * residual**2).sum()
+
+
+def test_the_penalty_is_the_one_of_least_held_out_error(monkeypatch):
+    monkeypatch.setattr(ridge, "JUDGED_ROWS", 40)
     features, targets, weights = problem(40, 60)
-    chosen = fit_ridge(features, targets, weights)
-    errors = {}
-    for penalty in (0.01, 0.03, 0.1, 0.3, 1.0, 3.0):
-        residual = targets - fit_ridge(features, targets, weights, penalties=(penalty,)).held_out()
-        errors[penalty] = (weights[:, None] * residual**2).sum()
-    assert chosen.penalty == min(errors, key=errors.get)
+    errors = {penalty: held_out_error(features, targets, weights, penalty) for penalty in PENALTIES}
+    assert fit_ridge(features, targets, weights).penalty == min(errors, key=errors.get)
+
+
+@pytest.mark.parametrize("num_features", [300, 3000], ids=["primal", "dual"])
+@pytest.mark.parametrize("noise", [0.1, 3.0])
+def test_some_of_many_rows_choose_a_penalty_about_as_good_as_the_best(num_features, noise, monkeypatch):
+    monkeypatch.undo()
+    features, targets, weights = problem(ridge.MANY_ROWS + 100, num_features)
+    features = noise * features / np.sqrt(num_features)
+    errors = {penalty: held_out_error(features, targets, weights, penalty) for penalty in PENALTIES}
+    assert max(errors.values()) > 1.1 * min(errors.values())  # or there would be nothing to choose
+    assert errors[fit_ridge(features, targets, weights).penalty] < 1.02 * min(errors.values())
 
 
 def test_a_row_of_weight_two_is_two_rows():
@@ -88,7 +110,8 @@ def test_permuting_the_labels_permutes_the_scores():
 def test_the_order_of_the_rows_does_not_matter(num_rows, num_features):
     features, targets, weights = problem(num_rows, num_features)
     order = np.random.default_rng(2).permutation(num_rows)
-    fit, shuffled = fit_ridge(features, targets, weights), fit_ridge(features[order], targets[order], weights[order])
+    fit = fit_ridge(features, targets, weights, penalties=PENALTY)
+    shuffled = fit_ridge(features[order], targets[order], weights[order], penalties=PENALTY)
     assert np.allclose(fit.matrix, shuffled.matrix, atol=1e-10)
     assert np.allclose(fit.held_out()[order], shuffled.held_out(), atol=1e-10)
 

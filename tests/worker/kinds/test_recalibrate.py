@@ -8,7 +8,7 @@ import pytest
 from aspl import Adapter, TrainingConfig, fit
 from aspl.channel_shift import Differences
 from jobs.errors import TrainingFailed, TrainingStopped
-from jobs.live_clips import add_live_clips, beside
+from jobs.live_clips import beside, check_live_clips, stage_live_clips
 from tests.worker.sounds import tone
 from worker.clap_trainer import ClapTrainer
 from worker.kinds.recalibrate import recalibrate, with_channel
@@ -70,8 +70,15 @@ def test_what_does_not_suffice_fails_with_what_is_wanting(task, adapter):
         recalibrate(task(heard=heard(adapter, num_clips=3.0)))
 
 
+def live_upload(uploads):
+    upload_id = uploads.new_upload()
+    stage_live_clips(uploads, upload_id, [(f"{n}.wav", [tone(60 + n, seed=n)]) for n in range(5)])
+    check_live_clips(uploads, upload_id)
+    return upload_id
+
+
 def test_clips_that_change_nothing_make_no_version(task, uploads):
-    upload_id, _ = add_live_clips(uploads, [(f"{n}.wav", [tone(60 + n, seed=n)]) for n in range(5)])
+    upload_id = live_upload(uploads)
     doing = task(upload_id)
     done = recalibrate(doing)
     assert set(done["report"]) >= {"applied", "reason", "margin_before", "margin_after", "shift_db"}
@@ -80,7 +87,7 @@ def test_clips_that_change_nothing_make_no_version(task, uploads):
 
 
 def test_a_cancel_is_heeded(task, uploads):
-    upload_id, _ = add_live_clips(uploads, [(f"{n}.wav", [tone(60 + n, seed=n)]) for n in range(5)])
+    upload_id = live_upload(uploads)
     with pytest.raises(TrainingStopped):
         recalibrate(task(upload_id, should_cancel=lambda: True))
 
@@ -88,7 +95,7 @@ def test_a_cancel_is_heeded(task, uploads):
 def test_live_clips_beside_a_teaching_are_heard_after_it(task, adapter, uploads, clap):
     upload_id = uploads.new_upload()
     within = beside(uploads, upload_id)
-    live_id, _ = add_live_clips(within, [(f"{n}.wav", [tone(60 + n, seed=n)]) for n in range(5)])
+    live_id = live_upload(within)
     data, _, report = with_channel(task(upload_id, unlabelled=live_id), adapter.to_bytes(), {})
     assert report["num_clips"] == 5 and report["applied"] == (Adapter.from_bytes(data, clap).channel is not None)
     assert with_channel(task(upload_id), b"file", {"a": 1}) == (b"file", {"a": 1}, None)
