@@ -101,19 +101,21 @@ class TenantRates:
         if self._asking is None or self._asking.done():
             self._asking = asyncio.ensure_future(self._ask())
         if self._local.num_left(tenant) > self._local.burst / 2:
-            return self._local.spend(tenant)
+            answer.set_result(self._local.spend(tenant))
         return await answer
 
     async def _ask(self) -> None:
         while self._waiting:
             asked, self._waiting = self._waiting[:MAX_ASKED], self._waiting[MAX_ASKED:]
-            for (_, answer), wait_s in zip(asked, await self._waits_s([tenant for tenant, _ in asked]), strict=True):
-                if not answer.done():
-                    answer.set_result(wait_s)
+            waits_s = await self._shared_waits_s([tenant for tenant, _ in asked])
+            for number, (tenant, answer) in enumerate(asked):
+                if not answer.done():  # what was let in meanwhile is counted here already
+                    answer.set_result(self._local.spend(tenant) if waits_s is None else waits_s[number])
 
-    async def _waits_s(self, tenants: Sequence[str]) -> list[float]:
+    async def _shared_waits_s(self, tenants: Sequence[str]) -> list[float] | None:
+        """How long each has to wait, as Redis has it; None where Redis does not answer."""
         if time.monotonic() < self._ask_redis_at:
-            return [self._local.spend(tenant) for tenant in tenants]
+            return None
         try:
             arguments = [1e6 / self._local.requests_per_s, self._local.burst]
             left_us = await self._spend_shared(keys=[self.key(tenant) for tenant in tenants], args=arguments)
@@ -121,7 +123,7 @@ class TenantRates:
         except RedisError as error:
             log.warning("rates are not shared while redis does not answer", error=type(error).__name__)
             self._ask_redis_at = time.monotonic() + PAUSE_S
-            return [self._local.spend(tenant) for tenant in tenants]
+            return None
 
     @staticmethod
     def key(tenant: str) -> str:

@@ -3,6 +3,7 @@ import time
 
 import pytest
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from starlette.testclient import TestClient
 
 from service.http import rates
@@ -103,6 +104,22 @@ def test_without_redis_each_replica_counts_for_itself(replicas):
     started_at = time.monotonic()
     assert replicas(ask, url="unix:///nowhere.sock", requests_per_s=0.01, burst=3) == (3, True)
     assert time.monotonic() - started_at < 2
+
+
+def test_what_is_let_in_while_redis_fails_counts_once(replicas):
+    async def ask(replica):
+        await replica.spend("a")
+
+        async def fails(**given):
+            await asyncio.sleep(0.05)
+            raise RedisConnectionError
+
+        replica._spend_shared = fails
+        let_in = await spent(replica, "a", 4)
+        await asyncio.sleep(0.2)
+        return let_in, await spent(replica, "a", 10)
+
+    assert replicas(ask, requests_per_s=0.01, burst=10) == (4, 5)
 
 
 def test_when_redis_is_back_it_counts_again(replicas):
