@@ -30,11 +30,10 @@ def check_live_clips(
     Args:
         on_audio: see `Uploads.check_audio`.
     """
-    num_files = len(uploads.clips(upload_id))
-    is_enough = num_files >= MIN_LIVE_CLIPS
-    findings = uploads.check_audio(upload_id, min_labels=1, on_audio=on_audio) if is_enough else None
-    num_usable = num_files - findings.num_left_out if findings else num_files
-    if findings is None or num_usable < MIN_LIVE_CLIPS:
-        wanted = f"a channel is told from {MIN_LIVE_CLIPS} unlabelled clips or more"
+    num_files, wanted = len(uploads.clips(upload_id)), f"a channel is told from {MIN_LIVE_CLIPS} or more"
+    if num_files < MIN_LIVE_CLIPS:
+        raise UploadInvalid(f"{num_files} unlabelled clips came; {wanted}")
+    findings = uploads.check_audio(upload_id, min_labels=1, on_audio=on_audio)
+    if (num_usable := num_files - findings.num_left_out) < MIN_LIVE_CLIPS:
         raise UploadInvalid(f"{num_usable} of {num_files} unlabelled clips can be used; {wanted}")
     return findings

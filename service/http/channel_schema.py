@@ -18,3 +18,16 @@ class ChannelDrift(BaseModel):
     advised: bool = Field(description="Whether `POST /adapters/{name}/recalibrate` without audio would do.")
     wanting: list[str] = Field(description="What is wanting for that.")
     labels: dict[str, float] = Field(description="How much was heard of each label.")
+
+
+class ChannelReport(BaseModel):
+    """What came of unlabelled clips, or of what was heard, that a version's channel was to be told from."""
+
+    applied: bool = Field(description="Whether the version has another channel by it.")
+    reason: str
+    check: str = Field(description="What it had to pass: `margin`, of the live clips, or `evidence`.")
+    margin_before: float | None = Field(description="By how much the clips sounded more like what was taught.")
+    margin_after: float | None = Field(description="The same behind the channel that was tried last.")
+    num_clips: int
+    num_known: float = Field(description="How many clips that sound like what was taught they amount to.")
+    shift_db: list[float] = Field(description="What was changed in each mel bin.")

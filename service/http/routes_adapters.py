@@ -270,6 +270,7 @@ def _version(
         "thresholds": _thresholds(manifest),
         "report": shown_report(manifest.get("report")) if with_report else None,
         "evaluation": manifest.get("evaluation") if with_report else None,
+        "recalibration": manifest.get("recalibration") if with_report else None,
         "model": model,
     }
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, StrictFloat, Stric
 from aspl import progress
 from jobs.kinds import KINDS, PHASES
 from service.http.change_schemas import Changes, Comparison
-from service.http.channel_schema import ChannelDrift
+from service.http.channel_schema import ChannelDrift, ChannelReport
 from service.http.schemas_report import ClipWarning, Fault, LeftOut, Report
 
 
@@ -193,6 +193,9 @@ class AdapterVersion(BaseModel):
         None, description="Of an archive with `train` and `test`: the `report` on the clips of `test`."
     )
     changes: Changes | None = Field(None, description="How its clips differ from those of its `base`.")
+    recalibration: ChannelReport | None = Field(
+        None, description="What came of the live clips that its channel was told from. Lists leave it out."
+    )
 
 
 class StandingBy(BaseModel):

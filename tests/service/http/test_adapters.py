@@ -211,6 +211,19 @@ def test_a_version_that_stands_by_is_shown_with_its_reason(client, context, publ
     assert client.get("/adapters/animals").json()["standing_by"] == []
 
 
+def test_what_came_of_live_clips_is_shown_with_the_version(client, context, publish):
+    ref = publish("animals", ["dog", "cat"])
+    report = {
+        "applied": False, "reason": "may be chance", "check": "margin", "margin_before": None, "margin_after": None,
+        "num_clips": 5, "num_known": 2.5, "shift_db": [0.0, 1.5],
+    }  # fmt: skip
+    manifest = context.store.manifest(ref) | {"recalibration": report}
+    context.store.publish("local", "animals", context.store.read(ref), manifest)
+    assert client.get("/adapters/animals").json()["adapter"]["recalibration"] == report
+    assert client.get("/adapters/animals@1").json()["adapter"]["recalibration"] is None
+    assert client.get("/adapters").json()["adapters"][0]["adapter"]["recalibration"] is None
+
+
 def test_an_adapter_of_another_model_is_shown_without_reading_its_file(client, context):
     context.store.publish(
         "local", "elsewhere", b"of another model", {"labels": ["dog", "rain"], "fingerprint": "other"}

@@ -112,7 +112,11 @@ def test_live_clips_make_a_job(client, context, taught):
     assert record.request == {"reference": "sounds@1", "promote": "never"} and record.name == "sounds"
     assert len(context.jobs.uploads.usable(record.upload_id)) == 5
     few = client.post("/adapters/sounds/recalibrate", files=files[:4])
-    assert few.status_code == 422 and "5 unlabelled clips or more" in few.json()["detail"]
+    assert few.status_code == 422
+    assert few.json()["detail"] == "4 unlabelled clips came; a channel is told from 5 or more"
+    spoilt = [*files[:4], ("audio", ("notes.txt", b"no sound"))]
+    answer = client.post("/adapters/sounds/recalibrate", files=spoilt)
+    assert answer.status_code == 422 and "4 of 5 unlabelled clips can be used" in answer.json()["detail"]
 
 
 def test_a_request_that_comes_again_is_one_job(client, context, taught):
