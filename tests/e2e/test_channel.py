@@ -56,8 +56,19 @@ def test_a_channel_is_noticed_and_put_right_and_can_be_rolled_back(client):
     job = wait(client, client.post("/adapters/porch/recalibrate").json())
     assert job["state"] == "succeeded" and job["kind"] == "recalibrate" and job["promoted"]["current"], job
     assert job["report"]["check"] == "evidence" and job["adapter"]["version"] == 2
+    assert client.get("/adapters/porch").json()["adapter"]["recalibration"] == job["report"]
     after = right()
     assert after >= before[0] + 2, (before, after)
+    # One of each label: of one alone the head would learn that what sounds of the other microphone is that.
+    corrected = [[other for other, _ in live].index(label) for label in LABELS]
+    corrections = [("clips", audio[clip][1]) for clip in corrected]
+    form = {"name": "porch", "base": "porch", "labels": LABELS, "promote": "always"}
+    job = wait(client, client.post("/adapt", files=corrections, data=form).json())
+    assert job["adapter"]["version"] == 3, job
+    assert client.get("/adapters/porch").json()["adapter"]["changes"]["through_channel"] == len(LABELS)
+    rows = client.get("/adapters/porch/clips?limit=100").json()["clips"]
+    assert [row["channel"] is not None for row in rows] == [False] * len(teaching) + [True] * len(LABELS)
+    assert right() > after
     client.put("/adapters/porch/current", json={"version": 1})
     assert right() == before[0]
     assert client.delete("/adapters/porch").status_code == 204
