@@ -105,7 +105,12 @@ def _about_means(
     about = heard - between[classes]
     inner = gram - heard[:, classes] - about[:, classes].T
     inner[np.diag_indices(len(inner))] += PRIOR_CLIPS
-    return about, cho_solve(cho_factor(inner, overwrite_a=True, check_finite=False), about, check_finite=False)
+    return about, _solve(inner, about)
+
+
+def _solve(positive: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    """Solve a positive definite system, whose matrix is lost by it."""
+    return cho_solve(cho_factor(positive, overwrite_a=True, check_finite=False), goal, check_finite=False)
 
 
 def _class_sums(rows: np.ndarray, classes: np.ndarray) -> np.ndarray:
@@ -140,7 +145,8 @@ def fit_gaussian(
         weights = (means - taken) / PRIOR_CLIPS  # P m
     else:
         scatter = second - means[:-1].T @ (counts[:, None] * means[:-1])
-        weights = np.linalg.solve(PRIOR_CLIPS * np.eye(num_features) + scatter, means.T).T
+        scatter[np.diag_indices(num_features)] += PRIOR_CLIPS
+        weights = _solve(scatter, means.T).T
     between = means @ weights.T
     scale = _mean_margin(between)
     return GaussianFit(

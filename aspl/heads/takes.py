@@ -33,7 +33,10 @@ def find_takes(features: np.ndarray, classes: np.ndarray, *, share: float = TAKE
         return groups
     limit = share * np.median(np.concatenate(apart))
     for index, distance in pairs.items():
-        num_takes, linked = connected_components(distance < limit, directed=False)
+        near = distance < limit
+        if np.count_nonzero(near) == len(near):
+            continue  # each to itself alone, which is quick to see
+        num_takes, linked = connected_components(near, directed=False)
         if num_takes > 1:
             rows = _rows(classes, index)
             groups[rows] = rows[np.unique(linked, return_index=True)[1][linked]]
