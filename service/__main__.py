@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 
 from adapters_store import NameInvalid, check_tenant
+from jobs.allocator import keep_freed_memory
 from jobs.settings import describe
-from service import allocator
 from service.http import listener
 from service.keys import KeyFile, KeysUnreadable
 from service.settings import ServiceSettings
@@ -106,7 +106,7 @@ def serve(settings: ServiceSettings, descriptors: Sequence[int] | None = None) -
         sockets = [socket.socket(fileno=descriptor) for descriptor in descriptors]
     else:
         sockets = listener.bind(settings.host, settings.port)
-    allocator.keep_freed_memory()
+    keep_freed_memory()
     # What is imported stays: to look through it for garbage again and again would take a quarter of the start.
     gc.disable()
     # Before torch is loaded: threads of OpenMP that wait for each other must not spin on the cores that decode.

@@ -231,9 +231,10 @@ class ClapTrainer:
 
     def _known(self, clips: Sequence[LessonClip]) -> dict[str, HeardClip]:
         """What need not be heard, by id; a clip that an earlier release heard less of is heard anew if it is there."""
-        kept = [(clip.row, HeardClip.from_bytes(clip.heard)) for clip in clips if clip.heard is not None]
+        kept = {clip.row.id: HeardClip.from_bytes(clip.heard) for clip in clips if clip.heard is not None}
+        there = {clip.row.id for clip in clips if clip.row.has_audio}
         width = self.clap.statistics_width
-        return {row.id: heard for row, heard in kept if len(heard.stages) == width or not row.has_audio}
+        return {clip: heard for clip, heard in kept.items() if len(heard.stages) == width or clip not in there}
 
     def _waveform(self, clip: LessonClip) -> np.ndarray | LiveClip:
         waveform = decode(clip.read(), max_duration_s=self.max_clip_s).waveform

@@ -23,6 +23,7 @@ from adapters_store import AdapterStore, Ref, Taught, open_store
 from adapters_store.errors import StoreError
 from aspl import Progress
 from jobs import logging
+from jobs.allocator import keep_freed_memory
 from jobs.errors import JobsError, TrainingFailed, TrainingStopped
 from jobs.quota import Quota
 from jobs.uploads import Uploads
@@ -155,6 +156,7 @@ def _jsonable(value: Any) -> Any:
 def main(load_trainer: Callable[[WorkerSettings], Trainer], descriptor: int) -> None:
     """Load what holds the model and serve the worker at the other end of the socket `descriptor`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    keep_freed_memory()
     settings = WorkerSettings()  # which the worker, whose environment this is, has found to be usable
     os.nice(settings.trainer_nice)
     logging.set_up(level=settings.log_level, format=settings.log_format)

@@ -20,9 +20,6 @@ ENVIRONMENT = {
     # long. Those of OpenBLAS, of which numpy and scipy bring one each, spin for 2^26 cycles after their last work.
     "OMP_WAIT_POLICY": "PASSIVE",
     "OPENBLAS_THREAD_TIMEOUT": "4",
-    # A fit takes tens of megabytes again and again; glibc would have the system zero them page by page each time.
-    "MALLOC_MMAP_THRESHOLD_": str(64 * 2**20),
-    "MALLOC_TRIM_THRESHOLD_": str(128 * 2**20),
 }
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 

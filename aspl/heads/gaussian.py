@@ -29,7 +29,8 @@ class GaussianFit:
     Attributes:
         matrix, bias: `[K + 1, F]` and `[K + 1]`, float64; the last row is the background's.
         features, classes, means: what was fitted, the background's mean last.
-        gram: `[n, n]`, the features' products with each other, where n is at most F.
+        gram: `[n, n]`, the features' products with each other, where n is at most F; None of more.
+        second: `[F, F]`, of more, the sum of their outer products.
     """
 
     matrix: np.ndarray
@@ -38,6 +39,7 @@ class GaussianFit:
     classes: np.ndarray
     means: np.ndarray
     gram: np.ndarray | None
+    second: np.ndarray | None
 
     def scores(self, features: np.ndarray) -> np.ndarray:
         """Return `[B, K + 1]` of whitened features `[B, F]`."""
@@ -57,10 +59,6 @@ class GaussianFit:
         return held_out
 
     @cached_property
-    def _second(self) -> np.ndarray:
-        return self.features.T @ self.features
-
-    @cached_property
     def _sums(self) -> np.ndarray:
         """`[K, n]`, each clip's products with the sum of a class."""
         return _class_sums(self.gram, self.classes)
@@ -68,7 +66,7 @@ class GaussianFit:
     def _scores_by_moment(self, rest: np.ndarray, out: np.ndarray) -> np.ndarray:
         """Return the scores of clips `out` by a fit to clips `rest`: what it needs of them is `[F, F]`."""
         taken = self.features[out]
-        second = self._second - taken.T @ taken
+        second = self.second - taken.T @ taken
         return fit_gaussian(self.features[rest], self.classes[rest], self.means[-1], second=second).scores(taken)
 
     def _scores_by_gram(self, rest: np.ndarray, out: np.ndarray) -> np.ndarray:
@@ -156,6 +154,7 @@ def fit_gaussian(
         classes=classes,
         means=means,
         gram=gram,
+        second=second,
     )
 
 

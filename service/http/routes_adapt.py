@@ -93,7 +93,8 @@ class Adaptation(Submission):
             on_audio=on_audio,
         )
         if self.request:
-            check_live_clips(beside(self.uploads, upload_id), self.request["unlabelled"], on_audio=on_audio)
+            live = check_live_clips(beside(self.uploads, upload_id), self.request["unlabelled"], on_audio=on_audio)
+            findings = findings.beside(live.left_out)
         clips = self.uploads.usable(upload_id)
         new_bytes = sum(clip.size_bytes for clip, _ in clips) if self.training.get("keep", "audio") == "audio" else 0
         self.context.jobs.quota.check(self.context.store, self.tenant, self._form.name, new_bytes=new_bytes)

@@ -155,7 +155,10 @@ def test_live_clips_come_with_a_teaching(client, context):
     answer = client.post("/adapt", files=clips + live, data=form)
     assert answer.status_code == 202, answer.text
     record = context.jobs.records.find(answer.json()["id"])
-    assert set(record.request) == {"unlabelled"}
+    assert set(record.request) == {"unlabelled"} and answer.json()["left_out"] == []
+    spoilt = ("unlabelled", ("notes.txt", b"no sound"))
+    [row] = client.post("/adapt", files=[*clips, *live, spoilt], data=form).json()["left_out"]
+    assert (row["file"], row["label"]) == ("notes.txt", "unlabelled")
     assert client.post("/adapt", files=clips + live[:3], data=form).json()["code"] == "upload_invalid"
 
 

@@ -1,7 +1,7 @@
 """The C library's allocator, told to keep the memory that the model frees.
 
-Each pass of the model takes tens of megabytes and gives them back. Left to itself glibc returns them to the system and
-asks for them again, zeroed page by page, every time, which slows a busy service.
+Each pass of the model, and each fit, takes tens of megabytes and gives them back. Left to itself glibc returns them to
+the system and asks for them again, zeroed page by page, every time, which slows a busy service or a small job.
 """
 
 import ctypes
