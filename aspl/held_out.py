@@ -19,7 +19,9 @@ class HeldOutAnswer:
 def held_out_answers(labels: Sequence[str], logits: np.ndarray) -> tuple[HeldOutAnswer | None, ...]:
     """Return the answer to each clip; None for one that was never held out, whose row of `[n, K]` is NaN."""
 
-    def answer(row: np.ndarray) -> HeldOutAnswer:
-        return HeldOutAnswer(labels[int(row.argmax())], round(float(1 / np.exp(row - row.max()).sum()), 4))
-
-    return tuple(None if np.isnan(row).any() else answer(row) for row in logits)
+    best = np.where(np.isnan(logits), -np.inf, logits).argmax(1)
+    scores = 1 / np.exp(logits - logits.max(1, keepdims=True)).sum(1)
+    return tuple(
+        None if np.isnan(score) else HeldOutAnswer(labels[winner], round(score, 4))
+        for winner, score in zip(best.tolist(), scores.tolist(), strict=True)
+    )

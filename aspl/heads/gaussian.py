@@ -2,22 +2,28 @@
 
 Features are whitened beforehand by the background's own within-family covariance, so the prior is the identity
 (Friedman 1989, regularised discriminant analysis; Hatch, Kajarekar and Stolcke 2006, within-class covariance
-normalisation). With class means m and scatter S = R'R of the clips about them,
+normalisation). With class means m and R the clips about them,
 
-    P = (PRIOR_CLIPS I + S)^-1        g_c(x) = x' P m_c - m_c' P m_c / 2
+    P = (PRIOR_CLIPS I + R'R)^-1        g_c(x) = x' P m_c - m_c' P m_c / 2
 
-divided by the mean margin, so that they can be added to other scores. Held-out scores are those of fits without a
-fold. Clips are many products with each other and few otherwise: of no more clips than features a fit without some of
-them is made of the Gram matrix of all, of more of their second moment.
+divided by the mean margin, so that they can be added to other scores. Held-out scores are those of fits without a fold.
+Without its clips R_g the classes they are of, n_c clips each, have other means, and what is left of R'R is
+
+    R'R - R_g' W R_g        W^-1 = I - C diag(1 / n_c) C'        C their classes, one-hot
+
+so that by Woodbury all follows from W^-1 - R_g P R_g', which is no larger than the fold.
 """
 
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
+from scipy.sparse import csr_array
 
-# n clips, K classes, F features
+from aspl.heads.ridge import inverse
+
+# n clips, K classes, F features, g clips of a fold
 
 PRIOR_CLIPS = 20.0
 
@@ -29,8 +35,8 @@ class GaussianFit:
     Attributes:
         matrix, bias: `[K + 1, F]` and `[K + 1]`, float64; the last row is the background's.
         features, classes, means: what was fitted, the background's mean last.
-        gram: `[n, n]`, the features' products with each other, where n is at most F; None of more.
-        second: `[F, F]`, of more, the sum of their outer products.
+        weights: `[K + 1, F]`, P m of each mean.
+        lower: the Cholesky factor of PRIOR_CLIPS I + R R', `[n, n]`, where n is at most F, or else of P^-1, `[F, F]`.
     """
 
     matrix: np.ndarray
@@ -38,8 +44,8 @@ class GaussianFit:
     features: np.ndarray
     classes: np.ndarray
     means: np.ndarray
-    gram: np.ndarray | None
-    second: np.ndarray | None
+    weights: np.ndarray
+    lower: np.ndarray
 
     def scores(self, features: np.ndarray) -> np.ndarray:
         """Return `[B, K + 1]` of whitened features `[B, F]`."""
@@ -51,111 +57,75 @@ class GaussianFit:
         Clips of a negative fold, and of one that is all that a class has, are not held out.
         """
         held_out = self.scores(self.features)
-        scores_without = self._scores_by_moment if self.gram is None else self._scores_by_gram
+        counts = np.bincount(self.classes)
         for fold in np.unique(folds[folds >= 0]):
-            rest, out = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-            if np.bincount(self.classes[rest], minlength=len(self.means) - 1).all():
-                held_out[out] = scores_without(rest, out)
+            rows = np.flatnonzero(folds == fold)
+            if (counts > np.bincount(self.classes[rows], minlength=len(counts))).all():
+                held_out[rows] = self._scores_without(rows, counts)
         return held_out
 
-    @cached_property
-    def _sums(self) -> np.ndarray:
-        """`[K, n]`, each clip's products with the sum of a class."""
-        return _class_sums(self.gram, self.classes)
+    def _scores_without(self, rows: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Return `[g, K + 1]`, the scores of clips by a fit without them.
 
-    def _scores_by_moment(self, rest: np.ndarray, out: np.ndarray) -> np.ndarray:
-        """Return the scores of clips `out` by a fit to clips `rest`: what it needs of them is `[F, F]`."""
-        taken = self.features[out]
-        second = self.second - taken.T @ taken
-        return fit_gaussian(self.features[rest], self.classes[rest], self.means[-1], second=second).scores(taken)
-
-    def _scores_by_gram(self, rest: np.ndarray, out: np.ndarray) -> np.ndarray:
-        """As `_scores_by_moment`; what it needs of them is `[n, n]`.
-
-        A mean is known by its products with all clips and all means; see `_about_means`.
+        Args:
+            counts: `[K]`, of all clips, by class.
         """
-        classes, gram, background = self.classes[rest], self.gram, self.means[-1]
-        sums = self._sums.copy()
-        left, counts = np.unique(self.classes[out]), np.bincount(classes)
-        sums[left] -= _class_sums(gram[out], self.classes[out])
-        by_means = np.vstack([sums / counts[:, None], self.features @ background])  # [K + 1, n]
-        between = _class_sums(by_means.T[rest], classes) / counts[:, None]  # [K, K + 1]
-        between = np.vstack([between, np.append(between[:, -1], background @ background)])
-        heard, seen = by_means[:, rest].T, by_means[:, out].T
-        about, solved = _about_means(gram[np.ix_(rest, rest)], heard, between, classes)
-        weights = (between - about.T @ solved) / PRIOR_CLIPS
-        seen = (seen - (gram[np.ix_(out, rest)] - seen[:, classes]) @ solved) / PRIOR_CLIPS
-        scale = _mean_margin(weights)
-        return seen / scale - np.diag(weights) / (2 * scale)
+        classes, counts = self.classes[rows], np.append(counts, 1)
+        one_hot = np.eye(len(counts))[classes]  # [g, K + 1], with none of the background
+        moved = one_hot / (counts - one_hot.sum(0))  # its transpose times -R_g is by how much the means move
+        centred, between = self.features[rows] - self.means[classes], self.means @ self.weights.T
+        hat, about = self._hat(rows, centred), centred @ self.weights.T  # R_g P R_g', R_g P M'
+        crossed, seen = about.T @ moved, about - hat @ moved
+        heard = (between - crossed)[classes] + seen
+        between = between - crossed - crossed.T + moved.T @ hat @ moved
+        solved = _solve(np.eye(len(rows)) - one_hot / counts @ one_hot.T - hat, seen)
+        heard += (about.T[classes] + hat) @ solved
+        between += seen.T @ solved
+        scale = _mean_margin(between)
+        return heard / scale - np.diag(between) / (2 * scale)
+
+    def _hat(self, rows: np.ndarray, centred: np.ndarray) -> np.ndarray:
+        """Return `[g, g]`, R_g P R_g' of the clips of these numbers, `centred` `[g, F]` about their means."""
+        if len(self.lower) == len(self.features):
+            return np.eye(len(rows)) - PRIOR_CLIPS * self._inverse[np.ix_(rows, rows)]
+        half = solve_triangular(self.lower, centred.T, lower=True, check_finite=False)
+        return half.T @ half
+
+    @cached_property
+    def _inverse(self) -> np.ndarray:
+        """Return (PRIOR_CLIPS I + R R')^-1, `[n, n]`."""
+        return inverse(self.lower)
 
 
-def _about_means(
-    gram: np.ndarray, heard: np.ndarray, between: np.ndarray, classes: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return R M' and (PRIOR_CLIPS I + R R')^-1 R M', `[n, K + 1]`, R the clips about their class means, M the means.
-
-    With them P = (I - R' (PRIOR_CLIPS I + R R')^-1 R) / PRIOR_CLIPS (Woodbury) need not be made.
-
-    Args:
-        gram, heard, between: the products of clips and clips `[n, n]`, clips and means, means and means.
-        classes: `[n]`.
-    """
-    about = heard - between[classes]
-    inner = gram - heard[:, classes] - about[:, classes].T
-    inner[np.diag_indices(len(inner))] += PRIOR_CLIPS
-    return about, _solve(inner, about)
-
-
-def _solve(positive: np.ndarray, goal: np.ndarray) -> np.ndarray:
-    """Solve a positive definite system, whose matrix is lost by it."""
-    return cho_solve(cho_factor(positive, overwrite_a=True, check_finite=False), goal, check_finite=False)
-
-
-def _class_sums(rows: np.ndarray, classes: np.ndarray) -> np.ndarray:
-    """Return the sum of the rows `[n, .]` of each class that is there, in the classes' order."""
-    order = np.argsort(classes, kind="stable")
-    counts = np.bincount(classes)
-    starts = (np.cumsum(counts) - counts)[counts > 0]
-    return np.add.reduceat(rows[order], starts, axis=0)
-
-
-def fit_gaussian(
-    features: np.ndarray, classes: np.ndarray, background_mean: np.ndarray, *, second: np.ndarray | None = None
-) -> GaussianFit:
+def fit_gaussian(features: np.ndarray, classes: np.ndarray, background_mean: np.ndarray) -> GaussianFit:
     """Fit the discriminants.
 
     Args:
         features: `[n, F]`, whitened.
         classes: `[n]`, 0 to K - 1, each at least once.
         background_mean: `[F]`.
-        second: `[F, F]`, the sum of the features' outer products where it is at hand.
     """
     num_clips, num_features = features.shape
-    counts = np.bincount(classes)
-    means = np.vstack([_class_sums(features, classes) / counts[:, None], background_mean])
-    gram = None
-    if second is None and num_clips > num_features:
-        second = features.T @ features
-    if second is None:
-        gram = features @ features.T
-        _, solved = _about_means(gram, features @ means.T, means @ means.T, classes)
-        taken = solved.T @ features - _class_sums(solved, classes).T @ means[:-1]  # [K + 1, F]
-        weights = (means - taken) / PRIOR_CLIPS  # P m
+    shares = csr_array((1 / np.bincount(classes)[classes], (classes, np.arange(num_clips))))  # [K, n]
+    means = np.vstack([shares @ features, background_mean])
+    centred = features - means[classes]  # R
+    is_dual = num_clips <= num_features
+    inner = centred @ centred.T if is_dual else centred.T @ centred
+    inner[np.diag_indices(len(inner))] += PRIOR_CLIPS
+    lower = cholesky(inner, lower=True, overwrite_a=True, check_finite=False)
+    if is_dual:  # P = (I - R' (PRIOR_CLIPS I + R R')^-1 R) / PRIOR_CLIPS
+        weights = (means - cho_solve((lower, True), centred @ means.T).T @ centred) / PRIOR_CLIPS
     else:
-        scatter = second - means[:-1].T @ (counts[:, None] * means[:-1])
-        scatter[np.diag_indices(num_features)] += PRIOR_CLIPS
-        weights = _solve(scatter, means.T).T
+        weights = cho_solve((lower, True), means.T).T
     between = means @ weights.T
     scale = _mean_margin(between)
-    return GaussianFit(
-        matrix=weights / scale,
-        bias=-np.diag(between) / (2 * scale),
-        features=features,
-        classes=classes,
-        means=means,
-        gram=gram,
-        second=second,
-    )
+    bias = -np.diag(between) / (2 * scale)
+    return GaussianFit(weights / scale, bias, features, classes, means, weights, lower)
+
+
+def _solve(positive: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    """Solve a positive definite system."""
+    return cho_solve(cho_factor(positive, check_finite=False), goal, check_finite=False)
 
 
 def _mean_margin(gram: np.ndarray) -> float:

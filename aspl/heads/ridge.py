@@ -24,6 +24,7 @@ SINGULAR = 1e-12  # eigenvalues under this share of the largest are rounding
 MANY_ROWS = 1000
 JUDGED_ROWS = 256  # of many, to choose the penalty by
 SKETCH_COLUMNS = 128
+NEARBY = 4  # penalties that a descent looks at, for the most part; their factors are kept for the one that is chosen
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,12 +161,16 @@ def _by_cholesky(design: np.ndarray) -> Solver:
     is_dual = num_rows <= num_columns
     gram = design @ design.T if is_dual else design.T @ design
 
-    def residuals(goal: np.ndarray, penalty: float, rows: np.ndarray | None) -> Residuals:
+    @lru_cache(maxsize=NEARBY)
+    def factored(penalty: float) -> np.ndarray:
         shifted = gram.copy(order="F")
         np.fill_diagonal(shifted, gram.diagonal() + penalty)
-        lower = cholesky(shifted, lower=True, overwrite_a=True, check_finite=False)
+        return cholesky(shifted, lower=True, overwrite_a=True, check_finite=False)
+
+    def residuals(goal: np.ndarray, penalty: float, rows: np.ndarray | None) -> Residuals:
+        lower = factored(penalty)
         if is_dual and rows is None:
-            rest = penalty * _inverse(lower)
+            rest = penalty * inverse(lower)
             return Residuals(rest @ goal, rest=rest)
         chosen = np.arange(num_rows) if rows is None else rows
         sides = [goal, _units(num_rows, chosen)] if is_dual else [design.T @ goal, design[chosen].T]
@@ -178,7 +183,7 @@ def _by_cholesky(design: np.ndarray) -> Solver:
     return residuals
 
 
-def _inverse(lower: np.ndarray) -> np.ndarray:
+def inverse(lower: np.ndarray) -> np.ndarray:
     """Return the inverse of the matrix of which this is the Cholesky factor."""
     half, _ = lapack.dpotri(lower, lower=1)
     return half + np.tril(half, -1).T
