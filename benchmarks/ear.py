@@ -21,8 +21,9 @@ from sklearn.metrics import roc_auc_score
 
 from aspl import FrozenClap, classify, decode, fit
 from aspl.background import MODELS, shipped_library
-from aspl.fitting.closed_form import Heard, bank_of, hear
-from aspl.fitting.heard_clip import digest_of
+from aspl.fitting.closed_form import Heard, bank_of
+from aspl.fitting.copies import MOST_COPIES
+from aspl.fitting.heard_clip import digest_of, hear_clips
 from aspl.fitting.suspects import AgainstBackground, Suspects, find_suspects
 from aspl.heads.ridge_head import Bank, HeadFit, Teaching, fit_ridge_head
 from aspl.heads.unknown import raw_known, raw_threshold
@@ -63,21 +64,23 @@ class Tenant:
         return self.fit.head.scores(logged)
 
 
-def load_set(clap: FrozenClap | None, folder: Path) -> RecordingSet:
-    """Read and hear a set; without a model it is read alone."""
+def load_set(clap: FrozenClap | None, folder: Path, *, copies: int = MOST_COPIES) -> RecordingSet:
+    """Read and hear a set, and so many copies of each clip; without a model it is read alone."""
     with (folder / "clips.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     place = folder / "audio" if (folder / "audio").is_dir() else folder
     waveforms = [decode((place / row["file"]).read_bytes()).waveform for row in track(rows, folder.name)]
-    heard = Heard(*2 * [np.zeros((len(rows), 1))]) if clap is None else hear(clap, waveforms)
+    clips = [] if clap is None else list(hear_clips(clap, waveforms, copies=copies))
+    heard = Heard(*2 * [np.zeros((len(rows), 1))]) if clap is None else Heard.of_clips(clips, clap)
     group = next((name for name in GROUPS if name in rows[0]), None)
     groups = None if group is None else np.array([row[group] for row in rows])
-    return RecordingSet(np.array([row["label"] for row in rows]), groups, heard.joint, heard.stages, waveforms)
+    labels, copied = np.array([row["label"] for row in rows]), [clip.copies for clip in clips]
+    return RecordingSet(labels, groups, heard.joint, heard.stages, waveforms, copied)
 
 
-def load_world(clap: FrozenClap, data: Path, names: Iterable[str]) -> World:
-    """Read and hear all sets, the bank, and the labels in their sentence."""
-    sets = {name: load_set(clap, data / name) for name in names}
+def load_world(clap: FrozenClap, data: Path, names: Iterable[str], *, copies: int = MOST_COPIES) -> World:
+    """Read and hear all sets with so many copies, the bank, and the labels in their sentence."""
+    sets = {name: load_set(clap, data / name, copies=copies) for name in names}
     library = shipped_library()
     bank = bank_of(library.features(clap), library.background, clap.layout)
     labels = sorted({str(label) for recordings in sets.values() for label in recordings.labels})
@@ -112,6 +115,7 @@ def teach(
     def scaled(clips: Clips) -> np.ndarray:
         return scale.scaled(stack(world.sets, clips, "stages"), stack(world.sets, clips, "joint"))
 
+    copies = Heard.of_copies([world.sets[name].copies[row] for name, row in drawn.train], world.bank.joint.shape[1])
     features, own = scaled(drawn.train), scaled(drawn.own_background if with_background else [])
     started = time.perf_counter()
     teaching = Teaching(
@@ -121,6 +125,7 @@ def teach(
         own=own,
         joint=stack(world.sets, drawn.train, "joint"),
         texts=texts if words else None,
+        copies=[scale.scaled(copy.stages, copy.joint) for copy in copies],
     )
     fit = fit_ridge_head(teaching, world.bank)
     return Tenant(world, drawn, fit, 1000 * (time.perf_counter() - started))
@@ -256,12 +261,14 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=SETS)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=len(SEEDS))
+    parser.add_argument("--without-copies", action="store_true", help="hear no clip at other speeds (not with --check)")
     parser.add_argument("--only", nargs="+", default=["open", "closed", "detectors", "wrong", "calibration"])
     arguments = parser.parse_args()
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     print(json.dumps(describe_machine()))
     clap = FrozenClap.load(arguments.model)
-    world = load_world(clap, arguments.data, arguments.sets)
+    copies = 0 if arguments.without_copies else MOST_COPIES
+    world = load_world(clap, arguments.data, arguments.sets, copies=copies)
     if arguments.check:
         for name in arguments.sets:
             check(clap, world, name, 5)

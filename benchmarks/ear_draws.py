@@ -17,13 +17,18 @@ Clips = list[tuple[str, int]]  # (set, row)
 
 @dataclass(frozen=True, eq=False)
 class RecordingSet:
-    """A labelled set as the model hears it; clips of one group come from one source, `groups` is None for none."""
+    """A labelled set as the model hears it; clips of one group come from one source, `groups` is None for none.
+
+    Attributes:
+        copies: of each clip, `[S + D]` each; see `aspl.fitting.copies`.
+    """
 
     labels: np.ndarray
     groups: np.ndarray | None
     joint: np.ndarray
     stages: np.ndarray
     waveforms: Sequence[np.ndarray]
+    copies: Sequence[Sequence[np.ndarray]] = ()
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from aspl.channel import find_channel, report_of
 from aspl.channel_drift import CHECK, recalibrate_from
 from aspl.channel_shift import Differences
 from aspl.errors import AsplError, TrainingCancelled, TrainingDataInvalid
+from aspl.fitting.copies import copies_for
 from aspl.fitting.heard_clip import CHUNK_CLIPS, HeardClip, hear_clips
 from aspl.fitting.live_clip import LiveClip
 from aspl.fitting.progress import FitProgress
@@ -94,9 +95,10 @@ class ClapTrainer:
             if not config.needs_audio or lesson.keep == "features":
                 tick = FitProgress(on_progress, should_cancel).tick
                 known = self._known(lesson.clips)
-                clips = [clip for clip in lesson.clips if clip.row.id not in known]
-                ids = [clip.row.id for clip in clips]
-                new = dict(zip(ids, hear_clips(self.clap, self._waveforms(clips), tick=tick), strict=True))
+                for part, copies in ((background, 0), (taught, copies_for(len(taught)))):
+                    clips = [clip for clip in part if clip.row.id not in known]
+                    found = hear_clips(self.clap, self._waveforms(clips), copies=copies, tick=tick)
+                    new |= zip([clip.row.id for clip in clips], found, strict=True)
             heard = known | new
 
             def as_given(clips: Sequence[LessonClip]) -> list[np.ndarray | LiveClip | HeardClip]:

@@ -65,11 +65,15 @@ class ClipFeatures:
         if len(shift) != self.clap.mel_bins:
             raise TrainingDataInvalid(f"a channel of {len(shift)} mel bins; {self.clap.name} has {self.clap.mel_bins}")
         self._shifts[clip] = torch.from_numpy(np.ascontiguousarray(shift, np.float32))
-        rows = self.windows_of(clip)
-        self.log_mels[rows.start : rows.stop] += self._shifts[clip]
+        self.log_mels_of(clip).add_(self._shifts[clip])
 
     def __len__(self) -> int:
         return len(self._starts) - 1
+
+    def log_mels_of(self, clip: int) -> Tensor:
+        """Return `[W, 1, T, M]`, those of one clip."""
+        rows = self.windows_of(clip)
+        return self.log_mels[rows.start : rows.stop]
 
     def windows_of(self, clip: int) -> range:
         return range(self._starts[clip], self._starts[clip + 1])
@@ -84,8 +88,7 @@ class ClipFeatures:
 
     def curve(self, clip: int) -> np.ndarray | None:
         """Return the curve of one clip."""
-        rows = self.windows_of(clip)
-        log_mels, shift = self.log_mels[rows.start : rows.stop], self._shifts.get(clip)
+        log_mels, shift = self.log_mels_of(clip), self._shifts.get(clip)
         if shift is None:
             return clip_curve(log_mels)
         # What is digital silence is told from the clip as it came.

@@ -13,6 +13,7 @@ from aspl.background_features import BackgroundFeatures
 from aspl.curves import TaughtCurves
 from aspl.features import AudioFeatures
 from aspl.fitting.clip_features import ClipFeatures
+from aspl.fitting.copies import copies_for
 from aspl.fitting.heard_clip import HeardClip
 from aspl.fitting.live_clip import LiveClip
 from aspl.fitting.plan import Plan
@@ -54,6 +55,17 @@ class Heard:
         width = min(len(clip.stages) for clip in clips)
         stages, joint = ([clip.stages[:width] for clip in clips], [clip.joint for clip in clips])
         return cls(*(np.stack(part).astype(float) for part in (stages, joint)))
+
+    @classmethod
+    def of_copies(cls, copies: Sequence[Sequence[np.ndarray]], joint_width: int) -> "list[Heard]":
+        """Return the features `[n]` of the first copy of each clip, then of the second, as far as all have them.
+
+        Args:
+            copies: of each clip, see `HeardClip`.
+        """
+        heard = min(copies_for(len(copies)), *map(len, copies))
+        rows = (np.stack([of_clip[number] for of_clip in copies]).astype(float) for number in range(heard))
+        return [cls(*np.split(each, [-joint_width], axis=1)) for each in rows]
 
     def features(self, device: torch.device) -> AudioFeatures:
         """Return them as a head reads them."""
@@ -101,6 +113,12 @@ class Given:
         assert self.log_mels is not None
         return Heard.of(self.log_mels.hear(range(len(self.log_mels)), prompts, stages=True, tick=tick))
 
+    def heard_copies(self, prompts: AudioPrompts) -> list[Heard]:
+        """Return the features of the clips' copies; under prompts none is heard."""
+        if prompts.stages():
+            return []
+        return Heard.of_copies([clip.copies for clip in self.clips], self.clap.joint_width)
+
     def heard_background(self, prompts: AudioPrompts, tick: Callable[[], None]) -> Heard:
         """Return the features of the tenant's own background under `prompts`."""
         if not prompts.stages() or not self.background:
@@ -125,6 +143,7 @@ def fit_closed_form(given: Given, prompts: AudioPrompts, plan: Plan, progress: F
         own=scale.scaled(own.stages, own.joint),
         joint=clips.joint,
         texts=texts,
+        copies=[scale.scaled(copy.stages, copy.joint) for copy in given.heard_copies(prompts)],
     )
     fit = fit_ridge_head(teaching, bank, text_weights=weights)
     head = LinearHead.fitted(fit.head.matrix, fit.head.bias, clap)

@@ -18,6 +18,7 @@ from aspl.fitting.checkpoint import TrainingCheckpoint, fit_key
 from aspl.fitting.clip_features import ClipFeatures
 from aspl.fitting.closed_form import Given, fit_closed_form
 from aspl.fitting.config import TrainingConfig
+from aspl.fitting.copies import copies_for
 from aspl.fitting.guard import Guard, fit_guard
 from aspl.fitting.heard_clip import HeardClip, digest_of, hear_clips, heard_clips
 from aspl.fitting.live_clip import LiveClip
@@ -81,9 +82,10 @@ def fit(
     library = library or shipped_library()
     if learning is None:
         progress.report("listen", 0, 1)
-        heard = [list(hear_clips(clap, each, tick=progress.tick)) for each in (waveforms, background)]
+        heard = list(hear_clips(clap, waveforms, copies=copies_for(len(waveforms)), tick=progress.tick))
+        own = list(hear_clips(clap, background, tick=progress.tick))
         progress.report("listen", 1, 1)
-        given = Given(clap, *heard, library)
+        given = Given(clap, heard, own, library)
         return order.as_given(fit_closed_form(given, AudioPrompts(), plan, progress))
     require_audio(plan, (*waveforms, *background))
     clips = _listen(clap, waveforms, learning, progress)

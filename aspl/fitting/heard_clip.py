@@ -10,7 +10,9 @@ from typing import Self
 import numpy as np
 
 from aspl.errors import TrainingDataInvalid
+from aspl.features import AudioFeatures
 from aspl.fitting.clip_features import ClipFeatures
+from aspl.fitting.copies import copy_of
 from aspl.fitting.live_clip import LiveClip, waveform_of
 from aspl.model.clap import FrozenClap
 from aspl.prompts.audio import AudioPrompts
@@ -20,7 +22,7 @@ from aspl.sound.faults import is_clipped, is_silent
 
 CHUNK_CLIPS = 16  # log-mels of more are not held at once
 HEADER = struct.Struct("<4sIIIq??")
-MAGIC, MAGIC_WITHOUT_PEAKS = b"heh2", b"heh1"
+MAGIC, MAGIC_WITHOUT_PEAKS, MAGIC_WITH_COPIES = b"heh2", b"heh1", b"heh3"
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +35,7 @@ class HeardClip:
         curve: float32 `[M]` in dB, see `aspl.curves`; None where nothing of the clip sounds.
         order: by which clips sort, whatever order they came in; see `digest_of`.
         is_silent, is_clipped: see `aspl.sound.faults`.
+        copies: float32 `[S + D]` each, stages and joint; see `aspl.fitting.copies`.
     """
 
     stages: np.ndarray
@@ -41,12 +44,14 @@ class HeardClip:
     order: int
     is_silent: bool = False
     is_clipped: bool = False
+    copies: Sequence[np.ndarray] = ()
 
     def to_bytes(self) -> bytes:
-        """The clip as it is kept."""
+        """The clip as it is kept; without copies as a release reads it that knows of none."""
         curve = np.empty(0) if self.curve is None else self.curve
-        parts = [np.ascontiguousarray(part, np.float32) for part in (self.stages, self.joint, curve)]
-        header = HEADER.pack(MAGIC, *map(len, parts), self.order, self.is_silent, self.is_clipped)
+        parts = [np.ascontiguousarray(part, np.float32) for part in (self.stages, self.joint, curve, self.copies)]
+        magic = MAGIC_WITH_COPIES if len(self.copies) else MAGIC
+        header = HEADER.pack(magic, *map(len, parts[:-1]), self.order, self.is_silent, self.is_clipped)
         return header + b"".join(part.tobytes() for part in parts)
 
     @classmethod
@@ -55,18 +60,21 @@ class HeardClip:
         if len(data) < HEADER.size:
             raise TrainingDataInvalid("what was kept of a clip is cut short")
         magic, *lengths, order, is_silent, is_clipped = HEADER.unpack_from(data)
-        if magic not in (MAGIC, MAGIC_WITHOUT_PEAKS) or len(data) != HEADER.size + 4 * sum(lengths):
+        width, left = lengths[0] + lengths[1], len(data) - HEADER.size - 4 * sum(lengths)
+        num_copies = left // (4 * width) if magic == MAGIC_WITH_COPIES and width else 0
+        if magic not in (MAGIC, MAGIC_WITHOUT_PEAKS, MAGIC_WITH_COPIES) or left != 4 * width * num_copies:
             raise TrainingDataInvalid("what was kept of a clip is not what a clip is heard as")
         values = np.frombuffer(data, np.float32, offset=HEADER.size)
-        after_stages, after_joint = lengths[0], lengths[0] + lengths[1]
-        stages, joint, curve = values[:after_stages], values[after_stages:after_joint], values[after_joint:]
-        return cls(stages, joint, curve if len(curve) else None, order, is_silent, is_clipped)
+        stages, joint, curve, copies = np.split(values, np.cumsum(lengths))
+        copies = copies.reshape(num_copies, width)
+        return cls(stages, joint, curve if len(curve) else None, order, is_silent, is_clipped, copies)
 
 
 def hear_clips(
     clap: FrozenClap,
     clips: Iterable[np.ndarray | LiveClip | HeardClip],
     *,
+    copies: int = 0,
     tick: Callable[[], None] = lambda: None,
 ) -> Iterator[HeardClip]:
     """Yield what a fit hears of each clip, of a few waveforms at a time; those that are heard already as they are.
@@ -74,24 +82,54 @@ def hear_clips(
     Args:
         clips: waveforms `[N]` at 48 kHz, or such that came through a channel; they are taken from a generator no sooner
             than they are heard.
+        copies: how many of each are heard too, see `aspl.fitting.copies`.
         tick: called now and then; may raise.
     """
     pending = iter(clips)
     while chunk := list(islice(pending, CHUNK_CLIPS)):
         new = [clip for clip in chunk if not isinstance(clip, HeardClip)]
-        heard = iter(heard_clips(ClipFeatures(clap, new, tick=tick), new, tick=tick) if new else ())
+        heard = iter(heard_clips(ClipFeatures(clap, new, tick=tick), new, copies=copies, tick=tick) if new else ())
         yield from (clip if isinstance(clip, HeardClip) else next(heard) for clip in chunk)
 
 
 def heard_clips(
-    clips: ClipFeatures, waveforms: Sequence[np.ndarray | LiveClip], *, tick: Callable[[], None] = lambda: None
+    clips: ClipFeatures,
+    waveforms: Sequence[np.ndarray | LiveClip],
+    *,
+    copies: int = 0,
+    tick: Callable[[], None] = lambda: None,
 ) -> Iterator[HeardClip]:
     """Yield what `hear_clips` would of the waveforms of `clips`, which are not heard again where that is kept."""
     features = clips.bare or clips.hear(range(len(clips)), AudioPrompts(), stages=True, tick=tick)
-    stages, joint = (part.float().cpu().numpy() for part in (features.stages, features.joint))
+    stages, joint = _arrays(features)
+    orders = [digest_of(clip) for clip in waveforms]
+    copied = hear_copies(clips, orders, copies, tick=tick)
     for row, clip in enumerate(waveforms):
         faults = is_silent(waveform_of(clip)), is_clipped(waveform_of(clip))
-        yield HeardClip(stages[row], joint[row], clips.curve(row), digest_of(clip), *faults)
+        yield HeardClip(stages[row], joint[row], clips.curve(row), orders[row], *faults, copied[row])
+
+
+def hear_copies(
+    clips: ClipFeatures, orders: Sequence[int], copies: int, *, tick: Callable[[], None] = lambda: None
+) -> Sequence[Sequence[np.ndarray]]:
+    """Return so many copies of each clip, see `HeardClip`; by its order it is first heard faster, or first slower."""
+    if not copies:
+        return [()] * len(orders)
+    centres_hz = clips.clap.mel_centres_hz
+    log_mels = [
+        copy_of(clips.log_mels_of(clip), number, centres_hz, is_faster_first=order % 2 > 0)
+        for clip, order in enumerate(orders)
+        for number in range(copies)
+    ]
+    heard = ClipFeatures.of_log_mels(clips.clap, log_mels)
+    features = heard.hear(range(len(heard)), AudioPrompts(), stages=True, tick=tick)
+    return np.concatenate(_arrays(features), axis=1).reshape(len(orders), copies, -1)
+
+
+def _arrays(features: AudioFeatures) -> tuple[np.ndarray, np.ndarray]:
+    """Return stages and joint in float32."""
+    stages, joint = (part.float().cpu().numpy() for part in (features.stages, features.joint))
+    return stages, joint
 
 
 def digest_of(clip: np.ndarray | LiveClip | HeardClip) -> int:

@@ -62,6 +62,8 @@ class Teaching:
         scaled: `[n, F]`; `classes`: `[n]`, 0 to K - 1, each at least once; `order`: `[n]`, from the clips' digests.
         own: `[o, F]`, the tenant's own background, o from 0.
         joint: `[n, D]`; `texts`: `[K, D]`, unit text embeddings of the labels, None for no words.
+        copies: `[n, F]` each, of every clip another version; a clip counts once, copies and all, and is held out with
+            them.
     """
 
     scaled: np.ndarray
@@ -70,6 +72,12 @@ class Teaching:
     own: np.ndarray
     joint: np.ndarray
     texts: np.ndarray | None = None
+    copies: Sequence[np.ndarray] = ()
+
+    @property
+    def versions(self) -> int:
+        """Return how many there are of each clip, itself among them."""
+        return 1 + len(self.copies)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,12 +124,13 @@ class HeadFit:
 
 def fit_ridge_head(teaching: Teaching, bank: Bank, *, text_weights: Sequence[float] = TEXT_WEIGHTS) -> HeadFit:
     """Fit the head in closed form; see the module's equations."""
-    classes, whitened = teaching.classes, bank.scale.whitened(teaching.scaled)
+    classes, versions = teaching.classes, teaching.versions
+    whitened = bank.scale.whitened(np.concatenate([teaching.scaled, *teaching.copies]))
     shots = len(classes) / (classes.max() + 1)
     share = min(0.5, shots / (shots + GAUSSIAN_CLIPS))
     single = np.arange(len(classes))
     folds = make_folds(classes, single, teaching.order)
-    apart = make_folds(classes, find_takes(whitened, classes), teaching.order)
+    apart = make_folds(classes, find_takes(whitened[: len(classes)], classes), teaching.order)
     fits = ridge, gaussian = _fit(teaching, bank, whitened, folds)
     num_rest = len(teaching.own) + len(bank.scaled)
     num_clips = len(classes)
@@ -130,14 +139,14 @@ def fit_ridge_head(teaching: Teaching, bank: Bank, *, text_weights: Sequence[flo
         return (1 - share) * ridge_scores + share * gaussian_scores
 
     def without(folds: np.ndarray, by_ridge: np.ndarray) -> np.ndarray:
-        return mix(by_ridge[:num_clips], gaussian.held_out(folds))
+        return mix(by_ridge[:num_clips], gaussian.held_out(np.tile(folds, versions))[:num_clips])
 
-    by_ridge = ridge.held_out(_alone(folds, num_rest))
+    by_ridge = ridge.held_out(_alone(folds, versions, num_rest))
     held_out = without(folds, by_ridge)
     if np.array_equal(apart, folds):
         held_apart = held_out.copy()
     else:
-        held_apart = without(apart, ridge.held_out(_alone(apart, num_rest)))
+        held_apart = without(apart, ridge.held_out(_alone(apart, versions, num_rest)))
     bank_scores = mix(by_ridge[-len(bank.scaled) :], gaussian.scores(bank.whitened))
     head = _fold(fits, bank.scale, share)
     known, trials = folds >= 0, {}
@@ -154,26 +163,27 @@ def fit_ridge_head(teaching: Teaching, bank: Bank, *, text_weights: Sequence[flo
 
 def _fit(teaching: Teaching, bank: Bank, whitened: np.ndarray, folds: np.ndarray) -> tuple[RidgeFit, GaussianFit]:
     classes, own, scaled = teaching.classes, teaching.own, bank.scaled
-    num_clips, num_classes = len(classes), classes.max() + 1
-    rest = len(own) + len(scaled)
-    targets = np.zeros((num_clips + rest, num_classes + 1))
-    targets[np.arange(num_clips), classes] = 1
-    targets[num_clips:, -1] = 1
+    num_clips, num_classes, versions = len(classes), classes.max() + 1, teaching.versions
+    rest, classes = len(own) + len(scaled), np.tile(classes, versions)
+    targets = np.zeros((len(classes) + rest, num_classes + 1))
+    targets[np.arange(len(classes)), classes] = 1
+    targets[len(classes) :, -1] = 1
     background_weight = max(LOWEST_BACKGROUND_WEIGHT, num_clips / (num_classes * len(scaled)))
-    weights = np.repeat([1.0, OWN_BACKGROUND_WEIGHT, background_weight], [num_clips, len(own), len(scaled)])
-    rows = np.concatenate([teaching.scaled, own, scaled])
-    ridge = fit_ridge(rows, targets, weights, groups=_alone(folds, rest))
+    each = [1 / versions, OWN_BACKGROUND_WEIGHT, background_weight]
+    weights = np.repeat(each, [len(classes), len(own), len(scaled)])
+    rows = np.concatenate([teaching.scaled, *teaching.copies, own, scaled])
+    ridge = fit_ridge(rows, targets, weights, groups=_alone(folds, versions, rest))
     mean = bank.whitened.mean(0)
     if len(own):
         mean = (1 - OWN_BACKGROUND_SHARE) * mean + OWN_BACKGROUND_SHARE * bank.scale.whitened(own).mean(0)
     return ridge, fit_gaussian(whitened, classes, mean)
 
 
-def _alone(folds: np.ndarray, num_more: int) -> np.ndarray:
-    """Return groups in which clips of no fold, and so many rows more, stand alone."""
+def _alone(folds: np.ndarray, versions: int, num_more: int) -> np.ndarray:
+    """Return groups in which clips of no fold, each with its copies, and so many rows more, stand alone."""
     first = folds.max() + 1
     groups = np.where(folds < 0, first + np.arange(len(folds)), folds)
-    return np.concatenate([groups, first + len(folds) + np.arange(num_more)])
+    return np.concatenate([np.tile(groups, versions), first + len(folds) + np.arange(num_more)])
 
 
 def _fold(fits: tuple[RidgeFit, GaussianFit], scale: FeatureScale, share: float) -> RidgeHead:

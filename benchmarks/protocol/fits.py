@@ -13,6 +13,8 @@ from aspl.background import BackgroundLibrary
 from aspl.fitting.candidates import CANDIDATES
 from aspl.fitting.checkpoint import RELEASE, TrainingCheckpoint
 from aspl.fitting.closed_form import WORDS, Heard, bank_of
+from aspl.fitting.copies import copies_for
+from aspl.fitting.heard_clip import hear_copies
 from aspl.fitting.plan import make_plan
 from aspl.fitting.progress import FitProgress
 from aspl.fitting.records import Trial
@@ -66,13 +68,17 @@ def _closed_form_scores(run: Run, drawn: DrawnClips, fitting: Fitting) -> np.nda
     plan = make_plan(drawn.taught_labels, run.config, logit_scale=clap.logit_scale)
     bank = bank_of(library.features(clap), library.background, clap.layout)
     taught, tested = Heard.of(drawn.taught_features), Heard.of(drawn.tested_features)
+    orders = [clip.order for clip in drawn.taught_clips]
+    num_copies = copies_for(len(orders))
+    copied = hear_copies(drawn.clips(is_adapted=False), orders, num_copies) if num_copies else [()] * len(orders)
     teaching = Teaching(
         scaled=bank.scale.scaled(taught.stages, taught.joint),
         classes=plan.truth,
-        order=np.array([clip.order for clip in drawn.taught_clips]),
+        order=np.array(orders),
         own=bank.scale.scaled(taught.stages[:0], taught.joint[:0]),
         joint=taught.joint,
         texts=clap.encode_text(fill_template(plan.template, plan.labels)).double().cpu().numpy(),
+        copies=[bank.scale.scaled(copy.stages, copy.joint) for copy in Heard.of_copies(copied, clap.joint_width)],
     )
     head = fit_ridge_head(teaching, bank, text_weights=WORDS[plan.method.name]).head
     return head.scores(bank.scale.logged(tested.stages, tested.joint))[:, :-1]

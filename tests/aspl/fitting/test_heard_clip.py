@@ -8,6 +8,7 @@ from aspl import Adapter, TrainingConfig, classify, fit
 from aspl.background import shipped_library
 from aspl.errors import TrainingDataInvalid
 from aspl.fitting.clip_features import ClipFeatures
+from aspl.fitting.copies import copies_for
 from aspl.fitting.heard_clip import CHUNK_CLIPS, HeardClip, hear_clips
 from aspl.fitting.live_clip import LiveClip
 from aspl.prompts.audio import AudioPrompts
@@ -51,7 +52,8 @@ def test_other_bytes_are_no_heard_clip(data):
 
 
 def test_a_fit_of_heard_clips_is_the_fit_of_their_waveforms(clap, waveforms, library):
-    heard = [HeardClip.from_bytes(clip.to_bytes()) for clip in hear_clips(clap, waveforms)]
+    copies = copies_for(len(waveforms))
+    heard = [HeardClip.from_bytes(clip.to_bytes()) for clip in hear_clips(clap, waveforms, copies=copies)]
     mixed = [*heard[:3], *waveforms[3:6], *heard[6:]]
     background = [tone(40), tone(41)]
     whole = fit(clap, waveforms, LABELS, background=background, library=library)
@@ -61,6 +63,16 @@ def test_a_fit_of_heard_clips_is_the_fit_of_their_waveforms(clap, waveforms, lib
             np.testing.assert_allclose(adapter.tensors()[name].cpu(), tensor.cpu(), atol=1e-4, rtol=1e-3)
         assert [a and a.label for a in adapter.held_out] == [a and a.label for a in whole.held_out]
     assert len(whole.held_out) == 8 and all(0 <= answer.score <= 1 for answer in whole.held_out)
+
+
+def test_copies_count_where_all_clips_have_them(clap, waveforms, library):
+    plain, copied = (list(hear_clips(clap, waveforms, copies=copies)) for copies in (0, 2))
+    alone, together, some = (
+        fit(clap, given, LABELS, library=library).head.matrix.float()
+        for given in (plain, copied, [*copied[:7], plain[7]])
+    )
+    assert torch.equal(some, alone)  # a version of an earlier release that goes on has none of most
+    assert not torch.allclose(together, alone, atol=1e-3, rtol=1e-2)
 
 
 def test_clips_that_an_earlier_release_heard_are_fitted_without_peaks(clap, waveforms, library):
@@ -76,7 +88,7 @@ def test_clips_that_an_earlier_release_heard_are_fitted_without_peaks(clap, wave
         again = Adapter.from_bytes(adapter.to_bytes(), clap)
         answers = classify(clap, waveforms, [again] * len(waveforms))
         assert answers == classify(clap, waveforms, [adapter] * len(waveforms))
-    full = fit(clap, heard, LABELS, background=background, library=library)
+    full = fit(clap, waveforms, LABELS, background=background, library=library)
     assert full.head.layout == clap.layout != before
     mixed = classify(clap, waveforms[:3], [full, again, full])
     alone = [classify(clap, waveforms[n : n + 1], [each])[0] for n, each in enumerate((full, again, full))]

@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from aspl.heads import ridge_head
 from aspl.heads.ridge_head import Bank, Teaching, fit_ridge_head
 from aspl.heads.takes import find_takes, make_folds
 from aspl.heads.unknown import fit_known_scale, raw_known, raw_threshold
@@ -88,6 +89,25 @@ def test_held_out_scores_are_those_of_a_fit_without_the_fold(bank, clips):
     moved = fit_ridge_head(teach(bank, stages, classes), bank)
     assert not np.allclose(fit.head.matrix, moved.head.matrix)
     assert np.isfinite(fit.held_out).all() and np.isfinite(fit.held_apart).all()
+
+
+def test_a_clip_counts_once_with_its_copies(bank, clips, monkeypatch):
+    monkeypatch.setattr(ridge_head, "GAUSSIAN_CLIPS", np.inf)  # ridge alone
+    teaching = teach(bank, *clips)
+    plain, doubled = (fit_ridge_head(replace(teaching, copies=[teaching.scaled] * n), bank) for n in (0, 2))
+    assert np.allclose(plain.head.matrix, doubled.head.matrix, atol=1e-8)
+    assert np.allclose(plain.held_out, doubled.held_out, atol=1e-8)
+
+
+def test_a_clip_is_held_out_with_its_copies(bank, clips):
+    teaching = teach(bank, *clips)
+    noise = 0.2 * np.random.default_rng(5).normal(size=teaching.scaled.shape)
+    copies = [teaching.scaled + noise, teaching.scaled - noise]
+    fit = fit_ridge_head(replace(teaching, copies=copies), bank)
+    out = (fit.folds == 0)[:, None]
+    moved = fit_ridge_head(replace(teaching, copies=[np.where(out, copy + 0.2, copy) for copy in copies]), bank)
+    assert moved.penalty == fit.penalty and not np.allclose(moved.head.matrix, fit.head.matrix, atol=1e-3)
+    assert np.allclose(moved.held_out[out[:, 0]], fit.held_out[out[:, 0]], atol=1e-9)
 
 
 @pytest.mark.parametrize("counts", [[1], [1, 1], [1, 5], [2, 1, 1], [40]])

@@ -1,0 +1,70 @@
+import numpy as np
+import pytest
+import torch
+
+from aspl.fitting.copies import MOST_HEARINGS, SPEED, at_speed, copies_for, copy_of
+from aspl.fitting.heard_clip import HeardClip, hear_clips
+from aspl.sound.log_mel import LogMel
+
+RATE_HZ = 48_000
+SECONDS = 10
+CENTRES_HZ = LogMel().centres_hz
+
+
+def beats(speed: float) -> torch.Tensor:
+    """A tone of 1500 Hz that swells twice a second, played at `speed`."""
+    times = speed * np.arange(SECONDS * RATE_HZ) / RATE_HZ
+    swell = 0.5 - 0.4 * np.cos(2 * np.pi * 2 * times)
+    sound = swell * np.sin(2 * np.pi * 1500 * times) + 0.001 * np.random.default_rng(0).normal(size=len(times))
+    return LogMel()(torch.from_numpy(0.3 * sound).float()[None])
+
+
+@pytest.mark.parametrize("speed", [SPEED, 1 / SPEED])
+def test_a_sound_at_another_speed_is_that_sound_played_at_it(speed):
+    found, played, as_it_is = at_speed(beats(1.0), speed, CENTRES_HZ), beats(speed), beats(1.0)
+    loud = played.mean(2).flatten().topk(3).indices
+    assert loud[0] == found.mean(2).argmax() != as_it_is.mean(2).argmax()
+    swell, swell_found, swell_before = (each[0, 0, :800, loud].mean(1) for each in (played, found, as_it_is))
+
+    def likeness(first, second):
+        return float(torch.corrcoef(torch.stack([first, second]))[0, 1])
+
+    assert likeness(swell, swell_found) > 0.95 > 0.5 > likeness(swell, swell_before)
+
+
+def test_at_its_own_speed_a_sound_is_as_it_is():
+    before = beats(1.0)
+    found = at_speed(before, 1.0, CENTRES_HZ)
+    assert torch.equal(found[:, :, :-1], before[:, :, :-1])  # the last frame is the first again
+
+
+def test_a_clip_has_a_copy_at_each_speed_of_its_middle_window():
+    windows = torch.randn(3, 1, 101, 64)
+    first, second = (copy_of(windows, number, CENTRES_HZ, is_faster_first=True) for number in (0, 1))
+    assert torch.equal(first, at_speed(windows[1:2], SPEED, CENTRES_HZ))
+    assert torch.equal(second, at_speed(windows[1:2], 1 / SPEED, CENTRES_HZ))
+    assert torch.equal(first, copy_of(windows, 1, CENTRES_HZ, is_faster_first=False))
+
+
+def test_the_more_clips_there_are_the_fewer_copies_each_has():
+    counts = [copies_for(num_clips) for num_clips in range(1, 3000)]
+    assert counts == sorted(counts, reverse=True) and counts[0] == 2 and counts[-1] == 0
+    assert all(num_clips * copies <= MOST_HEARINGS for num_clips, copies in enumerate(counts, start=1))
+
+
+def test_copies_are_heard_as_clips_are_and_survive_their_bytes(clap):
+    waveform = (0.1 * np.random.default_rng(1).normal(size=2 * RATE_HZ)).astype(np.float32)
+    (plain,), (clip,) = (list(hear_clips(clap, [waveform], copies=copies)) for copies in (0, 2))
+    assert np.allclose(clip.stages, plain.stages) and len(plain.copies) == 0
+    log_mel = clap.log_mel(torch.from_numpy(np.tile(waveform, 5))[None]).cpu()
+    for number, copy in enumerate(clip.copies):
+        heard = copy_of(log_mel, number, clap.mel_centres_hz, is_faster_first=clip.order % 2 > 0)
+        features = clap.hear(heard.to(clap.device), stages=True)
+        expected = torch.cat([features.stages, features.joint], 1)[0].cpu().numpy()
+        np.testing.assert_allclose(copy, expected, atol=1e-4, rtol=1e-3)
+    again = HeardClip.from_bytes(clip.to_bytes())
+    assert np.array_equal(again.copies, clip.copies) and np.array_equal(again.joint, clip.joint)
+    assert clip.to_bytes()[:4] == b"heh3" and plain.to_bytes()[:4] == b"heh2"  # which earlier releases read
+    for cut in (1, 4, 4 * clip.copies.shape[1] - 4):
+        with pytest.raises(Exception, match="not what a clip is heard as"):
+            HeardClip.from_bytes(clip.to_bytes()[:-cut])
