@@ -13,7 +13,7 @@ from safetensors.torch import load
 from adapters_store import TaughtClip
 from aspl import Adapter, FrozenClap, decode
 from aspl.background import shipped_library
-from aspl.fitting.heard_clip import hear_clips
+from aspl.fitting.heard_clip import HeardClip, hear_clips
 from aspl.report import Report, Suspect
 from tests.small_clap import write_small_clap
 from tests.worker.processes import trainer_of, wait_for_end, wait_for_epoch, wait_until
@@ -113,6 +113,7 @@ def test_the_background_goes_into_the_training_and_one_label_is_enough(small_cla
     )
     data, header = trained.data, trained.header
     assert trained.heard.keys() == {row.id for row in rows} and len(trained.held_out) == 2
+    assert [len(HeardClip.from_bytes(trained.heard[row.id]).copies) for row in rows] == [2, 2, 0]
     assert [clip.held_out is None for clip in lesson.kept(trained).clips] == [False, False, True]
     assert header["method"] == "ridge" and header["labels"] == ("low",)
     assert header["report"]["num_background"] == 1 and header["report"]["num_left_out"] == 0
