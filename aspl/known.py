@@ -1,7 +1,7 @@
 """How sure an answer is to be of something that was taught, and from where on it counts as known."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -63,18 +63,29 @@ class KnownRule:
             None if facts["deviation"] is None else tuple(facts["deviation"]),
         )
 
-    def set_as(self, before: Self) -> tuple[Self, list[int]]:
-        """Return this rule with thresholds as they were set in another, of the same labels in the same order.
+    def set_as(self, labels: Sequence[str], before: Self, labels_before: Sequence[str]) -> tuple[Self, list[str]]:
+        """Return this rule, of `labels`, with thresholds as they were set in an earlier one, and which labels keep a
+        number of somebody's own.
 
-        One that a sensitivity stands for there is what that stands for here; others, which somebody set, keep their
-        number. Beside it the places of those.
+        A threshold that a sensitivity stands for there is what that stands for here. A label that was not there has
+        the sensitivity of all that were, if they have one in common.
         """
-        thresholds, places = [], []
-        for place, value in enumerate(before.thresholds):
-            names = [name for name in SENSITIVITIES if before.sensitivities[name][place] == value]
-            thresholds.append(self.sensitivities[names[0]][place] if names else value)
-            places += [] if names else [place]
-        return replace(self, thresholds=tuple(thresholds)), places
+        names = {label: before._sensitivity_of(place) for place, label in enumerate(labels_before)}
+        common = next(iter(names.values())) if len(set(names.values())) == 1 else None
+        numbers = dict(zip(labels_before, before.thresholds, strict=True))
+        by_hand = [label for label in labels if label in names and names[label] is None]
+
+        def threshold(place: int, label: str) -> float:
+            if label in by_hand:
+                return numbers[label]
+            return self.sensitivities[names.get(label, common) or SENSITIVITIES[0]][place]
+
+        thresholds = tuple(threshold(place, label) for place, label in enumerate(labels))
+        return replace(self, thresholds=thresholds), by_hand
+
+    def _sensitivity_of(self, place: int) -> str | None:
+        """Return the first that stands for the threshold in force of a label; None where somebody set a number."""
+        return next((name for name in SENSITIVITIES if self.sensitivities[name][place] == self.thresholds[place]), None)
 
     def scores(self, labels: np.ndarray, lead: np.ndarray | None) -> np.ndarray:
         """Return known scores `[B]`, 0 to 1, of a head's scores `[B, K]` and of its lead over the background, `[B]`."""

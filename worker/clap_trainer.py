@@ -80,8 +80,9 @@ class ClapTrainer:
     ) -> Trained:
         """Fit an adapter, from its checkpoint where there is one.
 
-        It has the lesson's channel, and what came through one is heard behind that. A fit in closed form hears a few
-        clips at a time, and those alone that it has not heard before.
+        It has the lesson's channel, and what came through one is heard behind that; its thresholds are set as they were
+        in the version that it goes on from. A fit in closed form hears a few clips at a time, and those alone that it
+        has not heard before.
 
         Args:
             findings: what was found in the upload, in JSON's terms; it becomes part of the adapter's report.
@@ -116,6 +117,7 @@ class ClapTrainer:
                 library=self.library,
             )
             report = _with_findings(adapter.report, [clip.row for clip in taught], findings)
+            adapter, told = _with_thresholds(adapter, lesson.before)
             data = replace(adapter, report=report, channel=self._channel(lesson)).to_bytes()
             return Trained(
                 data,
@@ -123,6 +125,7 @@ class ClapTrainer:
                 [answer and vars(answer) for answer in adapter.held_out],
                 {clip: features.to_bytes() for clip, features in new.items()},
                 self.fingerprint,
+                told,
             )
 
     def evaluate(
@@ -179,20 +182,6 @@ class ClapTrainer:
             kept = found.adapter.to_bytes()
             return kept, Adapter.read_header(kept), report
 
-    def keep_thresholds(self, data: bytes, before: bytes) -> tuple[bytes, dict[str, Any], str]:
-        """Set an adapter's thresholds as they were set in another's file, which may be of another model.
-
-        Returns the file, its header, and what is to be said of it: "" where none was set by hand.
-        """
-        with _translated():
-            adapter, was = Adapter.from_bytes(data, self.clap), read_info(before)
-            if was.known is None or adapter.known is None or was.labels != adapter.labels:
-                told = "" if was.threshold is None else "its threshold, which was of another kind of score, was dropped"
-                return data, Adapter.read_header(data), told
-            known, places = adapter.known.set_as(was.known)
-            kept = replace(adapter, known=known).to_bytes()
-            return kept, Adapter.read_header(kept), _said([adapter.labels[place] for place in places])
-
     def classify(
         self,
         adapter: bytes | None,
@@ -246,11 +235,22 @@ class ClapTrainer:
         return decode(path.read_bytes(), max_duration_s=self.max_clip_s).waveform
 
 
-def _said(labels: Sequence[str]) -> str:
-    """Of thresholds that were set by hand, by their labels."""
-    if not labels:
-        return ""
-    return f"the thresholds of {named(labels)} are the numbers that were set by hand; try them on the new model"
+def _with_thresholds(adapter: Adapter, before: bytes | None) -> tuple[Adapter, str]:
+    """Set thresholds as they were set in an earlier version's file, which may be of another model.
+
+    Returns the adapter, and what is to be said of it: "" where none was set by hand.
+    """
+    was = None if before is None else read_info(before)
+    if was is None:
+        return adapter, ""
+    if was.known is None or adapter.known is None:
+        return (
+            adapter,
+            "" if was.threshold is None else "its threshold, which was of another kind of score, was dropped",
+        )
+    known, by_hand = adapter.known.set_as(adapter.labels, was.known, was.labels)
+    told = f"the thresholds of {named(by_hand)} are the numbers that were set by hand; see whether they still suit"
+    return replace(adapter, known=known), told if by_hand else ""
 
 
 def _stopping(should_cancel: Callable[[], bool]) -> Callable[[], None]:

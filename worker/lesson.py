@@ -42,6 +42,7 @@ class Trained:
         data: the adapter's file; `header`: what it says of itself.
         held_out: {"label", "score"} or None of each of `Lesson.taught`, in order; empty where nothing is known.
         heard: what the model `fingerprint` hears of clips of which it was not known before, by id.
+        told: what is to be said of its thresholds; "" for nothing.
     """
 
     data: bytes
@@ -49,6 +50,7 @@ class Trained:
     held_out: Sequence[Mapping[str, Any] | None] = ()
     heard: Mapping[str, bytes] = field(default_factory=dict)
     fingerprint: str = ""
+    told: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ class Lesson:
         base: what the job goes on from; None where it begins.
         shared: the base's list where it is of the same adapter, so that clips and packs need not be copied.
         channel: that the version itself is to have: its base's.
+        before: the file of the version whose thresholds it is to have: its base's.
     """
 
     clips: tuple[LessonClip, ...]
@@ -68,6 +71,7 @@ class Lesson:
     base: Base | None = None
     shared: ClipList | None = None
     channel: Channel | None = None
+    before: bytes | None = None
 
     @property
     def taught(self) -> list[LessonClip]:
@@ -100,12 +104,13 @@ class Lesson:
     def _row(clip: LessonClip, answer: Mapping[str, Any] | None) -> TaughtClip:
         return replace(clip.row, held_out=answer, channel=clip.row.channel or None)
 
-    def changes(self) -> dict[str, Any] | None:
-        """How the version differs from its base, as its manifest has it."""
+    def changes(self, told: str = "") -> dict[str, Any] | None:
+        """How the version differs from its base, as its manifest has it; `told`: see `Trained`."""
         if self.base is None:
             return None
         added = self.clips[len(self.base.clips) :]
-        return self.base.changes(len(added), sum(clip.shift is not None for clip in added))
+        changes = self.base.changes(len(added), sum(clip.shift is not None for clip in added))
+        return changes | {"thresholds": told}
 
 
 def gather(uploads: Uploads, store: AdapterStore, job: Mapping[str, Any], *, fingerprint: str) -> Lesson:
@@ -134,12 +139,13 @@ def gather(uploads: Uploads, store: AdapterStore, job: Mapping[str, Any], *, fin
         for row in base.clips
     ]
     known = {(clip.row.id, clip.row.label) for clip in before}
-    own = read_channel(store.read(ref))
+    file = store.read(ref)
+    own = read_channel(file)
     fresh = [clip for clip in new if (clip.row.id, clip.row.label) not in known]
     if listed:
         fresh = list(_through(fresh, listed, own if base.channel == "base" else None))
     shared = listed if base.name == job["name"] else None
-    return Lesson((*before, *fresh), keep, base, shared, own)
+    return Lesson((*before, *fresh), keep, base, shared, own, file)
 
 
 def _through(fresh: Iterable[LessonClip], listed: ClipList, own: Channel | None) -> Iterator[LessonClip]:

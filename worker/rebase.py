@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
-from adapters_store import AdapterStore, Channel, ClipList, Ref
+from adapters_store import AdapterStore, ClipList, Ref
 from adapters_store.errors import AdapterNotFound, StoreError
 from aspl.adapter_info import read_channel
 from aspl.errors import AsplError
@@ -35,8 +35,6 @@ class Fitter(Protocol):
     def mel_bins(self) -> int: ...
 
     def train(self, lesson: Lesson, training: dict[str, Any], **options: Any) -> Trained: ...
-
-    def keep_thresholds(self, data: bytes, before: bytes) -> tuple[bytes, dict[str, Any], str]: ...
 
 
 @dataclass(frozen=True)
@@ -133,7 +131,7 @@ class Rebase:
 
     def _fit(self, ref: Ref, manifest: dict[str, Any]) -> Moved:
         listed, before = self._store.clips(ref), self._store.read(ref)
-        lesson, notes = self._lesson(ref, listed, read_channel(before))
+        lesson, notes = self._lesson(ref, listed, before)
         training = {name: manifest[name] for name in OPTIONS if manifest.get(name) is not None}
         with tempfile.TemporaryDirectory() as directory:
             trained = self._fitter.train(
@@ -144,20 +142,19 @@ class Rebase:
                 checkpoint=Path(directory) / "checkpoint.safetensors",
                 findings={},
             )
-        data, header, told = self._fitter.keep_thresholds(trained.data, before)
-        notes += [told] if told else []
+        notes += [trained.told] if trained.told else []
         taught = lesson.kept(trained)
         comparison = compared(self._store, ref, taught.clips)
-        made = adapter_manifest(header, description=manifest.get("description") or "")
+        made = adapter_manifest(trained.header, description=manifest.get("description") or "")
         reason = "; ".join([f"it is version {ref.version} on another base model, for when that serves", *notes])
         made |= {"rebased": self._origin(ref), "promoted": {"current": False, "reason": reason}}
-        new = self._store.publish(ref.tenant, ref.name, data, made, takes_over=False, taught=taught)
+        new = self._store.publish(ref.tenant, ref.name, trained.data, made, takes_over=False, taught=taught)
         self._store.make_ready(new, self._fitter.fingerprint)
         missing = len(listed.clips) - len(lesson.clips)
         return Moved(ref.tenant, str(ref), new, comparison=comparison, num_missing=missing, notes=notes)
 
-    def _lesson(self, ref: Ref, listed: ClipList | None, channel: Channel | None) -> tuple[Lesson, list[str]]:
-        """What is taught on the new model, and what is to be said of the channels."""
+    def _lesson(self, ref: Ref, listed: ClipList | None, before: bytes) -> tuple[Lesson, list[str]]:
+        """What is taught on the new model, and what is to be said of the channels; `before`: the version's file."""
         if listed is None or listed.keep != "audio":
             raise CannotMove(NOT_KEPT)
         kept = self._store.kept(ref)
@@ -176,13 +173,13 @@ class Rebase:
         lost = {row.label for row in listed.clips} - {clip.row.label for clip in clips} - {None}
         if lost:
             raise CannotMove(f"no clip of {min(lost)!r} is kept any more; teach it again, or delete it")
-        notes = []
+        notes, channel = [], read_channel(before)
         if channel is not None and len(channel) != num_bins:
             notes.append(f"its channel is of {len(channel)} mel bins, the model of {num_bins}: recalibrate it again")
             channel = None
         if strange := sum(row.channel is not None and row.channel not in shifts for row in listed.clips):
             notes.append(f"clips that came through a channel and are taught as they came: {strange}")
-        return Lesson(tuple(clips), listed.keep, shared=listed, channel=channel), notes
+        return Lesson(tuple(clips), listed.keep, shared=listed, channel=channel, before=before), notes
 
 
 class Bar:

@@ -26,3 +26,4 @@ class Changes(BaseModel):
     num_removed: int
     relabelled: dict[str, str] = Field(description="New labels by id; the first 100.")
     num_relabelled: int
+    thresholds: str = Field("", description="What is to be known of thresholds that were set by hand in the base.")

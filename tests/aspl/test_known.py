@@ -58,3 +58,23 @@ def test_a_head_of_words_is_measured_by_what_the_background_scores_under_the_win
 
 def test_no_raw_score_overflows():
     assert RULE.on_scale(np.array([-1e300, 1e300])).tolist() == pytest.approx([0, 1])
+
+
+def rule_of(levels, thresholds):
+    """A rule whose sensitivities stand for these levels, of every label the same."""
+    rows = {name: (level,) * len(thresholds) for name, level in zip(SENSITIVITIES, levels, strict=True)}
+    return KnownRule(2.0, 0.5, tuple(thresholds), rows)
+
+
+def test_thresholds_are_set_as_they_were():
+    fresh = rule_of((0.5, 0.4, 0.45, 0.9), (0.5, 0.5, 0.5))
+    before = rule_of((0.6, 0.3, 0.35, 0.8), (0.8, 0.123))  # "low", and somebody's number
+    kept, by_hand = fresh.set_as(("new", "b", "a"), before, ("a", "b"))
+    assert kept.thresholds == (0.5, 0.123, 0.9) and by_hand == ["b"]
+    assert replace(kept, thresholds=fresh.thresholds) == fresh
+
+
+@pytest.mark.parametrize(("level", "expected"), [(0.6, 0.5), (0.8, 0.9), (0.35, 0.45)])
+def test_a_new_label_has_the_sensitivity_that_all_others_have(level, expected):
+    fresh, before = rule_of((0.5, 0.4, 0.45, 0.9), (0.5,) * 3), rule_of((0.6, 0.3, 0.35, 0.8), (level,) * 2)
+    assert fresh.set_as(("new", "b", "a"), before, ("a", "b")) == (replace(fresh, thresholds=(expected,) * 3), [])

@@ -47,7 +47,7 @@ class Teaching:
         options = {"on_progress": lambda _: None, "should_cancel": lambda: False, "findings": {}}
         checkpoint = self.uploads.checkpoint(upload, "a")
         trained = self.trainer.train(lesson, training or {}, checkpoint=checkpoint, **options)
-        manifest = adapter_manifest(trained.header, job_id="j") | {"changes": lesson.changes()}
+        manifest = adapter_manifest(trained.header, job_id="j") | {"changes": lesson.changes(trained.told)}
         return self.store.publish("t", name, trained.data, manifest, taught=lesson.kept(trained)), lesson
 
     def clips(self, pairs):
@@ -111,6 +111,27 @@ def test_clips_beside_a_recalibrated_version_are_marked_and_brought_back(teachin
     kept = heard_of(teaching, ref, rows_of(teaching, ref, 7))
     assert kept.joint == pytest.approx(brought_back(teaching, 7, shift), abs=1e-4)
     assert torch.equal(Adapter.from_bytes(teaching.store.read(ref), teaching.trainer.clap).channel, shift)
+
+
+def test_thresholds_that_were_set_are_kept(teaching):
+    clap, store = teaching.trainer.clap, teaching.store
+    first = teaching.teach()
+    adapter = Adapter.from_bytes(store.read(first), clap)
+    low = adapter.known.sensitivities["low"]
+    places = {label: place for place, label in enumerate(adapter.labels)}
+    thresholds = tuple(0.123 if label == "low" else low[place] for label, place in places.items())
+    data = replace(adapter, known=replace(adapter.known, thresholds=thresholds)).to_bytes()
+    taught = Taught.as_before(store.clips(first))
+    second = store.publish("t", "tones", data, adapter_manifest(Adapter.read_header(data)), taught=taught)
+    third, _ = teaching.add(second, [("low", 7)])
+    known = Adapter.from_bytes(store.read(third), clap).known
+    assert known.thresholds[places["low"]] == 0.123
+    assert known.thresholds[places["high"]] == known.sensitivities["low"][places["high"]]
+    assert "the thresholds of 'low' are the numbers" in store.manifest(third)["changes"]["thresholds"]
+    plain, _ = teaching.add(first, [("low", 7)])
+    known = Adapter.from_bytes(store.read(plain), clap).known
+    assert known.thresholds == known.sensitivities["balanced"]
+    assert store.manifest(plain)["changes"]["thresholds"] == ""
 
 
 def test_clips_that_did_not_come_through_it_say_so(teaching, shift):

@@ -106,7 +106,7 @@ def test_thresholds_that_were_set_and_the_channel_come_along(teach, store, old, 
     assert after.known.thresholds == (0.123, after.known.sensitivities["low"][1])
     assert torch.equal(after.channel, channel)
     assert [row.channel for row in store.clips(moved.ref).clips] == [next(iter(marks)), *[None] * 5]
-    assert store.manifest(moved.ref)["promoted"]["reason"].endswith("try them on the new model")
+    assert store.manifest(moved.ref)["promoted"]["reason"].endswith("see whether they still suit")
     assert store.for_model(new.fingerprint).resolve("t", "tones") == moved.ref
 
 

@@ -24,7 +24,7 @@ def adapt(task: Task) -> dict[str, Any]:
     )
     data, header, report = with_channel(task, trained.data, trained.header)
     manifest = adapter_manifest(header, job_id=job["id"], description=training.get("description") or "")
-    if changes := lesson.changes():
+    if changes := lesson.changes(trained.told):
         manifest["changes"] = changes
     if report is not None:
         manifest["recalibration"] = report
