@@ -149,9 +149,9 @@ def _by_decomposition(design: np.ndarray) -> Solver:
     left = vectors if is_dual else design @ vectors / np.sqrt(power)  # singular vectors of the design
 
     def residuals(goal: np.ndarray, penalty: float, rows: np.ndarray | None) -> Residuals:
-        assert rows is None
         factor = left * np.sqrt(power / (power + penalty))
-        return Residuals(goal - factor @ (factor.T @ goal), factor)
+        chosen = slice(None) if rows is None else rows
+        return Residuals(goal[chosen] - factor[chosen] @ (factor.T @ goal), factor[chosen])
 
     return residuals
 
