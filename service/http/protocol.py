@@ -1,7 +1,7 @@
 """uvicorn's fast parser of HTTP/1.1, which an offer to go on in another protocol does not stop."""
 
 import asyncio
-from typing import Any
+from typing import Any, ClassVar
 
 import httptools
 import structlog
@@ -32,7 +32,13 @@ class Protocol(HttpToolsProtocol):
 
     The parser takes what follows such a request's head for the other protocol's, so that its body is lost. Here it gets
     the head again without the offer, and then the rest. WebSocket goes on as in uvicorn.
+
+    Of more connections than `most_connections` the one that has waited longest for a request makes way: whoever opens
+    many and asks for nothing would otherwise take the files that others' requests need.
     """
+
+    most_connections: ClassVar[int] = 512
+    _waiting: ClassVar[dict["Protocol", None]] = {}  # the oldest first
 
     def __init__(self, *arguments: Any, **options: Any):
         super().__init__(*arguments, **options)
@@ -42,9 +48,11 @@ class Protocol(HttpToolsProtocol):
         self._head_is_late: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for a head from now on; between requests uvicorn's own limit holds."""
+        """Wait for a head from now on; between requests uvicorn's own limit of time holds."""
         super().connection_made(transport)
         self._expect_head()
+        if len(self.connections) > self.most_connections and self._waiting:
+            next(iter(self._waiting))._make_way()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
@@ -63,6 +71,12 @@ class Protocol(HttpToolsProtocol):
         self._stop_expecting()
         super().on_headers_complete()
 
+    def on_response_complete(self) -> None:
+        """Wait for another request."""
+        super().on_response_complete()
+        if not self.transport.is_closing():
+            self._wait()
+
     def data_received(self, data: bytes) -> None:
         """Read on, but for a head that is too long: neither uvicorn nor its parser bounds that."""
         if self._num_head_bytes >= 0:
@@ -72,11 +86,21 @@ class Protocol(HttpToolsProtocol):
             self.transport.write(HEAD_TOO_LARGE)
             self.transport.close()
 
+    def _wait(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:  # else a request is under way, before the one that comes
+            self._waiting[self] = None
+
+    def _make_way(self) -> None:
+        self._stop_expecting()
+        self.transport.abort()  # at once: who does not read its answer would hold up the end
+
     def _expect_head(self) -> None:
         self._stop_expecting()
+        self._wait()
         self._head_is_late = self.loop.call_later(HEAD_TIMEOUT_S, self._end_late_head)
 
     def _stop_expecting(self) -> None:
+        self._waiting.pop(self, None)
         if self._head_is_late is not None:
             self._head_is_late.cancel()
 
@@ -152,11 +176,14 @@ async def _answers_an_offer(protocol_class: type[HttpToolsProtocol]) -> bool:
     config = uvicorn.Config(app, log_config=None, access_log=False, timeout_keep_alive=0)
     protocol = protocol_class(config, ServerState(), {})
     protocol.connection_made(NoTransport())
-    protocol.data_received(PROBE)
-    if protocol.cycle is None:  # the request has not begun, and nothing will begin it
-        return False
-    async with asyncio.timeout(PROBE_TIMEOUT_S):
-        return await body == PROBE_BODY
+    try:
+        protocol.data_received(PROBE)
+        if protocol.cycle is None:  # the request has not begun, and nothing will begin it
+            return False
+        async with asyncio.timeout(PROBE_TIMEOUT_S):
+            return await body == PROBE_BODY
+    finally:
+        protocol.connection_lost(None)
 
 
 class NoTransport(asyncio.Transport):

@@ -10,7 +10,8 @@ import uvicorn
 
 from service.context import Context
 from service.http.app import create_app
-from service.http.protocol import usable_protocol
+from service.http.open_files import raise_open_files
+from service.http.protocol import Protocol, usable_protocol
 
 
 class Server(uvicorn.Server):
@@ -19,6 +20,7 @@ class Server(uvicorn.Server):
     def __init__(self, context: Context, sockets: Sequence[socket.socket]) -> None:
         """Serve on sockets that are bound already."""
         settings = context.settings
+        Protocol.most_connections = raise_open_files() // 2  # the other half is for what requests open
         self._context = context
         self._sockets = list(sockets)
         super().__init__(

@@ -4,7 +4,7 @@ import json
 import shutil
 import socket
 import subprocess
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -194,3 +194,27 @@ def test_a_request_whose_answer_takes_longer_than_a_head_may_is_answered(shared_
     request = head(content_type, b"Content-Length: %d" % len(body)) + b"\r\n" + body
     (answer,) = exchange(shared_address, request[:-9], b"", b"", request[-9:])
     assert answer.status == 200
+
+
+def test_of_many_idle_connections_the_oldest_make_way(shared_address, monkeypatch):
+    monkeypatch.setattr(Protocol, "most_connections", 8)
+    place = urlsplit(shared_address)
+    content_type, body = classify_body(seconds=5.0)
+    request = head(content_type, b"Content-Length: %d" % len(body)) + b"\r\n" + body
+    with ExitStack() as stack:
+
+        def connect():
+            return stack.enter_context(socket.create_connection((place.hostname, place.port), timeout=10))
+
+        busy, answered = connect(), connect()
+        busy.sendall(request[:-9])
+        answered.sendall(GET + b"\r\n")
+        assert b"200 OK" in answered.recv(65536)
+        idle = []
+        for _ in range(20):
+            idle.append(connect())
+            (answer,) = exchange(shared_address, GET + b"\r\n")
+            assert answer.status == 200
+        assert answered.recv(1) == b"" and idle[0].recv(1) == b""
+        busy.sendall(request[-9:])  # which was opened before all of them, but has asked for something
+        assert b"200 OK" in busy.recv(65536)
