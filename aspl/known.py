@@ -10,6 +10,7 @@ import numpy as np
 # B rows, K labels
 
 SENSITIVITIES = ("balanced", "high", "normal", "low")
+MOST_CAUTIOUS_FIRST = ("low", "normal", "high")
 MAX_SLOPE = 1e9
 
 
@@ -84,8 +85,12 @@ class KnownRule:
         return replace(self, thresholds=thresholds), by_hand
 
     def _sensitivity_of(self, place: int) -> str | None:
-        """Return the first that stands for the threshold in force of a label; None where somebody set a number."""
-        return next((name for name in SENSITIVITIES if self.sensitivities[name][place] == self.thresholds[place]), None)
+        """Return what stands for the threshold in force of a label; None where somebody set a number.
+
+        Of few clips several sensitivities come to the same: that which all fits set counts, else the more cautious.
+        """
+        order = (SENSITIVITIES[0], *MOST_CAUTIOUS_FIRST)
+        return next((name for name in order if self.sensitivities[name][place] == self.thresholds[place]), None)
 
     def scores(self, labels: np.ndarray, lead: np.ndarray | None) -> np.ndarray:
         """Return known scores `[B]`, 0 to 1, of a head's scores `[B, K]` and of its lead over the background, `[B]`."""

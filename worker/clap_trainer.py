@@ -13,7 +13,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from adapters_store import TaughtClip
 from aspl import Adapter, FrozenClap, Progress, TrainingConfig, fit
-from aspl.adapter_info import read_info
+from aspl.adapter_info import AdapterInfo, read_info
 from aspl.background import BackgroundLibrary, shipped_library
 from aspl.channel import find_channel, report_of
 from aspl.channel_drift import CHECK, recalibrate_from
@@ -95,12 +95,13 @@ class ClapTrainer:
             known, new = {}, {}
             if not config.needs_audio or lesson.keep == "features":
                 tick = FitProgress(on_progress, should_cancel).tick
-                known = self._known(lesson.clips)
-                for part, copies in ((background, 0), (taught, copies_for(len(taught)))):
-                    clips = [clip for clip in part if clip.row.id not in known]
+                for part, copies in ((background, 0), (taught, copies_for(max(1, len(taught))))):
+                    known |= (there := self._known(part, copies))
+                    clips = [clip for clip in part if clip.row.id not in there]
                     found = hear_clips(self.clap, self._waveforms(clips), copies=copies, tick=tick)
                     new |= zip([clip.row.id for clip in clips], found, strict=True)
-            heard = known | new
+            before = None if lesson.before is None else read_info(lesson.before)
+            heard = known | new  # a clip that is both taught and background is heard as one that is taught
 
             def as_given(clips: Sequence[LessonClip]) -> list[np.ndarray | LiveClip | HeardClip]:
                 return list(self._waveforms(clips)) if config.needs_audio else [heard[clip.row.id] for clip in clips]
@@ -115,9 +116,9 @@ class ClapTrainer:
                 should_cancel=should_cancel,
                 checkpoint=checkpoint,
                 library=self.library,
+                before=before,
             )
             report = _with_findings(adapter.report, [clip.row for clip in taught], findings)
-            adapter, told = _with_thresholds(adapter, lesson.before)
             data = replace(adapter, report=report, channel=self._channel(lesson)).to_bytes()
             return Trained(
                 data,
@@ -125,7 +126,7 @@ class ClapTrainer:
                 [answer and vars(answer) for answer in adapter.held_out],
                 {clip: features.to_bytes() for clip, features in new.items()},
                 self.fingerprint,
-                told,
+                _told(adapter, before),
             )
 
     def evaluate(
@@ -220,12 +221,16 @@ class ClapTrainer:
             for start in range(0, len(clips), CHUNK_CLIPS):
                 yield from threads.map(self._waveform, clips[start : start + CHUNK_CLIPS])
 
-    def _known(self, clips: Sequence[LessonClip]) -> dict[str, HeardClip]:
-        """What need not be heard, by id; a clip that an earlier release heard less of is heard anew if it is there."""
+    def _known(self, clips: Sequence[LessonClip], copies: int) -> dict[str, HeardClip]:
+        """What need not be heard, by id; a clip of which less was heard than `copies` is heard anew if it is there."""
         kept = {clip.row.id: HeardClip.from_bytes(clip.heard) for clip in clips if clip.heard is not None}
         there = {clip.row.id for clip in clips if clip.row.has_audio}
         width = self.clap.statistics_width
-        return {clip: heard for clip, heard in kept.items() if len(heard.stages) == width or clip not in there}
+        return {
+            clip: heard
+            for clip, heard in kept.items()
+            if clip not in there or (len(heard.stages) == width and len(heard.copies) >= copies)
+        }
 
     def _waveform(self, clip: LessonClip) -> np.ndarray | LiveClip:
         waveform = decode(clip.read(), max_duration_s=self.max_clip_s).waveform
@@ -235,22 +240,15 @@ class ClapTrainer:
         return decode(path.read_bytes(), max_duration_s=self.max_clip_s).waveform
 
 
-def _with_thresholds(adapter: Adapter, before: bytes | None) -> tuple[Adapter, str]:
-    """Set thresholds as they were set in an earlier version's file, which may be of another model.
-
-    Returns the adapter, and what is to be said of it: "" where none was set by hand.
-    """
-    was = None if before is None else read_info(before)
-    if was is None:
-        return adapter, ""
-    if was.known is None or adapter.known is None:
-        return (
-            adapter,
-            "" if was.threshold is None else "its threshold, which was of another kind of score, was dropped",
-        )
-    known, by_hand = adapter.known.set_as(adapter.labels, was.known, was.labels)
+def _told(adapter: Adapter, before: AdapterInfo | None) -> str:
+    """What is to be said of thresholds that are set as in an earlier version, which may be of another model."""
+    if before is None:
+        return ""
+    if before.known is None or adapter.known is None:
+        return "" if before.threshold is None else "its threshold, which was of another kind of score, was dropped"
+    _, by_hand = adapter.known.set_as(adapter.labels, before.known, before.labels)
     told = f"the thresholds of {named(by_hand)} are the numbers that were set by hand; see whether they still suit"
-    return replace(adapter, known=known), told if by_hand else ""
+    return told if by_hand else ""
 
 
 def _stopping(should_cancel: Callable[[], bool]) -> Callable[[], None]:

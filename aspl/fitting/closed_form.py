@@ -231,4 +231,5 @@ def known_rule(fit: HeadFit, plan: Plan, *, num_own: int) -> KnownRule:
     raw = {name: raw_threshold(taught, bank, name, num_own=num_own) for name in SENSITIVITIES}
     common = {name: float(scale(np.array(threshold))) for name, threshold in raw.items()}
     rows_of = {name: (round(value, 6),) * len(plan.labels) for name, value in common.items()}
-    return KnownRule(scale.slope, scale.middle, rows_of["balanced"], rows_of)
+    rule, before = KnownRule(scale.slope, scale.middle, rows_of["balanced"], rows_of), plan.before
+    return rule if before is None or before.known is None else rule.set_as(plan.labels, before.known, before.labels)[0]

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from aspl.adapter import Adapter
+from aspl.adapter_info import AdapterInfo
 from aspl.background import BackgroundLibrary, shipped_library
 from aspl.fitting.candidates import CANDIDATES
 from aspl.fitting.checkpoint import TrainingCheckpoint, fit_key
@@ -51,6 +52,7 @@ def fit(
     should_cancel: Callable[[], bool] = lambda: False,
     checkpoint: Path | None = None,
     library: BackgroundLibrary | None = None,
+    before: AdapterInfo | None = None,
 ) -> Adapter:
     """Train an adapter.
 
@@ -64,6 +66,8 @@ def fit(
         checkpoint: a file that is replaced at every epoch; a fit of the same clips and settings that finds it goes on
             from there, to the same result. It is left to the caller to remove.
         library: what base models hear of the background; the shipped bank's by default.
+        before: what an earlier version says of itself: thresholds that were set there are set here, see
+            `KnownRule.set_as`.
 
     Raises:
         TrainingDataInvalid, LabelsInvalid: clips or labels that no classifier can be fitted to.
@@ -75,7 +79,7 @@ def fit(
     order = ClipOrder.of(waveforms, labels)
     waveforms, labels = [waveforms[clip] for clip in order.clips], [labels[clip] for clip in order.clips]
     background = sorted(background, key=digest_of)
-    plan = make_plan(labels, config, logit_scale=clap.logit_scale, digests=order.digests)
+    plan = replace(make_plan(labels, config, logit_scale=clap.logit_scale, digests=order.digests), before=before)
     plan.method.check_labels(plan.labels)
     progress = FitProgress(on_progress, should_cancel)
     learning = _learning_plan(plan, labels, order, clap)
@@ -90,7 +94,8 @@ def fit(
     require_audio(plan, (*waveforms, *background))
     clips = _listen(clap, waveforms, learning, progress)
     own = list(hear_clips(clap, background, tick=progress.tick))
-    heard = list(heard_clips(clips, waveforms, tick=progress.tick))
+    copies = copies_for(len(waveforms)) if plan.method.is_closed_form else 0
+    heard = list(heard_clips(clips, waveforms, copies=copies, tick=progress.tick))
     given = Given(clap, heard, own, library, waveforms=background, log_mels=clips)
     saved = checkpoint and TrainingCheckpoint(checkpoint, fit_key(clap, waveforms, labels, learning))
     runner = _runner(given, learning, progress, saved)

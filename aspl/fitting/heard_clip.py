@@ -21,7 +21,7 @@ from aspl.sound.faults import is_clipped, is_silent
 # S numbers of all stages, D joint width, M mel bins
 
 CHUNK_CLIPS = 16  # log-mels of more are not held at once
-HEADER = struct.Struct("<4sIIIq??")
+HEADER, NUM_COPIES = struct.Struct("<4sIIIq??"), struct.Struct("<I")
 MAGIC, MAGIC_WITHOUT_PEAKS, MAGIC_WITH_COPIES = b"heh2", b"heh1", b"heh3"
 
 
@@ -52,7 +52,8 @@ class HeardClip:
         parts = [np.ascontiguousarray(part, np.float32) for part in (self.stages, self.joint, curve, self.copies)]
         magic = MAGIC_WITH_COPIES if len(self.copies) else MAGIC
         header = HEADER.pack(magic, *map(len, parts[:-1]), self.order, self.is_silent, self.is_clipped)
-        return header + b"".join(part.tobytes() for part in parts)
+        count = NUM_COPIES.pack(len(self.copies)) if len(self.copies) else b""
+        return header + count + b"".join(part.tobytes() for part in parts)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
@@ -60,11 +61,13 @@ class HeardClip:
         if len(data) < HEADER.size:
             raise TrainingDataInvalid("what was kept of a clip is cut short")
         magic, *lengths, order, is_silent, is_clipped = HEADER.unpack_from(data)
-        width, left = lengths[0] + lengths[1], len(data) - HEADER.size - 4 * sum(lengths)
-        num_copies = left // (4 * width) if magic == MAGIC_WITH_COPIES and width else 0
-        if magic not in (MAGIC, MAGIC_WITHOUT_PEAKS, MAGIC_WITH_COPIES) or left != 4 * width * num_copies:
+        start, num_copies, width = HEADER.size, 0, lengths[0] + lengths[1]
+        if magic == MAGIC_WITH_COPIES and len(data) >= start + NUM_COPIES.size:
+            (num_copies,), start = NUM_COPIES.unpack_from(data, start), start + NUM_COPIES.size
+        is_known = magic in (MAGIC, MAGIC_WITHOUT_PEAKS, MAGIC_WITH_COPIES)
+        if not is_known or len(data) != start + 4 * (sum(lengths) + num_copies * width):
             raise TrainingDataInvalid("what was kept of a clip is not what a clip is heard as")
-        values = np.frombuffer(data, np.float32, offset=HEADER.size)
+        values = np.frombuffer(data, np.float32, offset=start)
         stages, joint, curve, copies = np.split(values, np.cumsum(lengths))
         copies = copies.reshape(num_copies, width)
         return cls(stages, joint, curve if len(curve) else None, order, is_silent, is_clipped, copies)

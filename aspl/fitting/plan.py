@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from aspl.adapter_info import AdapterInfo
 from aspl.errors import TrainingDataInvalid
 from aspl.fitting.config import TrainingConfig
 from aspl.fitting.evaluation import stratified_folds
@@ -30,6 +31,7 @@ class Plan:
         truth: `[n]`, the index of each clip's label.
         folds: the clips that each trial of the validation leaves out; none where nothing can be held out.
         logit_scale: of cosines, in training and in the adapter.
+        before: an earlier version, as whose thresholds are set those of what is fitted; None for the default.
     """
 
     config: TrainingConfig
@@ -38,6 +40,7 @@ class Plan:
     truth: np.ndarray
     folds: tuple[np.ndarray, ...]
     logit_scale: float
+    before: AdapterInfo | None = None
 
     @property
     def method(self) -> Method:

@@ -62,8 +62,8 @@ class Teaching:
         scaled: `[n, F]`; `classes`: `[n]`, 0 to K - 1, each at least once; `order`: `[n]`, from the clips' digests.
         own: `[o, F]`, the tenant's own background, o from 0.
         joint: `[n, D]`; `texts`: `[K, D]`, unit text embeddings of the labels, None for no words.
-        copies: `[n, F]` each, of every clip another version; a clip counts once, copies and all, and is held out with
-            them.
+        copies: `[n, F]` each, of every clip another version, held out with it. In ridge a clip counts once, copies and
+            all; for the Gaussian's scatter each counts, which tells what varies in one sound.
     """
 
     scaled: np.ndarray

@@ -74,6 +74,12 @@ def test_thresholds_are_set_as_they_were():
     assert replace(kept, thresholds=fresh.thresholds) == fresh
 
 
+@pytest.mark.parametrize(("tied", "expected"), [((0.6, 0.3, 0.3, 0.8), 0.45), ((0.3, 0.3, 0.3, 0.8), 0.5)])
+def test_of_sensitivities_that_come_to_the_same_the_default_counts_or_the_more_cautious(tied, expected):
+    fresh, before = rule_of((0.5, 0.4, 0.45, 0.9), (0.5,)), rule_of(tied, (0.3,))
+    assert fresh.set_as(("a",), before, ("a",))[0].thresholds == (expected,)
+
+
 @pytest.mark.parametrize(("level", "expected"), [(0.6, 0.5), (0.8, 0.9), (0.35, 0.45)])
 def test_a_new_label_has_the_sensitivity_that_all_others_have(level, expected):
     fresh, before = rule_of((0.5, 0.4, 0.45, 0.9), (0.5,) * 3), rule_of((0.6, 0.3, 0.35, 0.8), (level,) * 2)

@@ -125,7 +125,8 @@ def test_the_background_goes_into_the_training_and_one_label_is_enough(small_cla
 def test_what_an_earlier_release_heard_less_of_is_heard_anew_where_its_audio_is_there(small_clap, tmp_path):
     trainer = ClapTrainer(FrozenClap.load(small_clap), max_clip_s=60.0, library=shipped_library(tmp_path / "kept"))
     clips = {f"{number:064x}": tone(200 + 700 * (number % 2), seed=number) for number in range(4)}
-    heard = dict(zip(clips, hear_clips(trainer.clap, (decode(data).waveform for data in clips.values())), strict=True))
+    waveforms = [decode(data).waveform for data in clips.values()]
+    heard = dict(zip(clips, hear_clips(trainer.clap, waveforms), strict=True))
     before = trainer.clap.layout.without_peaks().width
     earlier = {clip: replace(each, stages=each.stages[:before]).to_bytes() for clip, each in heard.items()}
 
@@ -136,8 +137,14 @@ def test_what_an_earlier_release_heard_less_of_is_heard_anew_where_its_audio_is_
         trained = trainer.train(lesson, {"method": "ridge"}, checkpoint=tmp_path / "checkpoint", **asked)
         return trained.heard.keys(), Adapter.from_bytes(trained.data, trainer.clap).head.layout
 
+    some = {clip: each.to_bytes() for clip, each in heard.items()}
+    copied = {
+        clip: each.to_bytes() for clip, each in zip(clips, hear_clips(trainer.clap, waveforms, copies=2), strict=True)
+    }
+    assert train(True, some)[0] == clips.keys()  # of which no copies were heard
+    assert train(False, some)[0] == train(True, copied)[0] == set()
     first = min(clips)
-    partly = {clip: data.to_bytes() for clip, data in heard.items()} | {first: earlier[first]}
+    partly = copied | {first: earlier[first]}
     assert train(True, partly) == ({first}, trainer.clap.layout)
     assert train(False, partly) == (set(), trainer.clap.layout.without_peaks())
 

@@ -128,6 +128,10 @@ def test_thresholds_that_were_set_are_kept(teaching):
     assert known.thresholds[places["low"]] == 0.123
     assert known.thresholds[places["high"]] == known.sensitivities["low"][places["high"]]
     assert "the thresholds of 'low' are the numbers" in store.manifest(third)["changes"]["thresholds"]
+    report = store.manifest(third)["report"]
+    assert {name: row["threshold"] for name, row in report["per_label"].items()} == pytest.approx(
+        {name: known.thresholds[place] for name, place in places.items()}, abs=1e-3
+    )
     plain, _ = teaching.add(first, [("low", 7)])
     known = Adapter.from_bytes(store.read(plain), clap).known
     assert known.thresholds == known.sensitivities["balanced"]

@@ -8,12 +8,15 @@ from aspl.heads.gaussian import fit_gaussian
     ("num_clips", "num_features", "num_classes", "num_groups"),
     [(12, 40, 3, 3), (90, 30, 4, 3), (40, 40, 2, 3), (9, 50, 1, 3), (30, 40, 3, 6), (90, 30, 4, 10), (12, 50, 1, 5)],
 )
-@pytest.mark.parametrize("apart", [3, 3e4])
-def test_held_out_scores_are_those_of_a_fit_without_the_fold(num_clips, num_features, num_classes, num_groups, apart):
+@pytest.mark.parametrize(("apart", "scatter"), [(3, 1), (3e4, 1), (3, 1e4)])
+def test_held_out_scores_are_those_of_a_fit_without_the_fold(
+    num_clips, num_features, num_classes, num_groups, apart, scatter
+):
     rng = np.random.default_rng(num_clips)
     classes = np.arange(num_clips) % num_classes
     features = apart * rng.normal(size=(num_classes, num_features))[classes]
     features += rng.normal(size=(num_clips, num_features))
+    features += scatter * rng.normal(size=(num_clips, 1)) * rng.normal(size=num_features)  # in one direction
     mean, groups = rng.normal(size=num_features), np.arange(num_clips) // num_classes % num_groups
     fit = fit_gaussian(features, classes, mean)
     held_out = fit.held_out(groups)

@@ -91,7 +91,7 @@ def test_held_out_scores_are_those_of_a_fit_without_the_fold(bank, clips):
     assert np.isfinite(fit.held_out).all() and np.isfinite(fit.held_apart).all()
 
 
-def test_a_clip_counts_once_with_its_copies(bank, clips, monkeypatch):
+def test_in_ridge_a_clip_counts_once_with_its_copies(bank, clips, monkeypatch):
     monkeypatch.setattr(ridge_head, "GAUSSIAN_CLIPS", np.inf)  # ridge alone
     teaching = teach(bank, *clips)
     plain, doubled = (fit_ridge_head(replace(teaching, copies=[teaching.scaled] * n), bank) for n in (0, 2))
