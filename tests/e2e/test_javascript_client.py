@@ -88,4 +88,4 @@ def test_events_go_on_where_the_line_broke(narrow):
     )
     assert run(proxy.address, *module, follow, job) == "succeeded true\n"
     assert proxy.cuts_left < 2  # a job that has ended sends all its events at once
-    assert len(proxy.asked_after) >= 2
+    assert proxy.asked_after
