@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.e2e.sounds import EXAMPLES, clips
 from benchmarks.channel_draws import Microphone
+from tests.e2e.sounds import EXAMPLES, clips
 from tests.sound_filters import SAMPLE_RATE_HZ
 
 LABELS = sorted(path.name for path in (EXAMPLES / "train").iterdir())
