@@ -22,8 +22,8 @@ from sklearn.metrics import roc_auc_score
 from aspl import FrozenClap, classify, decode, fit
 from aspl.background import MODELS, shipped_library
 from aspl.fitting.closed_form import Heard, bank_of
-from aspl.fitting.copies import MOST_COPIES
 from aspl.fitting.heard_clip import digest_of, hear_clips
+from aspl.fitting.speed_copies import MOST_COPIES
 from aspl.fitting.suspects import AgainstBackground, Suspects, find_suspects
 from aspl.heads.ridge_head import Bank, HeadFit, Teaching, fit_ridge_head
 from aspl.heads.unknown import raw_known, raw_threshold
@@ -64,7 +64,7 @@ class Tenant:
         return self.fit.head.scores(logged)
 
 
-def load_set(clap: FrozenClap | None, folder: Path, *, copies: int = MOST_COPIES) -> RecordingSet:
+def load_set(clap: FrozenClap | None, folder: Path, *, copies: int = 0) -> RecordingSet:
     """Read and hear a set, and so many copies of each clip; without a model it is read alone."""
     with (folder / "clips.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))

@@ -20,7 +20,7 @@ class RecordingSet:
     """A labelled set as the model hears it; clips of one group come from one source, `groups` is None for none.
 
     Attributes:
-        copies: of each clip, `[S + D]` each; see `aspl.fitting.copies`.
+        copies: of each clip, `[S + D]` each; see `aspl.fitting.speed_copies`.
     """
 
     labels: np.ndarray

@@ -19,10 +19,10 @@ from aspl.channel import find_channel, report_of
 from aspl.channel_drift import CHECK, recalibrate_from
 from aspl.channel_shift import Differences
 from aspl.errors import AsplError, TrainingCancelled, TrainingDataInvalid
-from aspl.fitting.copies import copies_for
 from aspl.fitting.heard_clip import CHUNK_CLIPS, HeardClip, hear_clips
 from aspl.fitting.live_clip import LiveClip
 from aspl.fitting.progress import FitProgress
+from aspl.fitting.speed_copies import copies_for
 from aspl.report import Report
 from aspl.sound.clip import decode
 from jobs.errors import TrainingFailed, TrainingStopped
@@ -95,13 +95,13 @@ class ClapTrainer:
             known, new = {}, {}
             if not config.needs_audio or lesson.keep == "features":
                 tick = FitProgress(on_progress, should_cancel).tick
-                for part, copies in ((background, 0), (taught, copies_for(max(1, len(taught))))):
-                    known |= (there := self._known(part, copies))
-                    clips = [clip for clip in part if clip.row.id not in there]
+                for part, copies in ((taught, copies_for(len(taught))), (background, 0)):
+                    known = self._known(part, copies) | known
+                    clips = [clip for clip in part if clip.row.id not in known and clip.row.id not in new]
                     found = hear_clips(self.clap, self._waveforms(clips), copies=copies, tick=tick)
                     new |= zip([clip.row.id for clip in clips], found, strict=True)
             before = None if lesson.before is None else read_info(lesson.before)
-            heard = known | new  # a clip that is both taught and background is heard as one that is taught
+            heard = known | new  # a clip that is both taught and background as one that is taught
 
             def as_given(clips: Sequence[LessonClip]) -> list[np.ndarray | LiveClip | HeardClip]:
                 return list(self._waveforms(clips)) if config.needs_audio else [heard[clip.row.id] for clip in clips]

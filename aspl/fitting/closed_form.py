@@ -13,13 +13,13 @@ from aspl.background_features import BackgroundFeatures
 from aspl.curves import TaughtCurves
 from aspl.features import AudioFeatures
 from aspl.fitting.clip_features import ClipFeatures
-from aspl.fitting.copies import copies_for
 from aspl.fitting.heard_clip import HeardClip
 from aspl.fitting.live_clip import LiveClip
 from aspl.fitting.plan import Plan
 from aspl.fitting.precision import kept_head
 from aspl.fitting.progress import FitProgress
 from aspl.fitting.report import closed_form_report
+from aspl.fitting.speed_copies import copies_for
 from aspl.fitting.suspects import ClipFaults
 from aspl.heads.linear import LinearHead
 from aspl.heads.ridge_head import Bank, HeadFit, Teaching, fit_ridge_head

@@ -19,7 +19,6 @@ from aspl.fitting.checkpoint import TrainingCheckpoint, fit_key
 from aspl.fitting.clip_features import ClipFeatures
 from aspl.fitting.closed_form import Given, fit_closed_form
 from aspl.fitting.config import TrainingConfig
-from aspl.fitting.copies import copies_for
 from aspl.fitting.guard import Guard, fit_guard
 from aspl.fitting.heard_clip import HeardClip, digest_of, hear_clips, heard_clips
 from aspl.fitting.live_clip import LiveClip
@@ -30,6 +29,7 @@ from aspl.fitting.progress import FitProgress
 from aspl.fitting.prompted import choose_prompts, gate_text
 from aspl.fitting.records import LearnerState, Trial, TrialResult
 from aspl.fitting.report import Validation, guarded_report, prompted_report, validate
+from aspl.fitting.speed_copies import copies_for
 from aspl.fitting.suspects import ClipFaults
 from aspl.fitting.trial import TrialRunner
 from aspl.heads.guarded import GuardedHead

@@ -12,8 +12,8 @@ import numpy as np
 from aspl.errors import TrainingDataInvalid
 from aspl.features import AudioFeatures
 from aspl.fitting.clip_features import ClipFeatures
-from aspl.fitting.copies import copy_of
 from aspl.fitting.live_clip import LiveClip, waveform_of
+from aspl.fitting.speed_copies import copy_of
 from aspl.model.clap import FrozenClap
 from aspl.prompts.audio import AudioPrompts
 from aspl.sound.faults import is_clipped, is_silent
@@ -35,7 +35,7 @@ class HeardClip:
         curve: float32 `[M]` in dB, see `aspl.curves`; None where nothing of the clip sounds.
         order: by which clips sort, whatever order they came in; see `digest_of`.
         is_silent, is_clipped: see `aspl.sound.faults`.
-        copies: float32 `[S + D]` each, stages and joint; see `aspl.fitting.copies`.
+        copies: float32 `[S + D]` each, stages and joint; see `aspl.fitting.speed_copies`.
     """
 
     stages: np.ndarray
@@ -85,7 +85,7 @@ def hear_clips(
     Args:
         clips: waveforms `[N]` at 48 kHz, or such that came through a channel; they are taken from a generator no sooner
             than they are heard.
-        copies: how many of each are heard too, see `aspl.fitting.copies`.
+        copies: how many of each are heard too, see `aspl.fitting.speed_copies`.
         tick: called now and then; may raise.
     """
     pending = iter(clips)

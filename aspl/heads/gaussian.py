@@ -35,7 +35,7 @@ class GaussianFit:
     Attributes:
         matrix, bias: `[K + 1, F]` and `[K + 1]`, float64; the last row is the background's.
         features, classes, means: what was fitted, the background's mean last.
-        weights: `[K + 1, F]`, P m of each mean.
+        weights: `[K + 1, F]`, P m of each mean; `between`: `[K + 1, K + 1]`, m' P m of each two.
         lower: the Cholesky factor of PRIOR_CLIPS I + R R', `[n, n]`, where n is at most F, or else of P^-1, `[F, F]`.
     """
 
@@ -45,6 +45,7 @@ class GaussianFit:
     classes: np.ndarray
     means: np.ndarray
     weights: np.ndarray
+    between: np.ndarray
     lower: np.ndarray
 
     def scores(self, features: np.ndarray) -> np.ndarray:
@@ -73,7 +74,7 @@ class GaussianFit:
         classes, counts = self.classes[rows], np.append(counts, 1)
         one_hot = np.eye(len(counts))[classes]  # [g, K + 1], with none of the background
         moved = one_hot / (counts - one_hot.sum(0))  # its transpose times -R_g is by how much the means move
-        centred, between = self.features[rows] - self.means[classes], self.means @ self.weights.T
+        centred, between = self.features[rows] - self.means[classes], self.between
         hat, about = self._hat(rows, centred), centred @ self.weights.T  # R_g P R_g', R_g P M'
         crossed, seen = about.T @ moved, about - hat @ moved
         heard = (between - crossed)[classes] + seen
@@ -120,7 +121,7 @@ def fit_gaussian(features: np.ndarray, classes: np.ndarray, background_mean: np.
     between = means @ weights.T
     scale = _mean_margin(between)
     bias = -np.diag(between) / (2 * scale)
-    return GaussianFit(weights / scale, bias, features, classes, means, weights, lower)
+    return GaussianFit(weights / scale, bias, features, classes, means, weights, between, lower)
 
 
 def _solve(positive: np.ndarray, goal: np.ndarray) -> np.ndarray:

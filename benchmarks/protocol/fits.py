@@ -13,11 +13,11 @@ from aspl.background import BackgroundLibrary
 from aspl.fitting.candidates import CANDIDATES
 from aspl.fitting.checkpoint import RELEASE, TrainingCheckpoint
 from aspl.fitting.closed_form import WORDS, Heard, bank_of
-from aspl.fitting.copies import copies_for
 from aspl.fitting.heard_clip import hear_copies
 from aspl.fitting.plan import make_plan
 from aspl.fitting.progress import FitProgress
 from aspl.fitting.records import Trial
+from aspl.fitting.speed_copies import copies_for
 from aspl.fitting.trial import TrialRunner
 from aspl.heads.ridge_head import Teaching, fit_ridge_head
 from aspl.measure import confusion_matrix, macro_f1

@@ -8,9 +8,9 @@ from aspl import Adapter, TrainingConfig, classify, fit
 from aspl.background import shipped_library
 from aspl.errors import TrainingDataInvalid
 from aspl.fitting.clip_features import ClipFeatures
-from aspl.fitting.copies import copies_for
 from aspl.fitting.heard_clip import CHUNK_CLIPS, HeardClip, hear_clips
 from aspl.fitting.live_clip import LiveClip
+from aspl.fitting.speed_copies import copies_for
 from aspl.prompts.audio import AudioPrompts
 
 RATE_HZ = 48_000

@@ -117,7 +117,7 @@ def test_a_version_goes_on_from_another_with_only_what_is_new_encoded(client, co
     decode = trainer._waveform
     monkeypatch.setattr(trainer, "_waveform", lambda clip: heard.append(clip.row.id) or decode(clip))
     second = teach([("shrill", SHRILL[0])], base="pets", background=sounds(9000, 1))
-    assert sorted(heard) == sorted([digest(SHRILL[0]), digest(sounds(9000, 1)[0])])
+    assert heard == [digest(SHRILL[0]), digest(sounds(9000, 1)[0])]
     assert second["labels"] == ["low", "high", "shrill"] and second["shots"] == {"low": 3, "high": 3, "shrill": 1}
     changes = second["changes"]
     assert (changes["base"], changes["added"], changes["num_removed"]) == ({"name": "pets", "version": 1}, 2, 0)

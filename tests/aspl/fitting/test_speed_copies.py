@@ -3,8 +3,8 @@ import pytest
 import torch
 
 from aspl.errors import TrainingDataInvalid
-from aspl.fitting.copies import MOST_HEARINGS, SPEED, at_speed, copies_for, copy_of
 from aspl.fitting.heard_clip import HeardClip, hear_clips
+from aspl.fitting.speed_copies import MOST_HEARINGS, SPEED, at_speed, copies_for, copy_of
 from aspl.sound.log_mel import LogMel
 
 RATE_HZ = 48_000

@@ -19,7 +19,7 @@ MOST_HEARINGS = 100  # of a fit's clips, copies and all
 
 def copies_for(num_clips: int) -> int:
     """Return how many copies of each clip are heard for a fit of so many."""
-    return min(MOST_COPIES, max(0, MOST_HEARINGS // num_clips - 1))
+    return min(MOST_COPIES, max(0, MOST_HEARINGS // max(1, num_clips) - 1))
 
 
 def copy_of(log_mels: Tensor, number: int, centres_hz: np.ndarray, *, is_faster_first: bool) -> Tensor:
