@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve, cholesky, solve_triangular
+from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.sparse import csr_array
 
-from aspl.heads.ridge import inverse
+from aspl.heads.positive import inverse, solve, whole
 
 # n clips, K classes, F features, g clips of a fold
 
@@ -79,22 +79,22 @@ class GaussianFit:
         crossed, seen = about.T @ moved, about - hat @ moved
         heard = (between - crossed)[classes] + seen
         between = between - crossed - crossed.T + moved.T @ hat @ moved
-        solved = _solve(np.eye(len(rows)) - one_hot / counts @ one_hot.T - hat, seen)
+        solved = solve(np.eye(len(rows)) - one_hot / counts @ one_hot.T - hat, seen)
         heard += (about.T[classes] + hat) @ solved
         between += seen.T @ solved
         scale = _mean_margin(between)
         return heard / scale - np.diag(between) / (2 * scale)
 
     def _hat(self, rows: np.ndarray, centred: np.ndarray) -> np.ndarray:
-        """Return `[g, g]`, R_g P R_g' of the clips of these numbers, `centred` `[g, F]` about their means."""
+        """Return `[g, g]`, R_g P R_g' of the clips of these ascending numbers, `centred` `[g, F]` about their means."""
         if len(self.lower) == len(self.features):
-            return np.eye(len(rows)) - PRIOR_CLIPS * self._inverse[np.ix_(rows, rows)]
+            return np.eye(len(rows)) - PRIOR_CLIPS * whole(self._inverse[np.ix_(rows, rows)])
         half = solve_triangular(self.lower, centred.T, lower=True, check_finite=False)
         return half.T @ half
 
     @cached_property
     def _inverse(self) -> np.ndarray:
-        """Return (PRIOR_CLIPS I + R R')^-1, `[n, n]`."""
+        """Return the lower triangle of (PRIOR_CLIPS I + R R')^-1, `[n, n]`."""
         return inverse(self.lower)
 
 
@@ -113,7 +113,7 @@ def fit_gaussian(features: np.ndarray, classes: np.ndarray, background_mean: np.
     is_dual = num_clips <= num_features
     inner = centred @ centred.T if is_dual else centred.T @ centred
     inner[np.diag_indices(len(inner))] += PRIOR_CLIPS
-    lower = cholesky(inner, lower=True, overwrite_a=True, check_finite=False)
+    lower = cholesky(inner.T, lower=True, overwrite_a=True, check_finite=False)  # symmetric: no copy is made of .T
     if is_dual:  # P = (I - R' (PRIOR_CLIPS I + R R')^-1 R) / PRIOR_CLIPS
         weights = (means - cho_solve((lower, True), centred @ means.T).T @ centred) / PRIOR_CLIPS
     else:
@@ -122,11 +122,6 @@ def fit_gaussian(features: np.ndarray, classes: np.ndarray, background_mean: np.
     scale = _mean_margin(between)
     bias = -np.diag(between) / (2 * scale)
     return GaussianFit(weights / scale, bias, features, classes, means, weights, between, lower)
-
-
-def _solve(positive: np.ndarray, goal: np.ndarray) -> np.ndarray:
-    """Solve a positive definite system."""
-    return cho_solve(cho_factor(positive, check_finite=False), goal, check_finite=False)
 
 
 def _mean_margin(gram: np.ndarray) -> float:

@@ -7,7 +7,8 @@ With the rows of Z = sqrt(W) [X 1], the fit and its hat matrix are
 and what a clip (or a group of clips, g) would be given by a fit without it follows from the residuals of the whole fit:
 e_g = (1 - hat_gg)^-1 (y - prediction)_g (Cook and Weisberg 1982, eq. 2.2.8; Rifkin and Lippert 2007 for ridge). All of
 it is done on the smaller of the Gram matrices n x n and F x F. One eigendecomposition of that serves every penalty; of
-many rows it takes longer than a Cholesky factor for each, which then tells the error of some of the rows alone.
+many rows it takes longer than a Cholesky factor for each, which then tells the error of the last rows alone: their block
+of an inverse is the inverse of what their block of the factor makes, L_ss L_ss'. So those that are judged come last.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +16,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from scipy.linalg import cholesky, lapack, solve_triangular
+from scipy.linalg import cho_solve, cholesky, solve_triangular
+
+from aspl.heads.positive import inverse, solve
 
 # n rows, s of them, F features, C columns of targets, r = rank of the weighted rows, or F + 1
 
@@ -34,7 +37,7 @@ class Residuals:
     Attributes:
         left: `[n, C]`.
         factor: `[n, r]`, of the hat matrix `factor @ factor.T`; None where `rest` is at hand.
-        rest: `[n, n]`, the identity less the hat matrix.
+        rest: `[n, n]`, the identity less the hat matrix; its lower triangle alone is read.
     """
 
     left: np.ndarray
@@ -50,10 +53,10 @@ class Residuals:
         return held_out
 
     def _without(self, rows: np.ndarray) -> np.ndarray:
-        """Return (1 - hat_gg)^-1 e_g, by the smaller of a g x g and an r x r system (Woodbury)."""
+        """Return (1 - hat_gg)^-1 e_g of ascending rows, by the smaller of a g x g and an r x r system (Woodbury)."""
         left = self.left[rows]
         if self.rest is not None:
-            return np.linalg.solve(self.rest[np.ix_(rows, rows)], left)
+            return solve(self.rest[np.ix_(rows, rows)], left)
         factor = self.factor[rows]
         num_rows, rank = factor.shape
         if num_rows <= rank:
@@ -69,7 +72,8 @@ class RidgeFit:
         matrix, bias: `[C, F]` and `[C]`, float64: scores are `x @ matrix.T + bias`.
         penalty: the one of least weighted squared error on held-out rows.
         targets: `[n, C]`; `root`: `[n, 1]`, of the weights.
-        residuals: of the targets times the root.
+        order: in which of their rows the fit was made.
+        residuals: of the targets times the root, in that order.
     """
 
     matrix: np.ndarray
@@ -77,6 +81,7 @@ class RidgeFit:
     penalty: float
     targets: np.ndarray
     root: np.ndarray
+    order: np.ndarray | slice
     residuals: Residuals
 
     def scores(self, features: np.ndarray) -> np.ndarray:
@@ -85,7 +90,9 @@ class RidgeFit:
 
     def held_out(self, groups: np.ndarray | None = None) -> np.ndarray:
         """Return `[n, C]`, the scores of each row by a fit without it, or without all of its number in `groups`."""
-        return self.targets - self.residuals.held_out(groups) / self.root
+        left = np.empty_like(self.targets)
+        left[self.order] = self.residuals.held_out(None if groups is None else groups[self.order])
+        return self.targets - left / self.root
 
 
 def fit_ridge(
@@ -107,18 +114,19 @@ def fit_ridge(
         penalties: over 0; the largest wins a tie.
     """
     root = np.sqrt(weights)[:, None]
-    design = np.concatenate([features, np.ones((len(features), 1))], axis=1) * root  # [n, F + 1]
-    goal = targets * root
-    sketch = _sketch(goal)
     is_many = len(features) > MANY_ROWS
+    order = _judged_last(len(features)) if is_many else slice(None)
+    design = np.concatenate([features, np.ones((len(features), 1))], axis=1)[order] * root[order]  # [n, F + 1]
+    goal = (targets * root)[order]
+    sketch = _sketch(goal)
     residuals = _by_cholesky(design) if is_many else _by_decomposition(design)
-    judged = _judged(len(features)) if is_many else None
+    num_judged, groups = (JUDGED_ROWS, None) if is_many else (len(design), groups)
 
     def error(penalty: float) -> float:
-        return float((residuals(sketch, penalty, judged).held_out(None if is_many else groups) ** 2).sum())
+        return float((residuals(sketch, penalty, num_judged).held_out(groups) ** 2).sum())
 
     penalty = (_descend if is_many else min)(sorted(penalties, reverse=True), key=error)
-    found = residuals(goal, penalty, None)
+    found = residuals(goal, penalty, len(design))
     coefficients = design.T @ found.left / penalty  # [F + 1, C]
     return RidgeFit(
         matrix=coefficients[:-1].T.copy(),
@@ -126,6 +134,7 @@ def fit_ridge(
         penalty=penalty,
         targets=targets,
         root=root,
+        order=order,
         residuals=found,
     )
 
@@ -136,8 +145,8 @@ def shared(groups: np.ndarray) -> list[np.ndarray]:
     return [np.flatnonzero(index == group) for group in np.flatnonzero(counts > 1)]
 
 
-Solver = Callable[[np.ndarray, float, np.ndarray | None], Residuals]
-"""Of a goal `[n, C]` and a penalty the residuals of some rows `[s]`, or of all of them."""
+Solver = Callable[[np.ndarray, float, int], Residuals]
+"""Of a goal `[n, C]` and a penalty the residuals of the last rows `[s]`, so many."""
 
 
 def _by_decomposition(design: np.ndarray) -> Solver:
@@ -148,10 +157,9 @@ def _by_decomposition(design: np.ndarray) -> Solver:
     power, vectors = power[kept], vectors[:, kept]
     left = vectors if is_dual else design @ vectors / np.sqrt(power)  # singular vectors of the design
 
-    def residuals(goal: np.ndarray, penalty: float, rows: np.ndarray | None) -> Residuals:
+    def residuals(goal: np.ndarray, penalty: float, num_last: int) -> Residuals:
         factor = left * np.sqrt(power / (power + penalty))
-        chosen = slice(None) if rows is None else rows
-        return Residuals(goal[chosen] - factor[chosen] @ (factor.T @ goal), factor[chosen])
+        return Residuals((goal - factor @ (factor.T @ goal))[-num_last:], factor[-num_last:])
 
     return residuals
 
@@ -163,37 +171,20 @@ def _by_cholesky(design: np.ndarray) -> Solver:
 
     @lru_cache(maxsize=NEARBY)
     def factored(penalty: float) -> np.ndarray:
-        shifted = gram.copy(order="F")
+        shifted = gram.T.copy(order="F")  # symmetric, and so without a transposition
         np.fill_diagonal(shifted, gram.diagonal() + penalty)
         return cholesky(shifted, lower=True, overwrite_a=True, check_finite=False)
 
-    def residuals(goal: np.ndarray, penalty: float, rows: np.ndarray | None) -> Residuals:
-        lower = factored(penalty)
-        if is_dual and rows is None:
-            rest = penalty * inverse(lower)
-            return Residuals(rest @ goal, rest=rest)
-        chosen = np.arange(num_rows) if rows is None else rows
-        sides = [goal, _units(num_rows, chosen)] if is_dual else [design.T @ goal, design[chosen].T]
-        solved = solve_triangular(lower, np.concatenate(sides, axis=1), lower=True, check_finite=False)
-        seen, factor = solved[:, : goal.shape[1]], solved[:, goal.shape[1] :].T
+    def residuals(goal: np.ndarray, penalty: float, num_last: int) -> Residuals:
+        lower, last = factored(penalty), slice(num_rows - num_last, None)
         if is_dual:
-            return Residuals(penalty * (factor @ seen), rest=penalty * (factor @ factor.T))
-        return Residuals(goal[chosen] - factor @ seen, factor)
+            left = penalty * cho_solve((lower, True), goal, check_finite=False)
+            return Residuals(left[last], rest=penalty * inverse(lower[last, last]))
+        solved = cho_solve((lower, True), design.T @ goal, check_finite=False)
+        factor = solve_triangular(lower, design[last].T, lower=True, check_finite=False).T
+        return Residuals(goal[last] - design[last] @ solved, factor)
 
     return residuals
-
-
-def inverse(lower: np.ndarray) -> np.ndarray:
-    """Return the inverse of the matrix of which this is the Cholesky factor."""
-    half, _ = lapack.dpotri(lower, lower=1)
-    return half + np.tril(half, -1).T
-
-
-def _units(num_rows: int, chosen: np.ndarray) -> np.ndarray:
-    """Return these columns of the identity."""
-    columns = np.zeros((num_rows, len(chosen)))
-    columns[chosen, np.arange(len(chosen))] = 1
-    return columns
 
 
 def _descend(values: Sequence[float], key: Callable[[float], float]) -> float:
@@ -204,9 +195,10 @@ def _descend(values: Sequence[float], key: Callable[[float], float]) -> float:
     return values[place]
 
 
-def _judged(num_rows: int) -> np.ndarray:
-    """Return the numbers of some rows, drawn at random, always the same of as many."""
-    return np.random.default_rng(0).choice(num_rows, JUDGED_ROWS, replace=False)
+def _judged_last(num_rows: int) -> np.ndarray:
+    """Return the numbers of all rows, those that are judged last: some drawn at random, always the same of as many."""
+    judged = np.random.default_rng(0).choice(num_rows, JUDGED_ROWS, replace=False)
+    return np.concatenate([np.setdiff1d(np.arange(num_rows), judged), judged])
 
 
 def _sketch(goal: np.ndarray) -> np.ndarray:
