@@ -7,7 +7,7 @@ With the rows of Z = sqrt(W) [X 1], the fit and its hat matrix are
 and what a clip (or a group of clips, g) would be given by a fit without it follows from the residuals of the whole fit:
 e_g = (1 - hat_gg)^-1 (y - prediction)_g (Cook and Weisberg 1982, eq. 2.2.8; Rifkin and Lippert 2007 for ridge). All of
 it is done on the smaller of the Gram matrices n x n and F x F. One eigendecomposition of that serves every penalty; of
-many rows it takes longer than a Cholesky factor for each, which then tells the error of the last rows alone: their block
+many rows it takes longer than a Cholesky factor for each, which tells the error of the last rows alone: their block
 of an inverse is the inverse of what their block of the factor makes, L_ss L_ss'. So those that are judged come last.
 """
 
