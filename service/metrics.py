@@ -17,6 +17,11 @@ class Metrics:
             "earshot_request_seconds", "Time to answer.", ["method", "route"], registry=self.registry
         )
         self.errors = Counter("earshot_errors", "Error answers, by code.", ["code"], registry=self.registry)
+        self.made_way = Counter(
+            "earshot_connections_made_way",
+            "Connections that waited for a request, and were ended because there were too many.",
+            registry=self.registry,
+        )
         self.clips = Counter("earshot_clips", "Clips classified.", ["outcome"], registry=self.registry)
         self.decode_s = Histogram("earshot_decode_seconds", "Time to decode a clip.", registry=self.registry)
         self.queue_s = Histogram(

@@ -1,6 +1,7 @@
 """uvicorn's fast parser of HTTP/1.1, which an offer to go on in another protocol does not stop."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import httptools
@@ -38,6 +39,7 @@ class Protocol(HttpToolsProtocol):
     """
 
     most_connections: ClassVar[int] = 512
+    count_made_way: ClassVar[Callable[[], None]] = staticmethod(lambda: None)
     _waiting: ClassVar[dict["Protocol", None]] = {}  # the oldest first
 
     def __init__(self, *arguments: Any, **options: Any):
@@ -91,6 +93,7 @@ class Protocol(HttpToolsProtocol):
             self._waiting[self] = None
 
     def _make_way(self) -> None:
+        self.count_made_way()
         self._stop_expecting()
         self.transport.abort()  # at once: who does not read its answer would hold up the end
 

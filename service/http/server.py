@@ -21,6 +21,7 @@ class Server(uvicorn.Server):
         """Serve on sockets that are bound already."""
         settings = context.settings
         Protocol.most_connections = raise_open_files() // 2  # the other half is for what requests open
+        Protocol.count_made_way = staticmethod(context.metrics.made_way.inc)
         self._context = context
         self._sockets = list(sockets)
         super().__init__(

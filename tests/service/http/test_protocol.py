@@ -1,12 +1,14 @@
 """Offers of HTTP/2 on a connection of HTTP/1.1, which Java's HttpClient and `curl --http2` make at first."""
 
 import json
+import re
 import shutil
 import socket
 import subprocess
 from contextlib import ExitStack, suppress
 from urllib.parse import urlsplit
 
+import httpx2
 import pytest
 import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -218,3 +220,5 @@ def test_of_many_idle_connections_the_oldest_make_way(shared_address, monkeypatc
         assert answered.recv(1) == b"" and idle[0].recv(1) == b""
         busy.sendall(request[-9:])  # which was opened before all of them, but has asked for something
         assert b"200 OK" in busy.recv(65536)
+    metrics = httpx2.get(f"{shared_address}/metrics").text
+    assert float(re.search(r"^earshot_connections_made_way_total (.+)$", metrics, re.MULTILINE)[1]) >= 13
