@@ -3,7 +3,7 @@
 How fast a sound goes says little of which sound it is, and few clips do not show that by themselves (Ko, Peddinti,
 Povey and Khudanpur 2015, speed perturbation). It is done on the log-mel, whose frames and mel bins are stretched (for
 the latter Jaitly and Hinton 2013). Many clips show it, and hearing takes its time: so it is done within a bound, of a
-long clip with its middle window alone, and beyond the bound not at all.
+long clip with its loudest window alone, and beyond the bound not at all.
 """
 
 import numpy as np
@@ -28,9 +28,9 @@ def copy_of(log_mels: Tensor, number: int, centres_hz: np.ndarray, *, is_faster_
     Args:
         centres_hz: `[M]`, of the mel bins.
     """
-    middle = len(log_mels) // 2
+    loudest = int(log_mels.mean((1, 2, 3)).argmax())
     is_faster = is_faster_first == (number % 2 == 0)
-    return at_speed(log_mels[middle : middle + 1], SPEED if is_faster else 1 / SPEED, centres_hz)
+    return at_speed(log_mels[loudest : loudest + 1], SPEED if is_faster else 1 / SPEED, centres_hz)
 
 
 def at_speed(log_mels: Tensor, speed: float, centres_hz: np.ndarray) -> Tensor:
