@@ -8,8 +8,8 @@ import httptools
 import structlog
 import uvicorn
 from starlette.requests import Request
-from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 # What is said to this connection alone, and with the offer goes too.
@@ -17,6 +17,8 @@ OFFER = {b"upgrade", b"http2-settings"}
 MAX_HEAD_BYTES = 65_536
 HEAD_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 HEAD_TIMEOUT_S = 30.0  # for a whole head: an open connection that asks for nothing costs a file, of which there are few
+SEND_TIMEOUT_S = 60.0  # for a client to take 64 KiB of its answer
+MOST_QUEUED = 20  # requests that come before the answer to the one ahead of them
 HEAD_TOO_LATE = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 PROBE_BODY = b"probe"
 PROBE = b"POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: %d\r\n\r\n%s" % (
@@ -34,8 +36,8 @@ class Protocol(HttpToolsProtocol):
     The parser takes what follows such a request's head for the other protocol's, so that its body is lost. Here it gets
     the head again without the offer, and then the rest. WebSocket goes on as in uvicorn.
 
-    Of more connections than `most_connections` the one that has waited longest for a request makes way: whoever opens
-    many and asks for nothing would otherwise take the files that others' requests need.
+    Of more connections than `most_connections` the one that has waited longest for a request, or for its client to take
+    an answer, makes way: whoever opens many would otherwise take the files that others' requests need.
     """
 
     most_connections: ClassVar[int] = 512
@@ -45,9 +47,11 @@ class Protocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **options: Any):
         super().__init__(*arguments, **options)
         self.parser = DecliningParser(self, self.parser)
-        self._num_head_bytes = 0
+        self._num_field_bytes = 0  # that came since a head ended, or something of a body came
         self._is_within_head = False
+        self._answered: RequestResponseCycle | None = None  # the request that is now, or was last
         self._head_is_late: asyncio.TimerHandle | None = None
+        self._answer_is_stuck: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for a head from now on; between requests uvicorn's own limit of time holds."""
@@ -58,34 +62,66 @@ class Protocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
+        self.resume_writing()
         self._stop_expecting()
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         """Begin to count the head anew."""
-        self._num_head_bytes, self._is_within_head = 0, True
+        self._num_field_bytes, self._is_within_head = 0, True
         self._expect_head()
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a field of the head; those that follow a chunked body, which nobody reads here, are dropped."""
+        if self._is_within_head:
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        self._num_field_bytes = 0
+        super().on_body(body)
+
     def on_headers_complete(self) -> None:
-        """Count no more of what comes until the next request."""
-        self._num_head_bytes, self._is_within_head = -1, False
+        """Begin with the request, or queue it; of too many the rest are dropped, and the connection ends."""
+        self._num_field_bytes, self._is_within_head = 0, False
         self._stop_expecting()
         super().on_headers_complete()
+        if len(self.pipeline) > MOST_QUEUED:
+            self.pipeline.popleft()  # the one that came last
+            last, _ = self.pipeline[0]
+            last.keep_alive = False
 
     def on_response_complete(self) -> None:
-        """Wait for another request."""
+        """Wait for another request, unless some are there already, which come first."""
         super().on_response_complete()
         if not self.transport.is_closing():
+            if self.pipeline:
+                self.flow.pause_reading()
+            self._wait()
+
+    def pause_writing(self) -> None:
+        """Give the client so long to take what was sent, unless others need its place before."""
+        super().pause_writing()
+        self._waiting[self] = None
+        self._answer_is_stuck = self.loop.call_later(SEND_TIMEOUT_S, self._end_at_once)
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        super().resume_writing()
+        if self._answer_is_stuck is not None:
+            self._answer_is_stuck.cancel()
+            self._answer_is_stuck = None
+            self._waiting.pop(self, None)
             self._wait()
 
     def data_received(self, data: bytes) -> None:
-        """Read on, but for a head that is too long: neither uvicorn nor its parser bounds that."""
-        if self._num_head_bytes >= 0:
-            self._num_head_bytes += len(data)
+        """Read on, but for a head, or what follows a body, that is too long: nothing else bounds them."""
+        self._num_field_bytes += len(data)
         super().data_received(data)
-        if self._num_head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-            self.transport.write(HEAD_TOO_LARGE)
+        if self._num_field_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
+            if self._is_within_head:  # else the answer may be under way
+                self.transport.write(HEAD_TOO_LARGE)
             self.transport.close()
 
     def _wait(self) -> None:
@@ -95,7 +131,16 @@ class Protocol(HttpToolsProtocol):
     def _make_way(self) -> None:
         self.count_made_way()
         self._stop_expecting()
-        self.transport.abort()  # at once: who does not read its answer would hold up the end
+        self._end_at_once()  # who does not read its answer would hold up the end
+
+    def _end_at_once(self) -> None:
+        if self._answered is not None:
+            self._answered.disconnected = True  # before the transport lets it write on
+        self.transport.abort()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _expect_head(self) -> None:
         self._stop_expecting()

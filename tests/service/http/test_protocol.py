@@ -5,6 +5,7 @@ import re
 import shutil
 import socket
 import subprocess
+import time
 from contextlib import ExitStack, suppress
 from urllib.parse import urlsplit
 
@@ -14,7 +15,7 @@ import structlog
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.http import protocol
-from service.http.protocol import HEAD_TOO_LATE, Protocol, usable_protocol
+from service.http.protocol import HEAD_TOO_LATE, MOST_QUEUED, Protocol, usable_protocol
 from tests.service.http.wire import exchange, field, form
 from tests.service.sounds import tone
 
@@ -222,3 +223,87 @@ def test_of_many_idle_connections_the_oldest_make_way(shared_address, monkeypatc
         assert b"200 OK" in busy.recv(65536)
     metrics = httpx2.get(f"{shared_address}/metrics").text
     assert float(re.search(r"^earshot_connections_made_way_total (.+)$", metrics, re.MULTILINE)[1]) >= 13
+
+
+CHUNKED = b"POST /adapt HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n"
+
+
+@pytest.mark.parametrize(
+    "piece", [b"a: b\r\n" * 5000, b"a" * 30_000, b"\r\n" * 15_000], ids=["trailers", "a trailer", "lines"]
+)
+@pytest.mark.parametrize("start", [CHUNKED + b"0\r\n", CHUNKED + b"1;", GET + b"\r\n"], ids=["end", "chunk", "idle"])
+def test_what_is_neither_head_nor_body_has_a_bound(shared_address, piece, start):
+    place = urlsplit(shared_address)
+    with socket.create_connection((place.hostname, place.port), timeout=10) as connection:
+        connection.sendall(start)
+        with pytest.raises(OSError):
+            for _ in range(40):
+                connection.sendall(piece)
+                time.sleep(0.02)
+    (answer,) = exchange(shared_address, GET + b"\r\n")
+    assert answer.status == 200
+
+
+def test_trailers_are_passed_over(shared_address):
+    content_type, body = classify_body()
+    chunks = b"%x\r\n%s\r\n0\r\nX-Digest: a\r\n\r\n" % (len(body), body)
+    request = head(content_type, b"Transfer-Encoding: chunked") + b"\r\n" + chunks
+    answers = exchange(shared_address, request + GET + b"\r\n", num_answers=2)
+    assert [answer.status for answer in answers] == [200, 200]
+
+
+def test_few_requests_may_wait_for_their_turn(shared_address):
+    answers = exchange(shared_address, (GET + b"\r\n") * MOST_QUEUED, num_answers=MOST_QUEUED)
+    assert [answer.status for answer in answers] == [200] * MOST_QUEUED
+    answers = exchange(shared_address, (GET + b"\r\n") * 5000, num_answers=5000)
+    assert MOST_QUEUED <= len(answers) < 500 and answers[-1].headers["connection"] == "close"
+
+
+NUM_ROUNDS = 6  # of more than what a system keeps on its way
+
+
+@pytest.fixture
+def stalled(shared_address, monkeypatch):
+    """Opens connections whose clients ask for more than they take."""
+    monkeypatch.setattr(protocol, "SEND_TIMEOUT_S", 1.0)
+    place = urlsplit(shared_address)
+    with ExitStack() as stack:
+
+        def connect():
+            connection = stack.enter_context(socket.socket())
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.connect((place.hostname, place.port))
+            connection.settimeout(10)
+            with suppress(ConnectionResetError):
+                for _ in range(NUM_ROUNDS):
+                    connection.sendall(b"GET /openapi.json HTTP/1.1\r\nHost: a\r\n\r\n" * MOST_QUEUED)
+                    time.sleep(0.3)
+            return connection
+
+        yield connect
+
+
+def has_ended(connection, address):
+    """Whether the service has ended it before all was taken."""
+    num_bytes = 0
+    with suppress(ConnectionResetError):
+        while part := connection.recv(65536):
+            num_bytes += len(part)
+    return num_bytes < 0.8 * NUM_ROUNDS * MOST_QUEUED * len(httpx2.get(f"{address}/openapi.json").content)
+
+
+def test_an_answer_that_nobody_takes_is_given_up(shared_address, stalled):
+    connection = stalled()
+    time.sleep(3.0)
+    assert has_ended(connection, shared_address)
+
+
+def test_who_does_not_take_an_answer_makes_way(shared_address, stalled, monkeypatch):
+    monkeypatch.setattr(protocol, "SEND_TIMEOUT_S", 60.0)
+    monkeypatch.setattr(Protocol, "most_connections", 4)
+    connections = [stalled() for _ in range(4)]
+    time.sleep(1.0)
+    for _ in range(3):
+        (answer,) = exchange(shared_address, GET + b"\r\n")
+        assert answer.status == 200
+    assert has_ended(connections[0], shared_address)
