@@ -41,7 +41,8 @@ class KeptClips:
         if taught.keep == "audio":
             for batch in self._batches(taught.audio):
                 self._files.write_many({f"{self.clips}/{clip}{AUDIO}": data for clip, data in batch.items()})
-        returned = (taught.audio.keys() | taught.features.keys()) if taught.keep != "nothing" else set()
+        # Where audio is kept, features of a clip whose audio is gone bring back nothing of it.
+        returned = {"audio": taught.audio.keys(), "features": taught.features.keys()}.get(taught.keep, set())
         if marked := returned & self._marked():
             self._files.remove_many([f"{self.clips}/{clip}{ERASED}" for clip in marked])
         clips = taught.listed(audio=[*taught.audio, *(taught.base.kept_ids if taught.base else ())])

@@ -163,6 +163,10 @@ class AdapterStore:
         """The clips of the version's adapter, to be read."""
         return KeptClips(self._files, ref.tenant, ref.name)
 
+    def kept_audio(self, tenant: str, name: str) -> frozenset[str]:
+        """The clips of an adapter whose audio is there, by id; none where there is no such adapter."""
+        return KeptClips(self._files, tenant, name).presence().audio
+
     def erase_clips(self, tenant: str, name: str, ids: Iterable[str]) -> None:
         """Erase clips with all that was heard of them; the versions that name them go on serving."""
         with self._existing_adapter(tenant, name):

@@ -129,7 +129,9 @@ def plan_base(store: AdapterStore, ref: Ref, correction: Correction, *, fingerpr
             f"the method is trained on audio, and of {wanting} clips of {ref} features alone are kept; take method=auto"
         )
     changes = tuple(correction.remove), correction.relabel
-    base = Base(ref.name, ref.version, tuple(clips), *changes, tuple(left_out), correction.channel)
+    # One that was there under two labels is there once when it has been given one.
+    taught = {clip.id if clip.id in correction.relabel else place: clip for place, clip in enumerate(clips)}
+    base = Base(ref.name, ref.version, tuple(taught.values()), *changes, tuple(left_out), correction.channel)
     _check_labels(base, ref)
     return base
 

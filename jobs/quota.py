@@ -1,7 +1,9 @@
 """How much of the adapter store a tenant may take: counted from what is there, so that no crash counts twice."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from adapters_store import AdapterStore, Usage
 from jobs.errors import QuotaExceeded
@@ -29,18 +31,30 @@ class Quota:
         self.limits = limits
         self._counts: dict[str, Count] = {}
 
-    def check(self, store: AdapterStore, tenant: str, name: str, *, new_bytes: int = 0) -> None:
+    def check(
+        self,
+        store: AdapterStore,
+        tenant: str,
+        name: str,
+        *,
+        new_bytes: int = 0,
+        audio: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         """Raise QuotaExceeded, naming the limit, where one more version of adapter `name` would be too much.
 
         Args:
-            new_bytes: that the version would add.
+            new_bytes: that the version would add, its clips aside.
+            audio: bytes of each clip that it would keep, by id; those that the adapter has already add nothing.
         """
-        count = self._counts.get(tenant)
+        count, all_bytes = self._counts.get(tenant), new_bytes + sum(audio.values())
         is_old = count is None or time.monotonic() - count.counted_at > MAX_AGE_S
-        if is_old or self._excess(count, name, new_bytes, share=SURE_SHARE):
+        if is_old or self._excess(count, name, all_bytes, share=SURE_SHARE):
             count = self._count(store, tenant)
-            if excess := self._excess(count, name, new_bytes):
-                raise excess
+            if self._excess(count, name, all_bytes):
+                there = store.kept_audio(tenant, name) if audio else frozenset()
+                new_bytes += sum(size for clip, size in audio.items() if clip not in there)
+                if excess := self._excess(count, name, new_bytes):
+                    raise excess
 
     def note(self, tenant: str, name: str, *, new_bytes: int) -> None:
         """Remember a version that was stored since the tenant's usage was counted."""

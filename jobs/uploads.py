@@ -111,6 +111,7 @@ class Uploads:
             files.append(self._unpacked(upload_id, member, None))
             self._check_num_clips(self._tally(upload_id).num_clips)
         self._note(upload_id, files)
+        self._tallies.pop(upload_id, None)
         return files
 
     def files(self, upload_id: str) -> list[tuple[UploadedClip, Path]]:

@@ -62,6 +62,7 @@ class Lesson:
         keep: how much of them is to be kept.
         base: what the job goes on from; None where it begins.
         shared: the base's list where it is of the same adapter, so that clips and packs need not be copied.
+        there: clips of `shared` whose audio is there still; of what was erased since, that which comes again is kept.
         channel: that the version itself is to have: its base's.
         before: the file of the version whose thresholds it is to have: its base's.
     """
@@ -70,6 +71,7 @@ class Lesson:
     keep: str = "audio"
     base: Base | None = None
     shared: ClipList | None = None
+    there: frozenset[str] = frozenset()
     channel: Channel | None = None
     before: bytes | None = None
 
@@ -87,13 +89,14 @@ class Lesson:
         """What the store is to keep of it."""
         answers = dict(zip(map(id, self.taught), trained.held_out, strict=False))
         rows = tuple(self._row(clip, answers.get(id(clip))) for clip in self.clips)
-        there = self.shared.kept_ids if self.shared else frozenset()
         known = self.shared.ids if self.shared else frozenset()
         carried = {clip.row.id: clip.heard for clip in self.clips if clip.heard and clip.row.id not in known}
         return Taught(
             self.keep,
             rows,
-            audio={clip.row.id: clip.read for clip in self.clips if clip.row.id not in there and clip.row.has_audio},
+            audio={
+                clip.row.id: clip.read for clip in self.clips if clip.row.id not in self.there and clip.row.has_audio
+            },
             fingerprint=trained.fingerprint,
             features={**carried, **trained.heard},
             base=self.shared,
@@ -145,7 +148,7 @@ def gather(uploads: Uploads, store: AdapterStore, job: Mapping[str, Any], *, fin
     if listed:
         fresh = list(_through(fresh, listed, own if base.channel == "base" else None))
     shared = listed if base.name == job["name"] else None
-    return Lesson((*before, *fresh), keep, base, shared, own, file)
+    return Lesson((*before, *fresh), keep, base, shared, there if shared else frozenset(), own, file)
 
 
 def _through(fresh: Iterable[LessonClip], listed: ClipList, own: Channel | None) -> Iterator[LessonClip]:

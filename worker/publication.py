@@ -51,13 +51,16 @@ class Version:
 
     @property
     def new_bytes(self) -> int:
-        """What it adds to what the tenant has stored, clips that are there already aside."""
-        taught = self.taught
-        if taught is None or taught.keep == "nothing":
-            return len(self.data)
-        sizes = {clip.id: clip.size_bytes for clip in taught.clips if clip.id in taught.audio}
-        audio = sum(sizes.values()) if taught.keep == "audio" else 0
-        return len(self.data) + audio + sum(map(len, taught.features.values()))
+        """What it adds to what the tenant has stored, its clips' audio aside."""
+        features = self.taught.features.values() if self.taught and self.taught.keep != "nothing" else ()
+        return len(self.data) + sum(map(len, features))
+
+    @property
+    def audio(self) -> dict[str, int]:
+        """The bytes of the clips that it keeps, by id."""
+        if self.taught is None or self.taught.keep != "audio":
+            return {}
+        return {clip.id: clip.size_bytes for clip in self.taught.clips if clip.id in self.taught.audio}
 
 
 def publish(store: AdapterStore, version: Version, *, timeout_s: float, quota: Quota | None = None) -> Ref:
@@ -73,14 +76,14 @@ def publish(store: AdapterStore, version: Version, *, timeout_s: float, quota: Q
         if earlier:
             return earlier
         if quota:
-            quota.check(store, tenant, name, new_bytes=version.new_bytes)
+            quota.check(store, tenant, name, new_bytes=version.new_bytes, audio=version.audio)
         clips = version.taught.clips if version.taught else ()
         promotion = decide(store, tenant, name, manifest.get("labels") or (), version.wish, clips=clips)
         kept = {**manifest, "promoted": promotion.to_json()}
         taught, takes_over = version.taught, promotion.takes_over
         ref = store.publish(tenant, name, version.data, kept, takes_over=takes_over, taught=taught)
         if quota:
-            quota.note(tenant, name, new_bytes=version.new_bytes)
+            quota.note(tenant, name, new_bytes=version.new_bytes + sum(version.audio.values()))
         return ref
 
     return _asked_again(published, timeout_s)

@@ -23,7 +23,7 @@ from aspl.fitting.speed_copies import copies_for
 from aspl.fitting.suspects import ClipFaults
 from aspl.heads.linear import LinearHead
 from aspl.heads.ridge_head import Bank, HeadFit, Teaching, fit_ridge_head
-from aspl.heads.unknown import fit_known_scale, raw_known, raw_threshold
+from aspl.heads.unknown import fit_known_scale, in_order, known_thresholds, raw_known, raw_threshold
 from aspl.held_out import held_out_answers
 from aspl.known import SENSITIVITIES, KnownRule
 from aspl.model.clap import FrozenClap
@@ -226,10 +226,10 @@ def known_rule(fit: HeadFit, plan: Plan, *, num_own: int) -> KnownRule:
     """Return the rule that held-out clips and the background set; `num_own` clips of that are the tenant's."""
     rows = fit.folds >= 0
     taught, bank = raw_known(fit.held_apart)[rows], raw_known(fit.bank)
-    scale = fit_known_scale(taught, bank)
     # One threshold for all labels: those moved by how high a label's own clips score were no better.
-    raw = {name: raw_threshold(taught, bank, name, num_own=num_own) for name in SENSITIVITIES}
-    common = {name: float(scale(np.array(threshold))) for name, threshold in raw.items()}
-    rows_of = {name: (round(value, 6),) * len(plan.labels) for name, value in common.items()}
+    raw = in_order({name: raw_threshold(taught, bank, name, num_own=num_own) for name in SENSITIVITIES})
+    scale = fit_known_scale(taught, bank).telling(raw.values())
+    common = known_thresholds(scale, raw)
+    rows_of = {name: (common[name],) * len(plan.labels) for name in SENSITIVITIES}
     rule, before = KnownRule(scale.slope, scale.middle, rows_of["balanced"], rows_of), plan.before
     return rule if before is None or before.known is None else rule.set_as(plan.labels, before.known, before.labels)[0]

@@ -82,7 +82,7 @@ def stratified_folds(
         for place, thing in enumerate(generator.permutation(own)):
             folds[(start + place) % num_folds] += np.flatnonzero(copies == thing).tolist()
         start += len(own)  # go on where the last class ended: folds stay of one size
-    return [np.array(sorted(fold)) for fold in folds]
+    return [np.array(sorted(fold)) for fold in folds if fold]
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:

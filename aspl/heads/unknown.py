@@ -6,7 +6,10 @@ which makes held-out scores too high, so those of a take are given without its o
 recording of the tenant's resembles, is the same for all.
 """
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 
@@ -20,6 +23,8 @@ BALANCED_ACCEPTED_WITH_OWN, OWN_CLIPS = 0.0135, 10
 ALONE_ACCEPTED = 0.05  # of the background, where no taught clip could be held out
 
 MIDDLE, SLOPE = 0.6, 0.5  # where between background and taught, and of the slope that normal distributions have
+STEEPEST = 8.0  # log-odds of a threshold, at the most: beyond it a known score is 0 or 1, and tells nothing any more
+STEPS = 10**6  # known scores are kept in so many
 ALONE_MIDDLE, ALONE_SLOPE = 1.4, 1.7  # in deviations of the background, and in their inverse
 
 
@@ -33,6 +38,11 @@ class KnownScale:
     def __call__(self, raw: np.ndarray) -> np.ndarray:
         """Return known scores, 0 to 1, of raw ones."""
         return 1 / (1 + np.exp(-np.clip(self.slope * (raw - self.middle), -60, 60)))
+
+    def telling(self, raw: Iterable[float]) -> Self:
+        """Return the scale, as much less steep as it takes to tell these raw scores from 0 and 1."""
+        farthest = max(abs(score - self.middle) for score in raw)
+        return replace(self, slope=min(self.slope, STEEPEST / farthest)) if farthest else self
 
 
 def raw_known(scores: np.ndarray) -> np.ndarray:
@@ -83,6 +93,28 @@ def raw_threshold(
         return float(np.sort(taught)[int(len(taught) * REJECTED[sensitivity])])
     accepted = np.interp(num_own, (0, OWN_CLIPS), (BALANCED_ACCEPTED, BALANCED_ACCEPTED_WITH_OWN))
     return (_lower(taught, BALANCED_REJECTED) + _upper(background, float(accepted))) / 2
+
+
+def in_order(raw: Mapping[str, float]) -> dict[str, float]:
+    """Return raw thresholds by sensitivity so that they ascend from high over normal and balanced to low.
+
+    Where nothing of the background comes near to what was taught, high and low keep what the other promises too, and
+    would be the wrong way round: each then goes to the other end of the gap between the two.
+    """
+    balanced, normal = raw["balanced"], raw["normal"]
+    high, low = min(raw["high"], raw["low"], balanced), max(raw["high"], raw["low"], balanced)
+    normal = normal if normal < balanced else (high + balanced) / 2
+    return {"balanced": balanced, "high": high, "normal": normal, "low": low}
+
+
+def known_thresholds(scale: KnownScale, raw: Mapping[str, float]) -> dict[str, float]:
+    """Return the known scores of raw thresholds in order, as they are kept: no two are equal, each tells its name."""
+    steps = {name: float(scale(np.array(threshold))) * STEPS for name, threshold in raw.items()}
+    balanced = round(steps["balanced"])
+    normal = min(math.floor(steps["normal"]), balanced - 1)
+    high = min(math.floor(steps["high"]), normal - 1)
+    low = max(math.ceil(steps["low"]), balanced + 1)
+    return {"balanced": balanced / STEPS, "high": high / STEPS, "normal": normal / STEPS, "low": low / STEPS}
 
 
 def _slope(spread: float, gap: float) -> float:

@@ -96,8 +96,9 @@ class Adaptation(Submission):
             live = check_live_clips(beside(self.uploads, upload_id), self.request["unlabelled"], on_audio=on_audio)
             findings = findings.beside(live.left_out)
         clips = self.uploads.usable(upload_id)
-        new_bytes = sum(clip.size_bytes for clip, _ in clips) if self.training.get("keep", "audio") == "audio" else 0
-        self.context.jobs.quota.check(self.context.store, self.tenant, self._form.name, new_bytes=new_bytes)
+        keeps_audio = self.training.get("keep", "audio") == "audio"
+        audio = {clip.sha256: clip.size_bytes for clip, _ in clips} if keeps_audio else {}
+        self.context.jobs.quota.check(self.context.store, self.tenant, self._form.name, audio=audio)
         if base is None:
             return findings
         self._check_sizes(base, [clip for clip, _ in clips])

@@ -5,6 +5,7 @@ Everything here runs on the event loop, so there is nothing to lock.
 
 import asyncio
 import time
+import traceback
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
@@ -105,6 +106,7 @@ class AdapterCache:
         return entry
 
     def _remember_failure(self, key: Hashable, error: Exception) -> None:
+        _let_go_of_locals(error)
         count = self._failures[key].count + 1 if key in self._failures else 1
         backoff_s = min(FIRST_BACKOFF_S * 2 ** (count - 1), LONGEST_BACKOFF_S)
         self._failures[key] = Failure(error, count, time.monotonic() + backoff_s)
@@ -127,3 +129,10 @@ def _retrieve_error(task: "asyncio.Task[Entry]") -> None:
     """Mark a failed load as seen, even where every client that waited for it has left."""
     if not task.cancelled():
         task.exception()
+
+
+def _let_go_of_locals(error: BaseException | None) -> None:
+    """Free what the frames in an error's tracebacks hold, such as the file that could not be loaded."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__

@@ -187,3 +187,31 @@ def test_an_export_tells_of_channels_and_its_import_keeps_them(teaching, shift):
     clap = teaching.trainer.clap
     before, after = (Adapter.from_bytes(teaching.store.read(each), clap) for each in (ref, again))
     assert torch.equal(after.channel, shift) and torch.allclose(before.head.matrix, after.head.matrix, atol=1e-4)
+
+
+def test_a_clip_that_was_erased_is_taught_again_where_it_comes_again(teaching):
+    first = teaching.teach()
+    store, erased = teaching.store, hashlib.sha256(sound("low", 0)).hexdigest()
+    store.erase_clips("t", "tones", [erased])
+    ref, lesson = teaching.add(first, [("low", 0)])
+    assert lesson.base.left_out and len(store.clips(ref).clips) == 6
+    presence = store.kept(ref).presence()
+    assert erased in presence.audio and erased not in presence.erased
+    heard_of(teaching, ref, rows_of(teaching, ref, 0))
+    # The first version can be published again, as for other thresholds, whatever came of it meanwhile.
+    data, taught = store.read(first), Taught.as_before(store.clips(first))
+    store.publish("t", "tones", data, adapter_manifest(Adapter.read_header(data)), taught=taught)
+
+
+def test_a_relabelled_clip_that_was_there_under_two_labels_is_there_once(teaching):
+    first = teaching.teach()
+    upload = teaching.uploads.new_upload()
+    teaching.uploads.add_clip(upload, "high", [sound("low", 0)], filename="again.wav")
+    base = plan_base(teaching.store, first, Correction(), fingerprint=teaching.trainer.fingerprint, needs_audio=False)
+    teaching.uploads.check_audio(upload, before=base.labels, min_labels=1)
+    base.write(teaching.uploads.directory(upload))
+    doubtful, _ = teaching.publish("tones", upload)
+    clip = hashlib.sha256(sound("low", 0)).hexdigest()
+    assert [row.label for row in teaching.store.clips(doubtful).clips if row.id == clip] == ["low", "high"]
+    ref, _ = teaching.add(doubtful, [], relabel={clip: "low"})
+    assert [row.label for row in teaching.store.clips(ref).clips if row.id == clip] == ["low"]

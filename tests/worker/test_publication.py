@@ -1,3 +1,4 @@
+import hashlib
 from dataclasses import replace
 
 import pytest
@@ -116,9 +117,24 @@ def test_what_is_more_than_the_tenant_may_keep_is_not_published(store):
     publish(store, Version("t", "pets", b"data", {"job": "e"}), timeout_s=0, quota=quota)
 
 
-def test_the_new_bytes_of_a_version_leave_out_what_is_there():
+def test_the_bytes_of_a_version_are_its_file_what_is_new_of_its_features_and_the_audio_that_came():
     clips = (TaughtClip("a" * 64, "x", size_bytes=100), TaughtClip("b" * 64, "x", size_bytes=1000))
     taught = Taught("audio", clips, audio={"b" * 64: lambda: b""}, features={"b" * 64: b"12345"})
-    assert Version("t", "pets", b"data", {}, taught=taught).new_bytes == 4 + 1000 + 5
-    assert Version("t", "pets", b"data", {}, taught=replace(taught, keep="features")).new_bytes == 4 + 5
-    assert Version("t", "pets", b"data", {}, taught=replace(taught, keep="nothing")).new_bytes == 4
+    version = Version("t", "pets", b"data", {}, taught=taught)
+    assert version.new_bytes == 4 + 5 and version.audio == {"b" * 64: 1000}
+    version = replace(version, taught=replace(taught, keep="features"))
+    assert version.new_bytes == 4 + 5 and version.audio == {}
+    version = replace(version, taught=replace(taught, keep="nothing"))
+    assert version.new_bytes == 4 and version.audio == {}
+
+
+def test_clips_that_come_again_count_once(store):
+    quota, sounds = Quota(StorageLimits(max_stored_bytes=10_000)), {bytes([n]) * 2000 for n in range(3)}
+    ids = {hashlib.sha256(sound).hexdigest(): sound for sound in sounds}
+    clips = tuple(TaughtClip(clip, "x", size_bytes=2000, has_audio=True) for clip in ids)
+    taught = Taught("audio", clips, audio={clip: (lambda sound=sound: sound) for clip, sound in ids.items()})
+    for job in "abc":
+        publish(store, Version("t", "pets", b"data", {"job": job}, taught=taught), timeout_s=0, quota=quota)
+    assert 6000 < store.usage("t").stored_bytes < 10_000
+    with pytest.raises(QuotaExceeded, match="max_stored_bytes"):
+        publish(store, Version("t", "cars", b"data", {"job": "d"}, taught=taught), timeout_s=0, quota=quota)

@@ -68,3 +68,8 @@ def test_equal_clips_are_never_on_both_sides_in_closed_form():
 def test_copies_of_one_clip_are_no_two_to_hold_out():
     assert stratified_folds(np.array([0, 0, 1, 1]), max_folds=3, seed=0, digests=[b"a", b"a", b"b", b"b"]) == []
     assert make_folds(np.array([0, 0]), np.arange(2), np.array([5, 5])).tolist() == [-1, -1]
+
+
+def test_a_fold_holds_something():
+    folds = stratified_folds(np.array([0, 0, 1]), max_folds=3, seed=0, digests=[b"a", b"b", b"b"])
+    assert [fold.tolist() for fold in folds] == [[0]]

@@ -1,6 +1,9 @@
 import asyncio
+import gc
+import weakref
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from aspl.errors import AdapterInvalid
@@ -139,3 +142,20 @@ def test_a_passing_fault_is_not_remembered(cache):
         return await use(cache, "a", Loads())
 
     assert asyncio.run(scene()).size_bytes == 40
+
+
+def test_what_could_not_be_loaded_is_let_go_of(cache):
+    held = []
+
+    async def load():
+        data = np.zeros(10)
+        held.append(weakref.ref(data))
+        try:
+            raise KeyError("part")
+        except KeyError as error:
+            raise AdapterInvalid("it is none") from error
+
+    with pytest.raises(AdapterInvalid):
+        asyncio.run(use(cache, "a", load))
+    gc.collect()
+    assert held[0]() is None
