@@ -51,7 +51,7 @@ class Recalibration:
         margin_before, margin_after: mean over the clips, by how known each sounds, of how much more it sounds like what
             was taught than like anything else; `after` is that of the last candidate, applied or not. None where none
             was weighed.
-        num_clips: that sound; `num_known`: how many clips of full weight they amount to.
+        num_clips: different ones that sound; `num_known`: how many clips of full weight they amount to.
         shift_db: `[M]`, what the channel of `adapter` differs by from the one before.
     """
 
@@ -89,9 +89,12 @@ def find_channel(
     check_curves(adapter)
     if len(live_waveforms) < MIN_CLIPS:
         raise RecalibrationInvalid(f"{len(live_waveforms)} clips; a channel is told from {MIN_CLIPS} or more")
-    live = _Live(clap, adapter, live_waveforms, tick)
+    different = {
+        waveform.tobytes(): waveform for waveform in live_waveforms
+    }  # a clip that is there twice tells no more
+    live = _Live(clap, adapter, list(different.values()), tick)
     if live.num_clips < MIN_CLIPS:
-        return live.unchanged(f"all clips but {live.num_clips} are digital silence, and {MIN_CLIPS} have to sound")
+        return live.unchanged(f"{live.num_clips} different clips sound, and {MIN_CLIPS} have to")
     present = live.present
     before = live.scores(present)
     shift = live.shift(before)

@@ -70,8 +70,9 @@ def measure(
         report = replace(
             report, background=BackgroundReport(len(background.known), _auroc(clips.known, background.known))
         )
-    if is_heard and thresholds is not None:
-        report = _at_thresholds(report, truth, clips, background, background_hours, np.array(thresholds))
+    if clips.known is not None and thresholds is not None:
+        bars, heard = np.array(thresholds), background if is_heard else None
+        report = _at_thresholds(report, truth, clips, heard, background_hours, bars)
     if not len(truth):
         return replace(report, reason=NOTHING_HELD_OUT)
     if len(labels) == 1:
@@ -113,23 +114,23 @@ def _at_thresholds(
     report: Report,
     truth: np.ndarray,
     clips: Scores,
-    background: Scores,
+    background: Scores | None,
     hours: float | None,
     thresholds: np.ndarray,  # [K]
 ) -> Report:
     """Add what the thresholds come to."""
     is_known = clips.known >= thresholds[clips.answers]  # [n]
-    is_alarm = background.known >= thresholds[background.answers]  # [m]
     is_missed = ~is_known | (clips.answers != truth)
     rows = {}
     for index, (label, row) in enumerate(report.per_label.items()):
         misses = is_missed[truth == index]
+        rows[label] = replace(row, misses_per_hundred=round(100 * float(misses.mean()), 2) if len(misses) else None)
+    if background is None:
+        return replace(report, per_label=rows)
+    is_alarm = background.known >= thresholds[background.answers]  # [m]
+    for index, (label, row) in enumerate(rows.items()):
         alarms = (background.answers[is_alarm] == index).sum()
-        rows[label] = replace(
-            row,
-            misses_per_hundred=round(100 * float(misses.mean()), 2) if len(misses) else None,
-            false_alarms_per_hour=round(float(alarms) / hours, 3) if hours else None,
-        )
+        rows[label] = replace(row, false_alarms_per_hour=round(float(alarms) / hours, 3) if hours else None)
     against = replace(
         report.background,
         false_acceptance=_share(is_alarm.mean()) if len(is_alarm) else None,

@@ -1,7 +1,7 @@
 """`base`: the clips of a version that a new one goes on from, less some, with other labels for some."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -10,6 +10,7 @@ from adapters_store import AdapterStore, ClipList, Ref, TaughtClip
 from adapters_store.names import DIGEST
 from aspl.labels import fold_label
 from aspl.report import LeftOut
+from jobs.background import is_background_folder
 from jobs.errors import UploadInvalid
 from jobs.findings import fault
 
@@ -29,6 +30,7 @@ class Base:
         left_out: clips that could be taught again only if more of them had been kept.
         channel: "base" where the clips that come beside them came through its channel, if it has one; "none" where they
             are as those that it was taught with.
+        keep: how much the version keeps of its clips.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Base:
     relabelled: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[LeftOut, ...] = ()
     channel: str = "base"
+    keep: str = "audio"
 
     @property
     def labels(self) -> frozenset[str]:
@@ -63,7 +66,9 @@ class Base:
     def write(self, directory: Path) -> None:
         """Keep it in an upload's directory."""
         rows = {"clips": [vars(clip) for clip in self.clips], "left_out": [asdict(row) for row in self.left_out]}
-        (directory / BASE_FILE).write_text(json.dumps({**vars(self), **rows}), encoding="utf-8")
+        value = {**vars(self), **rows}
+        del value["keep"]  # which the job's training says
+        (directory / BASE_FILE).write_text(json.dumps(value), encoding="utf-8")
 
     @classmethod
     def read(cls, directory: Path) -> Self | None:
@@ -96,12 +101,21 @@ class Correction:
         return Correction(tuple(dict.fromkeys(self.remove)), relabel, self.channel)
 
 
-def plan_base(store: AdapterStore, ref: Ref, correction: Correction, *, fingerprint: str, needs_audio: bool) -> Base:
+def plan_base(
+    store: AdapterStore,
+    ref: Ref,
+    correction: Correction,
+    *,
+    fingerprint: str,
+    needs_audio: bool,
+    beside: Collection[str] = (),
+) -> Base:
     """Return what a job that goes on from version `ref` is taught of its clips.
 
     Args:
         fingerprint: of the base model that the job runs on.
         needs_audio: whether the method is trained on audio, so that features alone are of no use.
+        beside: labels of the clips that come with it.
 
     Raises UploadInvalid for a version whose clips were not kept, and for clips that it was not taught with.
     """
@@ -111,6 +125,7 @@ def plan_base(store: AdapterStore, ref: Ref, correction: Correction, *, fingerpr
     for what, ids in (("remove", correction.remove), ("relabel", correction.relabel)):
         if strange := [clip for clip in ids if clip not in listed.ids]:
             raise UploadInvalid(f"{what}: {ref} was not taught with clip {strange[0]}")
+    labels = {clip.label for clip in listed.clips}
     removed, usable = set(correction.remove), _usable(store, ref, listed, fingerprint)
     clips, left_out, wanting = [], [], 0
     for clip in listed.clips:
@@ -123,7 +138,7 @@ def plan_base(store: AdapterStore, ref: Ref, correction: Correction, *, fingerpr
             detail = f"its audio was erased, or not kept, when or since {ref} was taught with it"
             left_out.append(LeftOut(clip.file or clip.id, clip.label, fault("clip_not_found", detail)))
         else:
-            clips.append(_corrected(clip, correction.relabel))
+            clips.append(_corrected(clip, correction.relabel, labels))
     if wanting:
         raise UploadInvalid(
             f"the method is trained on audio, and of {wanting} clips of {ref} features alone are kept; take method=auto"
@@ -131,8 +146,10 @@ def plan_base(store: AdapterStore, ref: Ref, correction: Correction, *, fingerpr
     changes = tuple(correction.remove), correction.relabel
     # One that was there under two labels is there once when it has been given one.
     taught = {clip.id if clip.id in correction.relabel else place: clip for place, clip in enumerate(clips)}
-    base = Base(ref.name, ref.version, tuple(taught.values()), *changes, tuple(left_out), correction.channel)
-    _check_labels(base, ref)
+    base = Base(
+        ref.name, ref.version, tuple(taught.values()), *changes, tuple(left_out), correction.channel, listed.keep
+    )
+    _check_labels(base, ref, beside)
     return base
 
 
@@ -143,15 +160,19 @@ def _usable(store: AdapterStore, ref: Ref, listed: ClipList, fingerprint: str) -
     return {clip: frozenset(part for part, ids in parts.items() if clip in ids) for clip in listed.ids}
 
 
-def _corrected(clip: TaughtClip, relabel: Mapping[str, str]) -> TaughtClip:
+def _corrected(clip: TaughtClip, relabel: Mapping[str, str], labels: Collection[str | None]) -> TaughtClip:
+    """The clip as it is to be taught; `background` and `_background` are none but where they are labels already."""
     if clip.id not in relabel:
         return replace(clip, held_out=None)
-    return replace(clip, label=relabel[clip.id], is_background=False, held_out=None)
+    label = relabel[clip.id]
+    if is_background_folder(label) and label not in labels:
+        return replace(clip, label=None, is_background=True, held_out=None)
+    return replace(clip, label=label, is_background=False, held_out=None)
 
 
-def _check_labels(base: Base, ref: Ref) -> None:
+def _check_labels(base: Base, ref: Ref, beside: Collection[str]) -> None:
     """Refuse a base of which a label is lost because its clips are, which nobody asked for."""
-    lost = {row.label for row in base.left_out} - base.labels
+    lost = {row.label for row in base.left_out} - base.labels - set(beside)
     if named := sorted(label for label in lost if label is not None):
         raise UploadInvalid(
             f"no clip of the label {named[0]!r} of {ref} is kept; send new ones without base, or remove the others"

@@ -30,9 +30,11 @@ def check_live_clips(
     Args:
         on_audio: see `Uploads.check_audio`.
     """
-    num_files, wanted = len(uploads.clips(upload_id)), f"a channel is told from {MIN_LIVE_CLIPS} or more"
-    if num_files < MIN_LIVE_CLIPS:
-        raise UploadInvalid(f"{num_files} unlabelled clips came; {wanted}")
+    files, wanted = uploads.clips(upload_id), f"a channel is told from {MIN_LIVE_CLIPS} or more"
+    num_files, num_different = len(files), len({file.sha256 for file in files})
+    if num_different < MIN_LIVE_CLIPS:
+        alike = f", {num_different} of them different" if num_different < num_files else ""
+        raise UploadInvalid(f"{num_files} unlabelled clips came{alike}; {wanted}")
     findings = uploads.check_audio(upload_id, min_labels=1, on_audio=on_audio)
     if (num_usable := num_files - findings.num_left_out) < MIN_LIVE_CLIPS:
         raise UploadInvalid(f"{num_usable} of {num_files} unlabelled clips can be used; {wanted}")

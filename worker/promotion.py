@@ -78,14 +78,14 @@ def decide(
     lacking = [label for label in current_labels if label not in set(labels)]
     if lacking:
         named = ", ".join(map(repr, lacking[:5])) + (f" and {len(lacking) - 5} more" if len(lacking) > 5 else "")
-        reason = f"it stands by, for it does not know {named}, which the current version knows"
+        reason = f"it does not know {named}, which the current version knows"
         return Promotion(False, reason, comparison)
     known = "it knows every label of the version before"
     if comparison is None:
         warning = "no clip was held out from both under the same label, so that they could not be compared"
         return Promotion(True, f"{known}; {warning}")
     if comparison.is_worse:
-        return Promotion(False, f"it stands by, for it does worse: {comparison.sentence}", comparison)
+        return Promotion(False, f"it does worse: {comparison.sentence}", comparison)
     return Promotion(True, f"{known}, and {comparison.sentence}", comparison)
 
 

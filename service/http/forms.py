@@ -88,7 +88,8 @@ class LabelledUpload(BaseModel):
     keep: Literal["audio", "features", "nothing"] | None = Field(
         None,
         description="What is kept of the clips, so that `base` can go on from them: `audio` (the default, as far as "
-        "this service keeps it), `features` (what the model hears of them, which another model cannot use), `nothing`.",
+        "this service keeps it, and with `base` as much as that keeps), `features` (what the model hears of them, "
+        "which another model cannot use), `nothing`.",
     )
     promote: Literal["auto", "always", "never"] = Field(
         "auto",

@@ -136,6 +136,8 @@ def describe(error: Exception) -> dict[str, Any]:
     if code in GENERIC or (code == UPLOAD_NOT_KEPT and isinstance(error, HTTPException)):
         return {"code": code, "detail": KINDS[code].example}
     if isinstance(error, RequestValidationError):
+        if isinstance(error.body, bytes) and error.body:  # which was not read as JSON, for it was not said to be that
+            return {"code": code, "detail": "body: send it as JSON, with Content-Type: application/json"}
         return {"code": code, "detail": "; ".join(_sentence(fault) for fault in error.errors()[:10])}
     return {"code": code, "detail": str(error.detail if isinstance(error, HTTPException) else error)}
 

@@ -83,7 +83,9 @@ class Adaptation(Submission):
             still_wanted()
 
         config = TrainingConfig.from_options(self.training)
-        base = self._plan_base(config)
+        base = self._plan_base(config, upload_id)
+        if base is not None and self._form.keep is None:
+            self.training["keep"] = min(base.keep, _keep(None, self.context), key=KEEPS.index)
         before = base.labels if base else frozenset()
         self._check_feasible(upload_id, config, base)
         findings = self.uploads.check_audio(
@@ -105,7 +107,7 @@ class Adaptation(Submission):
         base.write(self.uploads.directory(upload_id))
         return findings.beside(base.left_out)
 
-    def _plan_base(self, config: TrainingConfig) -> Base | None:
+    def _plan_base(self, config: TrainingConfig, upload_id: str) -> Base | None:
         form, store = self._form, self.context.store
         if form.base is None:
             return None
@@ -114,7 +116,9 @@ class Adaptation(Submission):
         correction = wanted.checked(max_label_chars=max_chars)
         ref = store.resolve(self.tenant, form.base)
         fingerprint = self.context.pipeline.clap.fingerprint
-        return plan_base(store, ref, correction, fingerprint=fingerprint, needs_audio=config.needs_audio)
+        beside = {clip.label for clip, _ in self.uploads.usable(upload_id) if clip.label is not None}
+        needs = {"fingerprint": fingerprint, "needs_audio": config.needs_audio}
+        return plan_base(store, ref, correction, **needs, beside=beside)
 
     def _check_sizes(self, base: Base, new: list[UploadedClip]) -> None:
         limits = self.uploads.limits

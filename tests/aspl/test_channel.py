@@ -75,6 +75,11 @@ def test_what_may_be_chance_changes_nothing(bundled, taught, recordings):
     assert not found.is_applied and "chance" in found.reason and not found.shift_db.any()
 
 
+def test_a_clip_that_comes_five_times_is_one(bundled, taught, live):
+    found = find_channel(bundled, taught, [live[0]] * 5 + [live[1]] * 5)
+    assert not found.is_applied and found.reason.startswith("2 different clips")
+
+
 def test_what_no_channel_can_be_told_from_is_refused(bundled, taught, live):
     with pytest.raises(RecalibrationInvalid, match="teach it again"):
         recalibrate(bundled, replace(taught, taught_curves=None), live)

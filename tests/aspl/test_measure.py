@@ -83,3 +83,12 @@ def test_what_says_nothing_is_left_out(drawn):
 def test_labels_without_clips_are_no_part_of_the_mean():
     report = measure(["a", "b"], np.array([0, 0]), Scores(np.array([[1.0, 0.0], [1.0, 0.0]])))
     assert report.macro_f1 == 1.0 and report.per_label["b"].num_clips == 0
+
+
+def test_misses_are_told_without_a_background(drawn):
+    truth, clips, background = drawn
+    bars = (0.4, 0.6, 0.9)
+    alone, beside = (measure(LABELS, truth, clips, background=other, thresholds=bars) for other in (None, background))
+    for label in LABELS:
+        assert alone.per_label[label].misses_per_hundred == beside.per_label[label].misses_per_hundred > 0
+    assert alone.background is None

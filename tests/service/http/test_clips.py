@@ -200,6 +200,28 @@ def test_erased_clips_are_named_and_taught_no_more(client, teach):
     assert client.post("/classify", files=[("audio", ("a.wav", LOW[1]))], data={"adapter": "pets"}).status_code == 200
 
 
+def test_a_label_whose_clips_were_erased_can_be_taught_anew(client, teach):
+    teach(TWO)
+    client.delete("/adapters/pets/clips")
+    again = teach([("low", tone(333)), ("high", tone(4444))], base="pets")
+    assert again["shots"] == {"low": 1, "high": 1} and again["report"]["num_left_out"] == 6
+    assert "is kept" in teach([("low", tone(334))], base="pets@1", expect=422)["detail"]
+
+
+def test_a_version_keeps_as_much_as_the_one_that_it_goes_on_from(client, teach):
+    teach(TWO, keep="features")
+    teach([("low", tone(333))], base="pets")
+    assert not any(row["has_audio"] for row in clips_of(client, "pets@2"))
+    teach([("low", tone(334))], base="pets", keep="audio")
+    assert [row["has_audio"] for row in clips_of(client, "pets@3")].count(True) == 1
+
+
+def test_a_clip_is_relabelled_to_background(client, teach):
+    teach(TWO)
+    version = teach(base="pets", relabel=json.dumps({digest(LOW[0]): "background"}))
+    assert version["shots"] == {"low": 2, "high": 3} and version["report"]["num_background"] == 1
+
+
 def test_a_version_that_does_worse_on_the_same_clips_stands_by(client, teach):
     teach(TWO + [("shrill", data) for data in SHRILL])
     # The same clips, half of them under labels that are wrong, and some as they were: those that are shared do worse.

@@ -114,6 +114,8 @@ def test_live_clips_make_a_job(client, context, taught):
     few = client.post("/adapters/sounds/recalibrate", files=files[:4])
     assert few.status_code == 422
     assert few.json()["detail"] == "4 unlabelled clips came; a channel is told from 5 or more"
+    alike = client.post("/adapters/sounds/recalibrate", files=[files[0]] * 3 + files[1:4])
+    assert alike.json()["detail"] == "6 unlabelled clips came, 4 of them different; a channel is told from 5 or more"
     spoilt = [*files[:4], ("audio", ("notes.txt", b"no sound"))]
     answer = client.post("/adapters/sounds/recalibrate", files=spoilt)
     assert answer.status_code == 422 and "4 of 5 unlabelled clips can be used" in answer.json()["detail"]

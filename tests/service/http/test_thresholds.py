@@ -75,3 +75,9 @@ def test_an_adapter_of_the_first_release_takes_one_threshold_for_all_labels(clie
 
 def test_an_adapter_that_is_not_there_is_not_found(client):
     assert put(client, "none", low=0.5).json()["code"] == "adapter_not_found"
+
+
+def test_a_body_that_is_not_said_to_be_json_is_told_so(client, publish_taught):
+    publish_taught("tones")
+    answer = client.put("/adapters/tones/thresholds", content=b'{"low": 0.5}')
+    assert answer.status_code == 422 and "Content-Type: application/json" in answer.json()["detail"]
