@@ -80,6 +80,28 @@ def measure(
     return replace(report, **_answered(labels, truth, clips.answers, is_held_out=num_folds > 0))
 
 
+def at_thresholds(report: Report, thresholds: Mapping[str, float]) -> Report:
+    """Return the report of an adapter with other thresholds, by label.
+
+    What stands on them is read off the curve where they are one number that lies on it, and is left out elsewhere.
+    """
+    rows = {}
+    for label, row in report.per_label.items():
+        bar = _share(thresholds[label])
+        moved = replace(row, threshold=bar, misses_per_hundred=None, false_alarms_per_hour=None)
+        rows[label] = row if bar == row.threshold else moved
+    report = replace(report, per_label=rows)
+    if report.background is None:
+        return report
+    mean, bars = np.mean(list(thresholds.values())), [point.threshold for point in report.threshold_curve]
+    shares: dict[str, float | None] = {"rejected": None, "false_acceptance": None}
+    if len(set(thresholds.values())) == 1 and bars and bars[0] <= mean <= bars[-1]:
+        for name, field in (("rejected", "rejected"), ("false_acceptance", "accepted")):
+            shares[name] = _share(np.interp(mean, bars, [getattr(point, field) for point in report.threshold_curve]))
+    told = replace(report.background, threshold=_share(mean), false_alarms_per_hour=None, **shares)
+    return replace(report, background=told)
+
+
 def confusion_matrix(truth: np.ndarray, answers: np.ndarray, num_labels: int) -> np.ndarray:
     """Return counts `[K, K]`, a row for each true label and a column for each answer."""
     matrix = np.zeros((num_labels, num_labels), dtype=int)

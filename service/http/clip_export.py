@@ -1,19 +1,20 @@
 """An adapter with the clips that it was taught with, as one zip that is made while it is sent."""
 
+import hashlib
 import json
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict
 
 from starlette.responses import StreamingResponse
 
 from adapters_store import AdapterStore, ClipList, ClipNotFound, Ref, TaughtClip
 from aspl.adapter_info import read_channel
-from jobs.background import BACKGROUND
+from jobs.background import BACKGROUND, FOLDERS
 
 MEDIA_TYPE = "application/zip"
-UNSAFE = re.compile(r"[^\w .()+,=@#&-]+")
+UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f<>:\"/\\|?*]+")  # in a file's name, on one system or another
 DATE = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can tell: the same version makes the same zip
 
 
@@ -44,10 +45,9 @@ def export_with_clips(store: AdapterStore, ref: Ref) -> StreamingResponse:
 
 def _zipped(store: AdapterStore, ref: Ref, data: bytes, listed: ClipList | None) -> Iterator[bytes]:
     pipe, kept = _Pipe(), store.kept(ref)
-    there = kept.presence().audio
-    rows = (
-        [{**asdict(clip), "path": _path(clip) if clip.id in there else None} for clip in listed.clips] if listed else []
-    )
+    there, clips = kept.presence().audio, listed.clips if listed else ()
+    folders = _folders({clip.label for clip in clips if clip.label is not None})
+    rows = [{**asdict(clip), "path": _path(clip, folders) if clip.id in there else None} for clip in clips]
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(zipfile.ZipInfo(f"{ref.name}-{ref.version}.safetensors", DATE), data)
         told = {"adapter": str(ref), "digest": ref.digest, "channel": read_channel(data), "clips": rows}
@@ -64,9 +64,22 @@ def _zipped(store: AdapterStore, ref: Ref, data: bytes, listed: ClipList | None)
     yield pipe.take()
 
 
-def _path(clip: TaughtClip) -> str:
-    """Where a clip lies in the zip: its label's folder, which is the label as far as a folder can be."""
-    folder = BACKGROUND if clip.label is None else _safe(clip.label)
+def _folders(labels: Collection[str]) -> dict[str, str]:
+    """The folder of each label, one of its own: the label itself as far as a folder can be called that."""
+    folders: dict[str, str] = {}
+    taken = set(FOLDERS)
+    for label in sorted(labels):
+        folder = _safe(label) or "label"
+        if folder.casefold() in taken:
+            folder = f"{folder}-{hashlib.sha256(label.encode()).hexdigest()[:8]}"
+        folders[label] = folder
+        taken.add(folder.casefold())
+    return folders
+
+
+def _path(clip: TaughtClip, folders: Mapping[str, str]) -> str:
+    """Where a clip lies in the zip."""
+    folder = BACKGROUND if clip.label is None else folders[clip.label]
     return f"{folder}/{clip.id[:12]}-{_safe(clip.file.rpartition('/')[2]) or 'clip'}"
 
 

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse
 from adapters_store import Taught
 from aspl import Adapter
 from aspl.known import SENSITIVITIES
+from aspl.measure import at_thresholds
 from jobs.manifest import adapter_manifest
 from service.context import Context
 from service.http.dependencies import ServiceContext, Tenant
@@ -32,7 +33,8 @@ router = APIRouter(tags=["adapters"])
 def set_thresholds(name: str, wanted: Thresholds, tenant: Tenant, context: ServiceContext) -> JSONResponse:
     """Set from which known score on an answer is known, by label, or by how sensitive the adapter is to be.
 
-    The result is a version that differs in nothing else, of the current one or of `name@3`; it takes over at once.
+    The result is a version of the current one or of `name@3` that differs in nothing else but what its report says of
+    them; it takes over at once.
     """
     ref = context.store.resolve(tenant, name)
     adapter = Adapter.from_bytes(context.store.read(ref), context.pipeline.clap)
@@ -62,9 +64,7 @@ def _changed(adapter: Adapter, wanted: Mapping[str, Any], context: Context) -> A
         raise ThresholdsInvalid(unheard, adapter.labels)
     if adapter.known is None:
         return replace(adapter, threshold=_common(adapter, by_label))
-    kept = zip(adapter.labels, adapter.known.thresholds, strict=True)
-    thresholds = tuple(by_label.get(label, threshold) for label, threshold in kept)
-    return replace(adapter, known=replace(adapter.known, thresholds=thresholds))
+    return _at(adapter, {**dict(zip(adapter.labels, adapter.known.thresholds, strict=True)), **by_label})
 
 
 def _at_sensitivity(adapter: Adapter, sensitivity: str) -> Adapter:
@@ -72,7 +72,13 @@ def _at_sensitivity(adapter: Adapter, sensitivity: str) -> Adapter:
         raise ServiceError("thresholds_invalid", f"sensitivity: must be one of {', '.join(SENSITIVITIES)}.")
     if adapter.known is None:
         raise _unsupported("so has no sensitivities: teach it again with the same clips")
-    return replace(adapter, known=replace(adapter.known, thresholds=adapter.known.sensitivities[sensitivity]))
+    return _at(adapter, dict(zip(adapter.labels, adapter.known.sensitivities[sensitivity], strict=True)))
+
+
+def _at(adapter: Adapter, thresholds: Mapping[str, float]) -> Adapter:
+    """The adapter with these thresholds, in the order of its labels; its report tells what is known of them."""
+    known = replace(adapter.known, thresholds=tuple(thresholds.values()))
+    return replace(adapter, known=known, report=at_thresholds(adapter.report, thresholds))
 
 
 def _common(adapter: Adapter, by_label: Mapping[str, float]) -> float:

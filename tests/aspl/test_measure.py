@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, precision_recall_fscore_support, roc_auc_score
 
-from aspl.measure import NOTHING_HELD_OUT, ONE_LABEL, Scores, measure
+from aspl.measure import NOTHING_HELD_OUT, ONE_LABEL, Scores, at_thresholds, measure
 
 LABELS = ("rain", "dog", "wind")
 
@@ -92,3 +92,21 @@ def test_misses_are_told_without_a_background(drawn):
     for label in LABELS:
         assert alone.per_label[label].misses_per_hundred == beside.per_label[label].misses_per_hundred > 0
     assert alone.background is None
+
+
+def test_a_report_of_other_thresholds_tells_what_the_curve_does(drawn):
+    truth, clips, background = drawn
+    before = measure(LABELS, truth, clips, background=background, thresholds=(0.4, 0.6, 0.9))
+    for bar in (0.5, 0.31):
+        moved = at_thresholds(before, dict.fromkeys(LABELS, bar))
+        true = measure(LABELS, truth, clips, background=background, thresholds=(bar,) * 3)
+        for name in ("rejected", "false_acceptance"):
+            assert getattr(moved.background, name) == pytest.approx(getattr(true.background, name), abs=0.04)
+        assert moved.background.threshold == bar and {row.threshold for row in moved.per_label.values()} == {bar}
+        assert all(row.misses_per_hundred is None for row in moved.per_label.values())
+        assert moved.accuracy == before.accuracy and moved.threshold_curve == before.threshold_curve
+    some = at_thresholds(before, dict(zip(LABELS, (0.4, 0.7, 0.9), strict=True)))
+    assert (some.background.rejected, some.background.false_acceptance) == (None, None)
+    assert some.per_label[LABELS[0]] == before.per_label[LABELS[0]] != some.per_label[LABELS[1]]
+    beyond = at_thresholds(before, dict.fromkeys(LABELS, 0.9999))
+    assert beyond.background.false_acceptance is None

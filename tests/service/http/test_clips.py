@@ -257,6 +257,21 @@ def test_an_export_has_clips_where_they_are_asked_for_and_can_be_taught(client, 
     assert again.json()["num_left_out"] == 2  # the adapter and the list
 
 
+def test_an_export_has_a_folder_for_each_label_whatever_it_is_called(client, context, teach):
+    labels = ["a/b", "a:b", "..", "🐓 ديك", "Rain", "rain", "background"]
+    teach([(label, tone(300 + 77 * number)) for number, label in enumerate(labels)])
+    answer = client.get("/adapters/pets/file", params={"clips": True})
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        folders = [name.partition("/")[0] for name in archive.namelist() if "/" in name]
+    assert len({folder.casefold() for folder in folders}) == len(labels) and "🐓 ديك" in folders
+    again = client.post("/adapt", data={"name": "again"}, files={"archive": ("again.zip", answer.content)})
+    assert again.status_code == 202, again.text
+    taught = {
+        clip.label for clip, _ in context.jobs.uploads.usable(context.jobs.records.find(again.json()["id"]).upload_id)
+    }
+    assert len(taught) == len(labels) and {"🐓 ديك", "a_b"} < taught
+
+
 def test_clips_from_the_field_are_told_and_so_is_what_brings_them_back(client, context, teach):
     teach(TWO)
     clap, store = context.pipeline.clap, context.store
