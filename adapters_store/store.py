@@ -220,8 +220,7 @@ class AdapterStore:
 
     def tenants(self) -> list[str]:
         """The tenants that have anything here, in alphabetical order."""
-        children = self._files.children("")
-        return sorted(tenant_of(child) for child in children if TENANT_DIRECTORY.fullmatch(child))
+        return sorted(tenant_of(child) for child in self._files.children("") if TENANT_DIRECTORY.fullmatch(child))
 
     def delete(self, tenant: str, name: str, version: int | None = None) -> None:
         """Delete one version, or the adapter with all of them.
@@ -285,8 +284,7 @@ class AdapterStore:
         return self._files.lock(adapter_directory(tenant, name))
 
     def _stored_ref(self, tenant: str, name: str, version: int) -> Ref:
-        manifest = self._manifest(tenant, name, version)
-        return checked_ref(tenant, name, {**manifest, "version": version})
+        return checked_ref(tenant, name, {**self._manifest(tenant, name, version), "version": version})
 
     def _manifest(self, tenant: str, name: str, version: int) -> dict[str, Any]:
         data = self._files.read(version_path(tenant, name, version) + MANIFEST)

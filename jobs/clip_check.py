@@ -3,13 +3,14 @@
 Nothing here imports torch, which the worker's own process must not.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from aspl.errors import AsplError
 from aspl.report import ClipWarning
+from jobs.base import Base
 from jobs.errors import UploadTooLarge
 from jobs.findings import fault
 from jobs.limits import UploadLimits
@@ -103,6 +104,24 @@ def repetitions(clips: Sequence[UploadedClip]) -> Iterator[tuple[int, ClipWarnin
         elif other is not clip:
             detail = f"the same bytes as {other.shown_name}, which has the label {other.label!r}"
             yield clip.number, _repetition("clip_in_two_labels", clip, detail)
+
+
+def taught_before(clips: Iterable[UploadedClip], base: Base) -> Iterator[ClipWarning]:
+    """A warning of each clip that the version which a job goes on from is taught with, under its label or another."""
+    labels: dict[str, set[str | None]] = {}
+    for row in base.clips:
+        labels.setdefault(row.id, set()).add(row.label)
+    for clip in clips:
+        before = labels.get(clip.sha256, set())
+        label = None if clip.is_background else clip.label
+        if label in before:
+            yield _repetition(
+                "clip_repeated", clip, f"{base.name}@{base.version} is taught with the same bytes already"
+            )
+        elif before:
+            other = min(map(str, before - {None}), default="background")
+            detail = f"{base.name}@{base.version} is taught with the same bytes under the label {other!r}"
+            yield _repetition("clip_in_two_labels", clip, detail)
 
 
 def _repetition(code: str, clip: UploadedClip, detail: str) -> ClipWarning:

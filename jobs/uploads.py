@@ -230,10 +230,9 @@ class Uploads:
 
     def _tally(self, upload_id: str) -> Tally:
         if upload_id not in self._tallies:
-            tally = Tally()
+            tally = self._tallies[upload_id] = Tally()
             for clip in self.clips(upload_id):
                 tally.add(clip)
-            self._tallies[upload_id] = tally
         return self._tallies[upload_id]
 
     @disk_faults()

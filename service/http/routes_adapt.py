@@ -15,6 +15,7 @@ from aspl.methods import METHODS
 from aspl.templates import check_template
 from jobs import kinds
 from jobs.base import Base, Correction, plan_base
+from jobs.clip_check import taught_before
 from jobs.findings import Findings
 from jobs.live_clips import beside, check_live_clips, stage_live_clips
 from jobs.uploaded_clip import UploadedClip
@@ -105,7 +106,7 @@ class Adaptation(Submission):
             return findings
         self._check_sizes(base, [clip for clip, _ in clips])
         base.write(self.uploads.directory(upload_id))
-        return findings.beside(base.left_out)
+        return findings.beside(base.left_out).warned(taught_before((clip for clip, _ in clips), base))
 
     def _plan_base(self, config: TrainingConfig, upload_id: str) -> Base | None:
         form, store = self._form, self.context.store

@@ -137,6 +137,14 @@ def test_a_clip_that_comes_again_is_taught_once(teach):
     assert teach([("low", LOW[0]), ("low", tone(333))], base="pets")["shots"] == {"low": 4, "high": 3}
 
 
+def test_clips_that_the_base_has_are_told(client, teach):
+    teach(TWO)
+    version = teach([("low", LOW[0]), ("low", HIGH[0]), ("low", tone(333))], base="pets")
+    warnings = [(row["code"], row["label"]) for row in version["report"]["warnings"]]
+    assert warnings == [("clip_repeated", "low"), ("clip_in_two_labels", "low")]
+    assert "'high'" in version["report"]["warnings"][1]["detail"]
+
+
 def test_another_adapter_may_be_the_base(client, teach):
     teach(TWO)
     other = teach([("shrill", SHRILL[0])], base="pets", name="more")
