@@ -108,7 +108,7 @@ class PromptCandidate:
         """Return logits `[h, K]` of the clips, on the CPU."""
         if features is None:
             heard = runner.clips.hear(clips, prompts, tick=runner.progress.tick)
-            runner.progress.spend(len(clips))
+            runner.progress.spend(len(clips) * score_cost(runner.plan))
         else:
             heard = features[torch.from_numpy(clips)]
         parts = []
@@ -157,12 +157,12 @@ class JointCandidate(PromptCandidate):
         return plan.recipe.joint_epochs
 
     def cost(self, plan: Plan) -> float:
-        """Return the cost of those passes through the encoder and back."""
-        return plan.num_clips * self.num_epochs(plan) * JOINT_EPOCH_COST
+        """Return the cost of those passes through the encoder and back, and of the text prompt's."""
+        return plan.num_clips * self.num_epochs(plan) * self.cost_of_epoch(plan)
 
     def cost_of_epoch(self, plan: Plan) -> float:
         """Return what a pass over one clip costs."""
-        return JOINT_EPOCH_COST
+        return JOINT_EPOCH_COST + plan.method.epoch_cost
 
     def start(self, trial: Trial, runner: TrialRunner) -> Start:
         """Start from what the better of the simpler candidates came to on the same clips, else from the identity."""
@@ -177,6 +177,11 @@ class JointCandidate(PromptCandidate):
             if (spectral := start.prompts.to(clap.device).spectral) is not None:
                 audio.start_from(spectral)
         return Start(AudioPrompts(), audio=audio)
+
+
+def score_cost(plan: Plan) -> float:
+    """Return what it costs to hear a clip and to score it: of the method's pass over it a third goes forward."""
+    return 1 + plan.method.epoch_cost / 3
 
 
 CANDIDATES: dict[str, Candidate] = {

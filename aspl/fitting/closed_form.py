@@ -130,8 +130,11 @@ class Given:
 def fit_closed_form(given: Given, prompts: AudioPrompts, plan: Plan, progress: FitProgress) -> Adapter:
     """Fit a linear head to clips and background, all of them heard under `prompts`."""
     clap = given.clap
+    anew = num_heard_anew(given, prompts)
+    progress.expect(anew)
     clips = given.heard(prompts, progress.tick)
     own = given.heard_background(prompts, progress.tick)
+    progress.spend(anew and anew - num_of_bank(given))
     bank = bank_for(given, progress, prompts)
     progress.report("train_closed_form", 0, 1)
     scale, weights = bank.scale, words_of(plan)
@@ -185,6 +188,18 @@ def hear(
     return Heard.of(clips.hear(range(len(clips)), prompts or AudioPrompts(), stages=True, tick=tick))
 
 
+def num_heard_anew(given: Given, prompts: AudioPrompts | None) -> int:
+    """Return how many clips, the bank's among them, are to be heard under these prompts: without any, none."""
+    if prompts is None or not prompts.stages():
+        return 0
+    return len(given.clips) + len(given.background) + num_of_bank(given)
+
+
+def num_of_bank(given: Given) -> int:
+    """Return how many clips the bank has."""
+    return len(given.library.background.clips)
+
+
 def words_of(plan: Plan) -> tuple[float, ...]:
     """Return the weights of the labels' words that compete."""
     return WORDS[plan.method.name]
@@ -208,12 +223,18 @@ def bank_for(given: Given, progress: FitProgress, prompts: AudioPrompts | None =
         prompts: of the adapter; what is heard under them is heard for it alone.
     """
 
+    clap, library, told = given.clap, given.library, 0
+    is_under_prompts = prompts is not None and bool(prompts.stages())
+
     def tell(heard: int, num_clips: int) -> None:
+        nonlocal told
         progress.tick()
+        if is_under_prompts:  # which was foreseen
+            progress.spend(heard - told)
+        told = heard
         progress.report("listen_background", heard, num_clips)
 
-    clap, library = given.clap, given.library
-    if prompts is not None and prompts.stages():
+    if is_under_prompts:
         assert given.log_mels is not None
         batch = given.log_mels.micro_batch  # which is what the device has room for
         features = hear_background(clap, library.background, prompts, progress=tell, batch_clips=batch)

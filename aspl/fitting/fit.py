@@ -14,10 +14,10 @@ import numpy as np
 from aspl.adapter import Adapter
 from aspl.adapter_info import AdapterInfo
 from aspl.background import BackgroundLibrary, shipped_library
-from aspl.fitting.candidates import CANDIDATES
+from aspl.fitting.candidates import CANDIDATES, score_cost
 from aspl.fitting.checkpoint import TrainingCheckpoint, fit_key
 from aspl.fitting.clip_features import ClipFeatures
-from aspl.fitting.closed_form import Given, fit_closed_form
+from aspl.fitting.closed_form import Given, fit_closed_form, num_of_bank
 from aspl.fitting.config import TrainingConfig
 from aspl.fitting.guard import Guard, fit_guard
 from aspl.fitting.heard_clip import HeardClip, digest_of, hear_clips, heard_clips
@@ -98,17 +98,19 @@ def fit(
     heard = list(heard_clips(clips, waveforms, copies=copies, tick=progress.tick))
     given = Given(clap, heard, own, library, waveforms=background, log_mels=clips)
     saved = checkpoint and TrainingCheckpoint(checkpoint, fit_key(clap, waveforms, labels, learning))
-    runner = _runner(given, learning, progress, saved)
+    runner = _runner(given, learning, progress, saved, closed_form=plan.method.is_closed_form)
     fitted = _fit_prompted if plan.method.is_closed_form else _fit_words
     return order.as_given(fitted(given, plan, runner))
 
 
-def _runner(given: Given, plan: Plan, progress: FitProgress, saved: TrainingCheckpoint | None) -> TrialRunner:
+def _runner(
+    given: Given, plan: Plan, progress: FitProgress, saved: TrainingCheckpoint | None, *, closed_form: bool
+) -> TrialRunner:
     """Return what runs the trials of a plan, with those that an earlier process has run."""
     text = plan.method.untrained(given.clap, plan.labels, template=plan.config.template, seed=plan.config.seed)
     records = saved.load() if saved else {}
     spent = sum(_known_cost(plan, trial, record) for trial, record in records.items())
-    progress.expect(_planned_cost(plan) - spent)
+    progress.expect(_planned_cost(plan) + _cost_of_keeping(given, plan, closed_form=closed_form) - spent)
     return TrialRunner(plan, given.log_mels, text, CANDIDATES, progress, records, saved)
 
 
@@ -138,7 +140,8 @@ def _fit_words(given: Given, plan: Plan, runner: TrialRunner) -> Adapter:
     choice = runner.choose(plan.candidates)
     last = Trial(choice.candidate, None)
     known = _known_cost(plan, last, runner.records[last]) if last in runner.records else 0.0
-    progress.expect(CANDIDATES[choice.candidate].cost(plan) - known)
+    keeping = _cost_of_keeping(given, plan, closed_form=False) if choice.candidate != "text" else 0.0
+    progress.expect(CANDIDATES[choice.candidate].cost(plan) - known + keeping)
     result, gated = gate_text(runner, choice.candidate, runner.result(last))
     head = CANDIDATES[choice.candidate].head(result, runner)
     held_out = runner.held_out_logits(choice.candidate)
@@ -178,6 +181,23 @@ def _planned_cost(plan: Plan) -> float:
     """Return the cost of the whole fit before it is known what will be kept."""
     costs = [CANDIDATES[name].cost(plan) for name in plan.candidates]
     return plan.num_clips + sum(costs) * len(plan.folds) + costs[-1]
+
+
+def _cost_of_keeping(given: Given, plan: Plan, *, closed_form: bool) -> float:
+    """Return what it costs to keep an audio prompt: to find its gates, and to hear clips and bank under it.
+
+    Args:
+        closed_form: whether a closed-form head hears under it, which is fitted anew for every fold and gate.
+    """
+    if not plan.stages:
+        return 0.0
+    anew = len(given.clips) + len(given.background) + num_of_bank(given)
+    if not plan.folds:
+        return anew
+    num_tried = 2 * len(plan.stages)  # two gates beside that which it has
+    if closed_form:
+        return anew + len(plan.folds) * plan.num_clips * (num_tried + len(plan.candidates))
+    return anew + (num_tried * len(plan.held_out_clips) * score_cost(plan) if plan.recipe.chooses else 0)
 
 
 def _known_cost(plan: Plan, trial: Trial, record: TrialResult | LearnerState) -> float:

@@ -94,6 +94,7 @@ class HeldOutRidge:
             prompts = (prompts if gates is None else gated(prompts, gates)).to(self._given.clap.device)
         with torch.no_grad():
             heard = self._given.heard(prompts, runner.progress.tick)
+        runner.progress.spend(len(self._given.clips) if prompts.stages() else 0)
         scaled, members = scale.scaled(heard.stages, heard.joint), runner.plan.members(fold)
         teaching = Teaching(
             scaled=scaled[members],
