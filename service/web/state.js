@@ -3,6 +3,7 @@
 import { Earshot } from "./earshot.js";
 
 const KEY = "earshot.key";
+const CHOSEN = "earshot.adapter";
 
 class State extends EventTarget {
   /** The service lies where this file's folder does, whatever prefix a proxy shows it under. */
@@ -10,7 +11,7 @@ class State extends EventTarget {
   client = new Earshot({ url: this.root, key: stored(KEY), retries: 4 });
   info = null;
   adapters = [];
-  name = null;
+  name = stored(CHOSEN); // in this tab, before it was loaded anew
   corrections = new Corrections();
 
   get limits() {
@@ -23,8 +24,7 @@ class State extends EventTarget {
 
   setKey(key) {
     this.client.key = key || null;
-    if (key) sessionStorage.setItem(KEY, key);
-    else sessionStorage.removeItem(KEY);
+    store(KEY, key);
   }
 
   async loadAdapters() {
@@ -36,6 +36,7 @@ class State extends EventTarget {
   choose(name) {
     if (name === this.name) return;
     this.name = name;
+    store(CHOSEN, name);
     this.corrections.clear();
     this.changed();
   }
@@ -102,11 +103,19 @@ class Corrections {
   }
 }
 
+/** Remember in this tab, as far as storage is not forbidden; then the key is asked for at each visit. */
+function store(name, value) {
+  try {
+    if (value) sessionStorage.setItem(name, value);
+    else sessionStorage.removeItem(name);
+  } catch {}
+}
+
 function stored(name) {
   try {
     return sessionStorage.getItem(name);
   } catch {
-    return null; // storage may be forbidden; then the key is asked for at each visit
+    return null;
   }
 }
 

@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 
+import httpx2
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
@@ -105,6 +106,20 @@ def test_a_key_is_asked_for_and_kept_for_the_session_alone_behind_a_prefix_too(v
     expect(another.get_by_label("API key")).to_be_visible()
     page.get_by_role("button", name="Forget the key").click()
     expect(page.get_by_label("API key")).to_be_visible()
+
+
+def test_the_adapter_that_was_chosen_is_chosen_after_a_reload(visit, address, farm):
+    file = httpx2.get(f"{address}/adapters/{farm}/file").content
+    assert httpx2.post(f"{address}/adapters/aviary/file", content=file).status_code == 201
+    try:
+        page = visit(address).open("try")
+        chosen = page.get_by_label("Adapter", exact=True)
+        expect(chosen).to_have_value("aviary")
+        chosen.select_option(farm)
+        page.reload()
+        expect(chosen).to_have_value(farm)
+    finally:
+        httpx2.delete(f"{address}/adapters/aviary")
 
 
 def test_it_is_small_and_there_at_once(visit, address):
