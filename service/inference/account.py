@@ -8,7 +8,7 @@ that there is always room for the next one.
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import Enum
 
@@ -142,6 +142,10 @@ class Charge:
     def check(self, resource: Resource, amount: float = 1) -> None:
         """Raise what `take` would raise now."""
         self._accounts.check(self.tenant, resource, amount)
+
+    def apart(self) -> AbstractContextManager["Charge"]:
+        """A charge of the same tenant for what may go on when this one has been closed."""
+        return self._accounts.open(self.tenant)
 
     def close(self) -> None:
         """Give everything back."""

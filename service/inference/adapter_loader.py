@@ -78,11 +78,12 @@ class AdapterLoader:
 
         async def load() -> Adapter:
             texts = fill_template(template, labels)
-            charge.take(Resource.TEXT_PASSES, len(texts))
-            # Before any pass: the last label may be the one that does not fit.
-            bank = await self._loaders.run(charge.tenant, lambda _: self._prepared(texts))
-            work = self._engine.encode_texts(charge.tenant, texts, timeout_s=self._text_timeout_s)
-            embeddings = await result_of(work, self._engine.texts)
+            with charge.apart() as passes:  # others may wait for them when whoever came first has left
+                passes.take(Resource.TEXT_PASSES, len(texts))
+                # Before any pass: the last label may be the one that does not fit.
+                bank = await self._loaders.run(charge.tenant, lambda _: self._prepared(texts))
+                work = self._engine.encode_texts(charge.tenant, texts, timeout_s=self._text_timeout_s)
+                embeddings = await result_of(work, self._engine.texts)
             return Adapter.zero_shot(self._clap, labels, template=template, bank=bank, embeddings=embeddings)
 
         return self._cache.use(ZeroShotKey(charge.tenant, labels, template), load)
