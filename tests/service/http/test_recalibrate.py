@@ -57,12 +57,15 @@ def test_what_it_hears_is_shown_and_shared(client, context, taught):
     assert set(channel["labels"]) == set(LABELS) and sum(channel["labels"].values()) <= 2
     drift = context.pipeline.drift
     client.portal.call(drift.flush, context.redis.drift)
-    stored = json.loads(context.jobs.records.redis.hget(drift_key(taught[1]), "sums"))
-    assert stored[0] == 2
+
+    def stored():
+        return json.loads(context.jobs.records.redis.hget(drift_key(taught[1]), "sums"))[0]
+
+    assert stored() == 2
     heard(client, 110)
     assert client.get("/adapters/sounds").json()["channel"]["clips"] == 3
     drift._tallies.clear()  # as another replica, which has heard nothing itself
-    assert client.get("/adapters/sounds").json()["channel"]["clips"] == 2
+    assert client.get("/adapters/sounds").json()["channel"]["clips"] == stored()  # the third may be there by now
 
 
 def test_what_was_heard_long_ago_fades(client, context, taught):
