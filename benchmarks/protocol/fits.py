@@ -12,13 +12,15 @@ from aspl import AudioFeatures, Progress
 from aspl.background import BackgroundLibrary
 from aspl.fitting.candidates import CANDIDATES
 from aspl.fitting.checkpoint import RELEASE, TrainingCheckpoint
-from aspl.fitting.closed_form import WORDS, Heard, bank_of
+from aspl.fitting.closed_form import WORDS, Heard, bank_of, known_rule
 from aspl.fitting.heard_clip import hear_copies
 from aspl.fitting.plan import make_plan
+from aspl.fitting.precision import kept_head
 from aspl.fitting.progress import FitProgress
 from aspl.fitting.records import Trial
 from aspl.fitting.speed_copies import copies_for
 from aspl.fitting.trial import TrialRunner
+from aspl.heads.linear import LinearHead
 from aspl.heads.ridge_head import Teaching, fit_ridge_head
 from aspl.measure import confusion_matrix, macro_f1
 from aspl.methods import METHODS
@@ -67,7 +69,7 @@ def _closed_form_scores(run: Run, drawn: DrawnClips, fitting: Fitting) -> np.nda
     clap, library = drawn.listener.clap, fitting.library
     plan = make_plan(drawn.taught_labels, run.config, logit_scale=clap.logit_scale)
     bank = bank_of(library.features(clap), library.background, clap.layout)
-    taught, tested = Heard.of(drawn.taught_features), Heard.of(drawn.tested_features)
+    taught = Heard.of(drawn.taught_features)
     orders = [clip.order for clip in drawn.taught_clips]
     num_copies = copies_for(len(orders))
     copied = hear_copies(drawn.clips(is_adapted=False), orders, num_copies) if num_copies else [()] * len(orders)
@@ -80,8 +82,11 @@ def _closed_form_scores(run: Run, drawn: DrawnClips, fitting: Fitting) -> np.nda
         texts=clap.encode_text(fill_template(plan.template, plan.labels)).double().cpu().numpy(),
         copies=[bank.scale.scaled(copy.stages, copy.joint) for copy in Heard.of_copies(copied, clap.joint_width)],
     )
-    head = fit_ridge_head(teaching, bank, text_weights=WORDS[plan.method.name]).head
-    return head.scores(bank.scale.logged(tested.stages, tested.joint))[:, :-1]
+    fit = fit_ridge_head(teaching, bank, text_weights=WORDS[plan.method.name])
+    head = LinearHead.fitted(fit.head.matrix, fit.head.bias, clap)
+    # What answers is what would be kept, in half precision for the most part.
+    head = kept_head(head, len(plan.labels), taught.features(clap.device), known_rule(fit, plan, num_own=0))
+    return _scores(head, drawn.tested_features).numpy()
 
 
 def _trained_scores(run: Run, drawn: DrawnClips, fitting: Fitting, tell: Tell) -> np.ndarray:
