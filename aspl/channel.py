@@ -18,6 +18,7 @@ from aspl.channel_shift import Differences, Shift, clip_weights, estimate_shift,
 from aspl.errors import RecalibrationInvalid
 from aspl.features import AudioFeatures
 from aspl.fitting.clip_features import ClipFeatures
+from aspl.fitting.heard_clip import digest_of
 from aspl.inference import reads_stages
 from aspl.model.clap import FrozenClap
 from aspl.prompts.audio import AudioPrompts
@@ -89,9 +90,8 @@ def find_channel(
     check_curves(adapter)
     if len(live_waveforms) < MIN_CLIPS:
         raise RecalibrationInvalid(f"{len(live_waveforms)} clips; a channel is told from {MIN_CLIPS} or more")
-    different = {
-        waveform.tobytes(): waveform for waveform in live_waveforms
-    }  # a clip that is there twice tells no more
+    # A clip that is there twice tells no more.
+    different = {digest_of(waveform): waveform for waveform in live_waveforms}
     live = _Live(clap, adapter, list(different.values()), tick)
     if live.num_clips < MIN_CLIPS:
         return live.unchanged(f"{live.num_clips} different clips sound, and {MIN_CLIPS} have to")

@@ -72,7 +72,7 @@ def measure(
         )
     if clips.known is not None and thresholds is not None:
         bars, heard = np.array(thresholds), background if is_heard else None
-        report = _at_thresholds(report, truth, clips, heard, background_hours, bars)
+        report = _with_thresholds(report, truth, clips, heard, background_hours, bars)
     if not len(truth):
         return replace(report, reason=NOTHING_HELD_OUT)
     if len(labels) == 1:
@@ -87,7 +87,7 @@ def at_thresholds(report: Report, thresholds: Mapping[str, float]) -> Report:
     """
     rows = {}
     for label, row in report.per_label.items():
-        bar = _share(thresholds[label])
+        bar = None if label not in thresholds else _share(thresholds[label])  # an imported report may name others
         moved = replace(row, threshold=bar, misses_per_hundred=None, false_alarms_per_hour=None)
         rows[label] = row if bar == row.threshold else moved
     report = replace(report, per_label=rows)
@@ -132,7 +132,7 @@ def _with_teaching(
     return {label: replace(row, threshold=bar, shots=shots.get(label)) for (label, row), bar in told}
 
 
-def _at_thresholds(
+def _with_thresholds(
     report: Report,
     truth: np.ndarray,
     clips: Scores,

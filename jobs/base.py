@@ -30,7 +30,7 @@ class Base:
         left_out: clips that could be taught again only if more of them had been kept.
         channel: "base" where the clips that come beside them came through its channel, if it has one; "none" where they
             are as those that it was taught with.
-        keep: how much the version keeps of its clips.
+        keep: how much the version keeps of its clips; of a base that was read, the job's training says what it keeps.
     """
 
     name: str

@@ -19,7 +19,7 @@ class Metrics:
         self.errors = Counter("earshot_errors", "Error answers, by code.", ["code"], registry=self.registry)
         self.made_way = Counter(
             "earshot_connections_made_way",
-            "Connections that waited for a request, and were ended because there were too many.",
+            "Connections that waited for a request, or for an answer to be taken, and were ended as one too many.",
             registry=self.registry,
         )
         self.clips = Counter("earshot_clips", "Clips classified.", ["outcome"], registry=self.registry)

@@ -130,12 +130,7 @@ class Given:
 def fit_closed_form(given: Given, prompts: AudioPrompts, plan: Plan, progress: FitProgress) -> Adapter:
     """Fit a linear head to clips and background, all of them heard under `prompts`."""
     clap = given.clap
-    anew = num_heard_anew(given, prompts)
-    progress.expect(anew)
-    clips = given.heard(prompts, progress.tick)
-    own = given.heard_background(prompts, progress.tick)
-    progress.spend(anew and anew - num_of_bank(given))
-    bank = bank_for(given, progress, prompts)
+    clips, own, bank = hear_all(given, prompts, progress)
     progress.report("train_closed_form", 0, 1)
     scale, weights = bank.scale, words_of(plan)
     texts = texts_of(clap, plan) if any(weights) else None
@@ -188,16 +183,22 @@ def hear(
     return Heard.of(clips.hear(range(len(clips)), prompts or AudioPrompts(), stages=True, tick=tick))
 
 
-def num_heard_anew(given: Given, prompts: AudioPrompts | None) -> int:
-    """Return how many clips, the bank's among them, are to be heard under these prompts: without any, none."""
-    if prompts is None or not prompts.stages():
-        return 0
-    return len(given.clips) + len(given.background) + num_of_bank(given)
+def hear_all(given: Given, prompts: AudioPrompts, progress: FitProgress) -> tuple[Heard, Heard, Bank]:
+    """Return clips, the tenant's background and the bank as they are heard under `prompts`.
+
+    Under any it is all heard anew, which is then what is left of the fit.
+    """
+    is_anew = bool(prompts.stages())
+    progress.expect(num_clips_of(given) if is_anew else 0)
+    clips = given.heard(prompts, progress.tick)
+    own = given.heard_background(prompts, progress.tick)
+    progress.spend(len(given.clips) + len(given.background) if is_anew else 0)
+    return clips, own, bank_for(given, progress, prompts)
 
 
-def num_of_bank(given: Given) -> int:
-    """Return how many clips the bank has."""
-    return len(given.library.background.clips)
+def num_clips_of(given: Given) -> int:
+    """Return how many clips there are in all, the bank's among them."""
+    return len(given.clips) + len(given.background) + len(given.library.background.clips)
 
 
 def words_of(plan: Plan) -> tuple[float, ...]:

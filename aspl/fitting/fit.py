@@ -17,7 +17,7 @@ from aspl.background import BackgroundLibrary, shipped_library
 from aspl.fitting.candidates import CANDIDATES, score_cost
 from aspl.fitting.checkpoint import TrainingCheckpoint, fit_key
 from aspl.fitting.clip_features import ClipFeatures
-from aspl.fitting.closed_form import Given, fit_closed_form, num_of_bank
+from aspl.fitting.closed_form import Given, fit_closed_form, num_clips_of
 from aspl.fitting.config import TrainingConfig
 from aspl.fitting.guard import Guard, fit_guard
 from aspl.fitting.heard_clip import HeardClip, digest_of, hear_clips, heard_clips
@@ -191,7 +191,7 @@ def _cost_of_keeping(given: Given, plan: Plan, *, closed_form: bool) -> float:
     """
     if not plan.stages:
         return 0.0
-    anew = len(given.clips) + len(given.background) + num_of_bank(given)
+    anew = num_clips_of(given)
     if not plan.folds:
         return anew
     num_tried = 2 * len(plan.stages)  # two gates beside that which it has

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from aspl.features import AudioFeatures
-from aspl.fitting.closed_form import Given, bank_for, known_rule, num_heard_anew, num_of_bank
+from aspl.fitting.closed_form import Given, hear_all, known_rule
 from aspl.fitting.plan import Plan
 from aspl.fitting.progress import FitProgress
 from aspl.heads.linear import LinearHead
@@ -29,12 +29,7 @@ class Guard:
 def fit_guard(given: Given, prompts: AudioPrompts, plan: Plan, progress: FitProgress) -> Guard:
     """Fit a linear head to clips and background, all of them heard under the adapter's `prompts`, without any words."""
     clap = given.clap
-    anew = num_heard_anew(given, prompts)
-    progress.expect(anew)
-    heard = given.heard(prompts, progress.tick)
-    own = given.heard_background(prompts, progress.tick)
-    progress.spend(anew and anew - num_of_bank(given))
-    bank = bank_for(given, progress, prompts)
+    heard, own, bank = hear_all(given, prompts, progress)
     teaching = Teaching(
         scaled=bank.scale.scaled(heard.stages, heard.joint),
         classes=plan.truth,

@@ -77,7 +77,9 @@ class LabelledUpload(BaseModel):
         [], description="With `base`: ids of its clips to leave out; repeated, or one JSON array."
     )
     relabel: str | None = Field(
-        None, description='With `base`: other labels for some of its clips, as a JSON object: `{"ID": "rain"}`.'
+        None,
+        description='With `base`: other labels for some of its clips, as a JSON object: `{"ID": "rain"}`; `background` '
+        "makes a clip one of the background, unless it is a label of the base.",
     )
     channel: Literal["base", "none"] = Field(
         "base",

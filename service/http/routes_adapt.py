@@ -117,9 +117,9 @@ class Adaptation(Submission):
         correction = wanted.checked(max_label_chars=max_chars)
         ref = store.resolve(self.tenant, form.base)
         fingerprint = self.context.pipeline.clap.fingerprint
-        beside = {clip.label for clip, _ in self.uploads.usable(upload_id) if clip.label is not None}
-        needs = {"fingerprint": fingerprint, "needs_audio": config.needs_audio}
-        return plan_base(store, ref, correction, **needs, beside=beside)
+        new = {clip.label for clip in self.uploads.clips(upload_id) if clip.is_taught}
+        needs_audio = config.needs_audio
+        return plan_base(store, ref, correction, fingerprint=fingerprint, needs_audio=needs_audio, beside=new)
 
     def _check_sizes(self, base: Base, new: list[UploadedClip]) -> None:
         limits = self.uploads.limits

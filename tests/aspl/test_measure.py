@@ -108,5 +108,7 @@ def test_a_report_of_other_thresholds_tells_what_the_curve_does(drawn):
     some = at_thresholds(before, dict(zip(LABELS, (0.4, 0.7, 0.9), strict=True)))
     assert (some.background.rejected, some.background.false_acceptance) == (None, None)
     assert some.per_label[LABELS[0]] == before.per_label[LABELS[0]] != some.per_label[LABELS[1]]
+    fewer = at_thresholds(before, {LABELS[0]: 0.4})  # of an imported report that names labels which its adapter has not
+    assert [row.threshold for row in fewer.per_label.values()] == [0.4, None, None]
     beyond = at_thresholds(before, dict.fromkeys(LABELS, 0.9999))
     assert beyond.background.false_acceptance is None

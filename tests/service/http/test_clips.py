@@ -216,6 +216,15 @@ def test_a_label_whose_clips_were_erased_can_be_taught_anew(client, teach):
     assert "is kept" in teach([("low", tone(334))], base="pets@1", expect=422)["detail"]
 
 
+def test_a_label_whose_clips_were_erased_is_not_taught_anew_by_background(client, teach):
+    teach(TWO)
+    for data in HIGH:
+        client.delete(f"/adapters/pets/clips/{digest(data)}")
+    clips = {"base": "pets", "background_labels": ["high"]}
+    assert "'high'" in teach([("high", tone(4444))], expect=422, **clips)["detail"]
+    assert teach([("high", tone(4444))], base="pets")["shots"] == {"low": 3, "high": 1}
+
+
 def test_a_version_keeps_as_much_as_the_one_that_it_goes_on_from(client, teach):
     teach(TWO, keep="features")
     teach([("low", tone(333))], base="pets")
