@@ -4,7 +4,7 @@ import torch
 
 from aspl.errors import TrainingDataInvalid
 from aspl.fitting.heard_clip import HeardClip, hear_clips
-from aspl.fitting.speed_copies import MOST_HEARINGS, SPEED, at_speed, copies_for, copy_of
+from aspl.fitting.speed_copies import MOST_COPIED, MOST_HEARINGS, SPEED, at_speed, copies_for, copy_of, filled
 from aspl.sound.log_mel import LogMel
 
 RATE_HZ = 48_000
@@ -52,7 +52,26 @@ def test_a_clip_has_a_copy_at_each_speed_of_its_loudest_window(loudest):
 def test_the_more_clips_there_are_the_fewer_copies_each_has():
     counts = [copies_for(num_clips) for num_clips in range(1, 3000)]
     assert counts == sorted(counts, reverse=True) and counts[0] == 2 and counts[-1] == 0
-    assert all(num_clips * copies <= MOST_HEARINGS for num_clips, copies in enumerate(counts, start=1))
+    assert all(num_clips * (1 + copies) <= MOST_HEARINGS for num_clips, copies in enumerate(counts, 1) if copies > 1)
+    assert counts[MOST_COPIED - 1] == 1 and counts[MOST_COPIED] == 0
+
+
+@pytest.mark.parametrize("shift_db", [0.0, 12.5])
+def test_the_first_copy_fills_its_window(shift_db):
+    noise = 0.1 * torch.randn(1, 240_048, generator=torch.Generator().manual_seed(0))
+    padded = LogMel()(torch.nn.functional.pad(noise, (0, 239_952))) + shift_db * torch.linspace(-1, 1, 64)
+    full = filled(padded)
+    sounding = 501  # frames, the last of which hears half of its window
+    assert torch.equal(full[:, :, :sounding], padded[:, :, :sounding])
+    assert torch.equal(full[:, :, 502:], padded[:, :, : 1001 - 502])
+    first, second = (copy_of(padded, number, CENTRES_HZ, is_faster_first=True) for number in (0, 1))
+    assert torch.equal(first, at_speed(full, SPEED, CENTRES_HZ))
+    assert torch.equal(second, at_speed(padded, 1 / SPEED, CENTRES_HZ))
+
+
+@pytest.mark.parametrize("window", [torch.full((1, 1, 101, 64), -100.0), torch.randn(1, 1, 101, 64)])
+def test_a_silent_window_and_a_full_one_stay_as_they_are(window):
+    assert torch.equal(filled(window), window)
 
 
 def test_copies_are_heard_as_clips_are_and_survive_their_bytes(clap):
@@ -67,7 +86,9 @@ def test_copies_are_heard_as_clips_are_and_survive_their_bytes(clap):
         np.testing.assert_allclose(copy, expected, atol=1e-4, rtol=1e-3)
     again = HeardClip.from_bytes(clip.to_bytes())
     assert np.array_equal(again.copies, clip.copies) and np.array_equal(again.joint, clip.joint)
-    assert clip.to_bytes()[:4] == b"heh3" and plain.to_bytes()[:4] == b"heh2"  # which earlier releases read
+    assert clip.to_bytes()[:4] == b"heh4" and plain.to_bytes()[:4] == b"heh2"  # which earlier releases read
+    earlier = HeardClip.from_bytes(b"heh3" + clip.to_bytes()[4:])  # whose copies filled no window
+    assert len(earlier.copies) == 0 and np.array_equal(earlier.stages, clip.stages)
     width = 4 * clip.copies.shape[1]
     for cut in (1, 4, width - 4, width, 2 * width, 2 * width + 4, len(clip.to_bytes()) - 30):
         with pytest.raises(TrainingDataInvalid):
