@@ -40,8 +40,10 @@ def test_the_loop(run, taught, tmp_path):
     others = tmp_path / "others"
     (others / "rain").mkdir(parents=True)
     (others / "rain" / "mine.ogg").write_bytes((HELD_OUT / "rain" / "2-87781-A.ogg").read_bytes())
+    (others / "rain" / "wrong.ogg").write_bytes((HELD_OUT / "rooster" / "1-44831-A.ogg").read_bytes())
     assert "farm@2 is current" in run("add", "farm", others)
     suspect = json.loads(run("suspects", "farm", "--json").splitlines()[0])
+    assert (suspect["file"], suspect["sounds_like"]) == ("wrong.ogg", "rooster")
     said = run("correct", "farm", "--remove", suspect["id"])
     assert "farm@3" in said and "accuracy" in said
     assert "Nothing to correct" in earshot("correct", "farm").stderr
