@@ -71,8 +71,9 @@ def figures(worlds: Mapping[str, World], name: str, shots: int, seed: int) -> di
     drawn, threshold = tenant.draw, own_threshold(tenant.fit)
     rows = {}
     for change, world in worlds.items():
-        scores = replace(tenant, world=world).scores(drawn.test)
-        known, foreign = raw_known(scores), raw_known(replace(tenant, world=world).scores(drawn.foreign))
+        listening = replace(tenant, world=world)
+        scores = listening.scores(drawn.test)
+        known, foreign = raw_known(scores), raw_known(listening.scores(drawn.foreign))
         rows[change] = {
             "accuracy": mean_accuracy(scores[:, :-1].argmax(1), drawn.test_classes),
             "known rejected": float((known < threshold).mean()),
@@ -90,7 +91,10 @@ def table(worlds: Mapping[str, World], shots: int, seeds: Iterable[int]) -> dict
     kept = {}
     for change in worlds:
         means = {m: 100 * np.mean([[row[change][m] for row in rows] for rows in found.values()]) for m in measures}
-        rejected = {n: 100 * np.mean([row[change]["known rejected"] for row in rows]) for n, rows in found.items()}
+        rejected = {
+            f"rejected, {name}": 100 * np.mean([row[change]["known rejected"] for row in rows])
+            for name, rows in found.items()
+        }
         kept[change] = {what: round(float(value), 1) for what, value in (means | rejected).items()}
         shown.add_row(change, *(f"{value:.1f}" for value in kept[change].values()))
     Console(width=140).print(shown)

@@ -24,6 +24,7 @@ CHUNK_CLIPS = 16  # log-mels of more are not held at once
 HEADER, NUM_COPIES = struct.Struct("<4sIIIq??"), struct.Struct("<I")
 MAGIC, MAGIC_WITHOUT_PEAKS, MAGIC_WITH_COPIES = b"heh2", b"heh1", b"heh4"
 MAGIC_WITH_EARLIER_COPIES = b"heh3"  # of which none fills its window: they count as none
+COUNTS_COPIES = (MAGIC_WITH_COPIES, MAGIC_WITH_EARLIER_COPIES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,9 +64,9 @@ class HeardClip:
             raise TrainingDataInvalid("what was kept of a clip is cut short")
         magic, *lengths, order, is_silent, is_clipped = HEADER.unpack_from(data)
         start, num_copies, width = HEADER.size, 0, lengths[0] + lengths[1]
-        if magic in (MAGIC_WITH_COPIES, MAGIC_WITH_EARLIER_COPIES) and len(data) >= start + NUM_COPIES.size:
+        if magic in COUNTS_COPIES and len(data) >= start + NUM_COPIES.size:
             (num_copies,), start = NUM_COPIES.unpack_from(data, start), start + NUM_COPIES.size
-        is_known = magic in (MAGIC, MAGIC_WITHOUT_PEAKS, MAGIC_WITH_COPIES, MAGIC_WITH_EARLIER_COPIES)
+        is_known = magic in (MAGIC, MAGIC_WITHOUT_PEAKS, *COUNTS_COPIES)
         if not is_known or len(data) != start + 4 * (sum(lengths) + num_copies * width):
             raise TrainingDataInvalid("what was kept of a clip is not what a clip is heard as")
         values = np.frombuffer(data, np.float32, offset=start)
