@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import structlog
 from redis import Redis
 from redis.exceptions import RedisError
-from rq.exceptions import StopRequested
 
 from adapters_store import StoreError, check_tenant
 from jobs import logging
@@ -76,8 +75,6 @@ def _serve(settings: WorkerSettings, runner: RunnerProcess) -> int:
     while not shutdown.is_requested:
         try:
             _take_jobs(redis, settings, runner, shutdown)
-        except StopRequested:
-            break
         except RqUnknown as error:
             log.error(str(error))
             return 1

@@ -7,13 +7,11 @@ message. RQ's workers that do so send no heartbeat during a job; this one does, 
 import os
 import signal
 import threading
-from collections.abc import Callable
 from typing import Any
 
 import structlog
 from redis import Redis
 from rq import Queue, SimpleWorker, worker_registration
-from rq.exceptions import StopRequested
 from rq.executions import Execution
 from rq.job import Job
 from rq.registry import clean_registries
@@ -35,12 +33,15 @@ MAINTENANCE_KEY = f"{PREFIX}:maintenance"
 WORKER_TTL_S = 60
 # Above the runner's own grace, below the five seconds in which a stopped worker is gone.
 EXIT_AFTER_S = 4.5
+# How long an idle worker waits for a job before it looks whether it is to stop.
+WAIT_S = 1
 
 # What RQ does not promise to keep, and this worker calls or replaces; a release without one would ignore it silently.
 RQ_PARTS = (
     "_finalize_success",
     "_install_signal_handlers",
     "clean_registries",
+    "dequeue_job_and_maintain_ttl",
     "dequeue_timeout",
     "execute_job",
     "get_heartbeat_ttl",
@@ -51,7 +52,7 @@ RQ_PARTS = (
     "set_state",
     "subscribe",
 )
-RQ_ATTRIBUTES = ("_stop_requested", "executions", "last_cleaned_at", "maintenance_interval")
+RQ_ATTRIBUTES = ("executions", "last_cleaned_at", "maintenance_interval")
 
 log = structlog.get_logger()
 
@@ -65,7 +66,6 @@ class Shutdown:
 
     def __init__(self) -> None:
         self.is_requested = False
-        self.interrupt: Callable[[], None] | None = None
 
     def install(self) -> None:
         """Listen to the signals; call it from the main thread."""
@@ -79,8 +79,6 @@ class Shutdown:
             watchdog = threading.Timer(EXIT_AFTER_S, os._exit, args=(1,))
             watchdog.daemon = True
             watchdog.start()
-        if self.interrupt is not None:
-            self.interrupt()
 
 
 class JobWorker(SimpleWorker):
@@ -109,12 +107,24 @@ class JobWorker(SimpleWorker):
         self.uploads = Uploads(settings.data_dir)
         self.job_queue = JobQueue(redis, settings)
         self.leases = Leases(redis, ttl_s=settings.heartbeat_ttl_s)
-        self._is_busy = False
 
     @property
     def dequeue_timeout(self) -> int:
         """How long to wait for a job, in seconds: RQ does its maintenance only between two waits."""
-        return self.maintenance_interval
+        return WAIT_S
+
+    def dequeue_job_and_maintain_ttl(
+        self, timeout: int | None, max_idle_time: int | None = None
+    ) -> tuple[Job, Queue] | None:
+        """The next job, or None where the worker is to stop.
+
+        RQ breaks its wait off by an exception in the signal's handler, which is lost where the handler interrupts
+        what swallows exceptions, and loses a job that was just taken. A short wait needs none.
+        """
+        while not self.shutdown.is_requested:
+            if result := super().dequeue_job_and_maintain_ttl(timeout, max_idle_time=timeout):
+                return result
+        return None
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:
         """The silence after which another worker may take the job, in seconds."""
@@ -122,30 +132,25 @@ class JobWorker(SimpleWorker):
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run the job here, with the runner and a heartbeat at hand."""
-        self._is_busy = True
-        try:
-            execution = self.prepare_execution(job)
+        execution = self.prepare_execution(job)
 
-            def heartbeat() -> None:
-                with translated():
-                    self.maintain_heartbeats(job, execution)
+        def heartbeat() -> None:
+            with translated():
+                self.maintain_heartbeats(job, execution)
 
-            CONTEXT.set(
-                WorkerContext(
-                    queue=self.job_queue,
-                    leases=self.leases,
-                    uploads=self.uploads,
-                    runner=self.runner,
-                    settings=self.settings,
-                    heartbeat=heartbeat,
-                    is_stopping=lambda: self.shutdown.is_requested,
-                )
+        CONTEXT.set(
+            WorkerContext(
+                queue=self.job_queue,
+                leases=self.leases,
+                uploads=self.uploads,
+                runner=self.runner,
+                settings=self.settings,
+                heartbeat=heartbeat,
+                is_stopping=lambda: self.shutdown.is_requested,
             )
-            self.perform_job(job, queue, execution)
-            self.set_state("idle")
-        finally:
-            self._is_busy = False
-        self._stop_requested = self.shutdown.is_requested
+        )
+        self.perform_job(job, queue, execution)
+        self.set_state("idle")
 
     def _finalize_success(self, job: Job, queue: Queue, execution: Execution, return_value: Any) -> None:
         """As RQ does, unless the job goes on in another attempt: then RQ's word on it is that one's to say."""
@@ -175,19 +180,10 @@ class JobWorker(SimpleWorker):
 
     def serve(self) -> None:
         """Take jobs until the shutdown is requested, or RQ gives up."""
-        self.shutdown.interrupt = self._interrupt
-        try:
-            self.work(logging_level="WARNING")
-        finally:
-            self.shutdown.interrupt = None
+        self.work(logging_level="WARNING")
 
     def subscribe(self) -> None:
         """Take no commands over pub/sub: a cancel has its own key, and the extra thread would delay the exit."""
 
     def _install_signal_handlers(self) -> None:
         """Leave the signals to Shutdown: RQ's handlers would wait for the end of the job."""
-
-    def _interrupt(self) -> None:
-        # A job steps down by itself; a wait for the next one has to be broken off.
-        if not self._is_busy:
-            raise StopRequested

@@ -193,7 +193,7 @@ def test_a_stopped_worker_gives_its_job_back(workers, submit, queue, store, redi
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
-def test_an_idle_worker_stops_at_once(workers, queue, signum):
+def test_an_idle_worker_stops_soon(workers, queue, signum):
     worker = workers(MAINTENANCE_INTERVAL_S=60)
     trainer = trainer_of(worker)
     worker.send_signal(signum)
