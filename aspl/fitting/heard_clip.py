@@ -23,7 +23,7 @@ from aspl.sound.faults import is_clipped, is_silent
 CHUNK_CLIPS = 16  # log-mels of more are not held at once
 HEADER, NUM_COPIES = struct.Struct("<4sIIIq??"), struct.Struct("<I")
 MAGIC, MAGIC_WITHOUT_PEAKS, MAGIC_WITH_COPIES = b"heh2", b"heh1", b"heh4"
-MAGIC_WITH_EARLIER_COPIES = b"heh3"  # of which none fills its window: they count as none
+MAGIC_WITH_EARLIER_COPIES = b"heh3"  # whose windows are all filled as the clip's: they count as none
 COUNTS_COPIES = (MAGIC_WITH_COPIES, MAGIC_WITH_EARLIER_COPIES)
 
 
@@ -108,22 +108,32 @@ def heard_clips(
     features = clips.bare or clips.hear(range(len(clips)), AudioPrompts(), stages=True, tick=tick)
     stages, joint = _arrays(features)
     orders = [digest_of(clip) for clip in waveforms]
-    copied = hear_copies(clips, orders, copies, tick=tick)
+    lengths = [len(waveform_of(clip)) for clip in waveforms]
+    copied = hear_copies(clips, orders, lengths, copies, tick=tick)
     for row, clip in enumerate(waveforms):
         faults = is_silent(waveform_of(clip)), is_clipped(waveform_of(clip))
         yield HeardClip(stages[row], joint[row], clips.curve(row), orders[row], *faults, copied[row])
 
 
 def hear_copies(
-    clips: ClipFeatures, orders: Sequence[int], copies: int, *, tick: Callable[[], None] = lambda: None
+    clips: ClipFeatures,
+    orders: Sequence[int],
+    lengths: Sequence[int],
+    copies: int,
+    *,
+    tick: Callable[[], None] = lambda: None,
 ) -> Sequence[Sequence[np.ndarray]]:
-    """Return so many copies of each clip, see `HeardClip`; by its order it is first heard faster, or first slower."""
+    """Return so many copies of each clip, see `HeardClip`.
+
+    Args:
+        lengths: how many samples the clips' waveforms have.
+    """
     if not copies:
         return [()] * len(orders)
     centres_hz = clips.clap.mel_centres_hz
     log_mels = [
-        copy_of(clips.log_mels_of(clip), number, centres_hz, is_faster_first=order % 2 > 0)
-        for clip, order in enumerate(orders)
+        copy_of(clips.log_mels_of(clip), number, centres_hz, num_samples=length, order=order)
+        for clip, (order, length) in enumerate(zip(orders, lengths, strict=True))
         for number in range(copies)
     ]
     heard = ClipFeatures.of_log_mels(clips.clap, log_mels)

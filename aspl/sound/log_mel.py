@@ -1,5 +1,6 @@
 """Waveform to log-mel, batched on the device: the front end of LAION's unfused CLAP (laion-clap 1.1.7)."""
 
+import math
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -22,6 +23,11 @@ class FrontEnd:
     min_hz: float = 50.0
     max_hz: float = 14_000.0
     power_floor: float = 1e-10
+
+    @property
+    def floor_db(self) -> float:
+        """What digital silence is in the log-mel."""
+        return 10 * math.log10(self.power_floor)
 
     def as_dict(self) -> dict[str, float]:
         return asdict(self)

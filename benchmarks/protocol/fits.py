@@ -70,9 +70,9 @@ def _closed_form_scores(run: Run, drawn: DrawnClips, fitting: Fitting) -> np.nda
     plan = make_plan(drawn.taught_labels, run.config, logit_scale=clap.logit_scale)
     bank = bank_of(library.features(clap), library.background, clap.layout)
     taught = Heard.of(drawn.taught_features)
-    orders = [clip.order for clip in drawn.taught_clips]
+    orders, lengths = ([getattr(clip, part) for clip in drawn.taught_clips] for part in ("order", "num_samples"))
     num_copies = copies_for(len(orders))
-    copied = hear_copies(drawn.clips(is_adapted=False), orders, num_copies) if num_copies else [()] * len(orders)
+    copied = hear_copies(drawn.clips(is_adapted=False), orders, lengths, num_copies)
     teaching = Teaching(
         scaled=bank.scale.scaled(taught.stages, taught.joint),
         classes=plan.truth,

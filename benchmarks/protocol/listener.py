@@ -21,10 +21,21 @@ from benchmarks.protocol.hearing import hear_file
 
 @dataclass(frozen=True, eq=False)
 class HeardClip:
-    """What the bare model hears of a clip's windows, `[W, D]` and `[W, F]`, and the clip's place in an order."""
+    """What the bare model hears of a clip's windows, `[W, D]` and `[W, F]`, its place in an order, and its samples."""
 
     features: AudioFeatures
     order: int
+    num_samples: int
+
+
+@dataclass(frozen=True, eq=False)
+class Listened:
+    """A clip that was read and waits to be heard: what it is kept under, `[W, 1, T, M]` in dB, and as in HeardClip."""
+
+    name: str
+    log_mel: Tensor
+    order: int
+    num_samples: int
 
 
 class Listener:
@@ -54,15 +65,15 @@ class Listener:
         for name in self._names(path, seed):
             if kept := self.cache.get(name):
                 return torch.from_numpy(kept["log_mel"])
-        return self._listen(path, seed)[2]
+        return self._listen(path, seed).log_mel
 
     def clips(self, paths: Sequence[Path], seed: int) -> list[HeardClip]:
         """Return what the bare model hears of clips."""
         unheard = [path for path in dict.fromkeys(paths) if self._known(path, seed) is None]
-        waiting: list[tuple[str, int, Tensor]] = []
+        waiting: list[Listened] = []
         for path in unheard:
             waiting.append(self._listen(path, seed))
-            if sum(len(log_mel) for _, _, log_mel in waiting) >= self.micro_batch:
+            if sum(len(clip.log_mel) for clip in waiting) >= self.micro_batch:
                 self._hear(waiting)
                 waiting = []
         self._hear(waiting)
@@ -95,34 +106,35 @@ class Listener:
 
     def _features_name(self, name: str) -> str:
         clap, dtype = self.clap, str(self.clap.dtype).removeprefix("torch.")
-        return f"{name}-{clap.fingerprint[:16]}-{dtype}-{clap.statistics_width}"
+        return f"{name}-{clap.fingerprint[:16]}-{dtype}-{clap.statistics_width}-2"  # the first kept no lengths
 
     def _known(self, path: Path, seed: int) -> HeardClip | None:
         for name in self._names(path, seed):
             if name not in self._heard and (kept := self.cache.get(self._features_name(name))):
                 joint, stages = (torch.from_numpy(kept[part]).to(self.clap.device) for part in ("joint", "stages"))
-                self._heard[name] = HeardClip(AudioFeatures(joint, stages), int(kept["order"][0]))
+                self._heard[name] = HeardClip(AudioFeatures(joint, stages), *kept["place"].tolist())
             if name in self._heard:
                 return self._heard[name]
         return None
 
-    def _listen(self, path: Path, seed: int) -> tuple[str, int, Tensor]:
-        """Return a clip's name, order and log-mel from its file, and keep the log-mel."""
+    def _listen(self, path: Path, seed: int) -> Listened:
+        """Read a clip from its file, and keep the log-mel."""
         waveform, is_drawn = hear_file(path.read_bytes(), self.crop, seed=seed)
         name = self._names(path, seed)[is_drawn]
         log_mel = self.clap.log_mel(torch.from_numpy(windows(waveform)[0])).cpu()
         self.cache.put(name, {"log_mel": log_mel.numpy()})
-        return name, digest_of(waveform), log_mel
+        return Listened(name, log_mel, digest_of(waveform), len(waveform))
 
     @torch.no_grad()
-    def _hear(self, waiting: Sequence[tuple[str, int, Tensor]]) -> None:
+    def _hear(self, waiting: Sequence[Listened]) -> None:
         if not waiting:
             return
-        log_mels = torch.cat([log_mel for _, _, log_mel in waiting]).to(self.clap.device)
+        log_mels = torch.cat([clip.log_mel for clip in waiting]).to(self.clap.device)
         parts = [self.clap.hear(part, stages=True) for part in log_mels.split(self.micro_batch)]
-        rows = AudioFeatures.cat(parts).split([len(log_mel) for _, _, log_mel in waiting])
-        for (name, order, _), features in zip(waiting, rows, strict=True):
-            self._heard[name] = HeardClip(features, order)
+        rows = AudioFeatures.cat(parts).split([len(clip.log_mel) for clip in waiting])
+        for clip, features in zip(waiting, rows, strict=True):
+            self._heard[clip.name] = HeardClip(features, clip.order, clip.num_samples)
             arrays = {"joint": features.joint, "stages": features.stages}
             kept = {key: value.float().cpu().contiguous().numpy() for key, value in arrays.items()}
-            self.cache.put(self._features_name(name), kept | {"order": np.array([order])})
+            place = np.array([clip.order, clip.num_samples])
+            self.cache.put(self._features_name(clip.name), kept | {"place": place})
