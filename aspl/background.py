@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 INDEX_FILE, FEATURES_FILE = "index.json", "background.safetensors"
 BATCH_CLIPS = 4
-MODELS_IN_MEMORY = 4
+MOST_IN_MEMORY = 8  # of models and bands
 
 Progress = Callable[[int, int], None]  # clips heard, clips in all
 
@@ -148,67 +148,70 @@ class BackgroundLibrary:
         self.background = background
         self._shipped, self._directory = tuple(shipped), directory
         self._digest = background.digest
-        self._in_memory: OrderedDict[tuple[str, str], BackgroundFeatures] = OrderedDict()
+        self._in_memory: OrderedDict[tuple[str, str, int | None], BackgroundFeatures] = OrderedDict()
         self._lock = Lock()
 
-    def features(self, clap: Hears, *, progress: Progress | None = None) -> BackgroundFeatures:
+    def features(self, clap: Hears, *, band: int | None = None, progress: Progress | None = None) -> BackgroundFeatures:
         """Return what a model hears of the bank, from memory, from a file, or else by hearing it.
 
         Args:
+            band: the mel bin from which on nothing is heard, see `aspl.reach`; None for all.
             progress: told how many clips of how many are heard, where they have to be; what it raises passes through.
 
         Raises:
             BackgroundInvalid: see `Background.waveforms`.
         """
-        key = clap.fingerprint, _name_of(clap.dtype)
+        key = clap.fingerprint, _name_of(clap.dtype), band
         with self._lock:
             if key in self._in_memory:
                 self._in_memory.move_to_end(key)
                 return self._in_memory[key]
-        features = self._from_files(clap) or self._hear_and_keep(clap, progress)
+        features = self._from_files(clap, band) or self._hear_and_keep(clap, band, progress)
         with self._lock:
             self._in_memory[key] = features
-            while len(self._in_memory) > MODELS_IN_MEMORY:
+            while len(self._in_memory) > MOST_IN_MEMORY:
                 self._in_memory.popitem(last=False)
         return features
 
     def is_at_hand(self, clap: Hears) -> bool:
         """Say whether `features` would take no hearing."""
         with self._lock:
-            if (clap.fingerprint, _name_of(clap.dtype)) in self._in_memory:
+            if (clap.fingerprint, _name_of(clap.dtype), None) in self._in_memory:
                 return True
-        return self._from_files(clap) is not None
+        return self._from_files(clap, None) is not None
 
-    def _from_files(self, clap: Hears) -> BackgroundFeatures | None:
-        paths = [*self._shipped, *([] if self._directory is None else [self._path(clap)])]
-        return next((features for path in paths if (features := self._read(path, clap))), None)
+    def _from_files(self, clap: Hears, band: int | None) -> BackgroundFeatures | None:
+        paths = [*self._shipped, *([] if self._directory is None else [self._path(clap, band)])]
+        return next((features for path in paths if (features := self._read(path, clap, band))), None)
 
-    def _read(self, path: Path, clap: Hears) -> BackgroundFeatures | None:
+    def _read(self, path: Path, clap: Hears, band: int | None) -> BackgroundFeatures | None:
         features = BackgroundFeatures.read(path)
-        if features is None or (features.fingerprint, features.digest) != (clap.fingerprint, self._digest):
+        wanted = clap.fingerprint, self._digest, band
+        if features is None or (features.fingerprint, features.digest, features.band) != wanted:
             return None
         if features.joint.ndim != 2 or features.stages.ndim != 2 or len(features.joint) != len(self.background):
             return None
         return features if len(features.stages) == len(features.joint) else None
 
-    def _hear_and_keep(self, clap: Hears, progress: Progress | None) -> BackgroundFeatures:
-        features = hear_background(clap, self.background, progress=progress)
+    def _hear_and_keep(self, clap: Hears, band: int | None, progress: Progress | None) -> BackgroundFeatures:
+        features = hear_background(clap, self.background, band=band, progress=progress)
         if self._directory is not None:
             try:
                 self._directory.mkdir(parents=True, exist_ok=True)
-                features.save(self._path(clap))
+                features.save(self._path(clap, band))
             except OSError as error:  # a full disk costs the next process a hearing, not this one its job
                 logger.warning("what the model hears of the background could not be kept: %s", error)
         return features
 
-    def _path(self, clap: Hears) -> Path:
+    def _path(self, clap: Hears, band: int | None) -> Path:
         """Return the model's file; one that runs in another type of number hears a little otherwise.
 
         The number is the format's: processes of two releases share a directory while one follows the other.
         """
-        name = f"{clap.fingerprint[:32]}-{self._digest[:16]}-{_name_of(clap.dtype)}-2.safetensors"
+        name = f"{clap.fingerprint[:32]}-{self._digest[:16]}-{_name_of(clap.dtype)}-2"
+        part = "" if band is None else f"-below-{band}"
         assert self._directory is not None
-        return self._directory / name
+        return self._directory / f"{name}{part}.safetensors"
 
 
 @cache
@@ -224,6 +227,7 @@ def hear_background(
     background: Background,
     prompts: "AudioPrompts | None" = None,
     *,
+    band: int | None = None,
     progress: Progress | None = None,
     batch_clips: int = BATCH_CLIPS,
 ) -> BackgroundFeatures:
@@ -232,22 +236,28 @@ def hear_background(
     Args:
         prompts: audio prompts of one adapter, under which all clips are heard; what comes of them is that adapter's
             alone, so it is not to be kept as the model's.
+        band: the mel bin from which on nothing is heard; None for all.
         progress: told after each batch how many clips of how many are heard.
         batch_clips: the most clips in one pass.
     """
     import torch
 
+    from aspl.sound.log_mel import FrontEnd
+
     joint, stages, heard = [], [], 0
     with torch.inference_mode():
         for batch in _batches(background.waveforms(), batch_clips):
-            features = clap.hear(clap.log_mel(torch.from_numpy(batch)), prompts, stages=True)
+            log_mel = clap.log_mel(torch.from_numpy(batch))
+            if band is not None:
+                log_mel[..., band:] = FrontEnd().floor_db
+            features = clap.hear(log_mel, prompts, stages=True)
             joint.append(features.joint.float().cpu().numpy())
             stages.append(features.stages.float().cpu().numpy())
             heard += len(batch)
             if progress is not None:
                 progress(heard, len(background))
     rounded = (np.concatenate(part).astype(np.float16).astype(np.float32) for part in (stages, joint))
-    return BackgroundFeatures(*rounded, clap.fingerprint, background.digest, _name_of(clap.dtype))
+    return BackgroundFeatures(*rounded, clap.fingerprint, background.digest, _name_of(clap.dtype), band)
 
 
 def _batches(waveforms: Iterator[np.ndarray], size: int) -> Iterator[np.ndarray]:

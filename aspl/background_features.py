@@ -25,6 +25,7 @@ class BackgroundFeatures:
         joint: `[m, D]` float32, of unit norm.
         fingerprint: of the base model; `digest`: of the bank.
         dtype: in which the model ran, such as float32.
+        band: the mel bin from which on nothing was heard of it, see `aspl.reach`; None where all was.
     """
 
     stages: np.ndarray
@@ -32,6 +33,7 @@ class BackgroundFeatures:
     fingerprint: str
     digest: str
     dtype: str
+    band: int | None = None
 
     def save(self, path: Path) -> None:
         """Write a file in one step, so that another process sees all of it or nothing. Numbers are kept in float16."""
@@ -43,6 +45,8 @@ class BackgroundFeatures:
             "dtype": self.dtype,
             "sha256": _checksum(tensors),
         }
+        if self.band is not None:
+            metadata["band"] = str(self.band)
         temporary = path.with_name(f".{path.name}.{os.getpid()}-{uuid.uuid4().hex}.tmp")
         try:
             temporary.write_bytes(safetensors.numpy.save(tensors, metadata))
@@ -60,8 +64,9 @@ class BackgroundFeatures:
             if metadata["format"] != FORMAT or metadata["sha256"] != _checksum(tensors):
                 return None
             joint, stages = (tensors[name].astype(np.float32) for name in ("joint", "stages"))
-            return cls(stages, joint, metadata["fingerprint"], metadata["digest"], metadata["dtype"])
-        except (OSError, KeyError, safetensors.SafetensorError):
+            band = int(metadata["band"]) if "band" in metadata else None
+            return cls(stages, joint, metadata["fingerprint"], metadata["digest"], metadata["dtype"], band)
+        except (OSError, KeyError, ValueError, safetensors.SafetensorError):
             return None
 
 

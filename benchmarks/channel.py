@@ -41,8 +41,9 @@ from aspl.prompts.audio_parameters import sounding_frames
 from aspl.sound.clip import windows
 from benchmarks.channel_draws import MICROPHONES, LiveDraw, Microphone, live_draw
 from benchmarks.channel_table import MIXED, show
-from benchmarks.ear import load_set, mean_accuracy
+from benchmarks.ear import mean_accuracy
 from benchmarks.ear_draws import Clips, RecordingSet
+from benchmarks.ear_world import load_set
 from benchmarks.machine import describe_machine
 
 SETS = ("esc10", "instruments", "foley")

@@ -2,50 +2,40 @@
 
 DATA is a folder of sets, each with `clips.csv` (columns file and label; fold or source where clips of one source are
 to stay together) and its clips. A tenant teaches a part of a set's labels; the rest and the other sets are what it was
-never taught. `--check` holds the answers of the first draw against those of `fit` and `classify`.
+never taught. `--check` holds the answers of the first draw against those of `fit` and `classify`, `--rate-hz` brings
+all clips to a lower sample rate first, as if one device had heard them all.
 """
 
 import argparse
-import csv
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 from sklearn.metrics import roc_auc_score
 
-from aspl import FrozenClap, classify, decode, fit
-from aspl.background import MODELS, shipped_library
-from aspl.fitting.closed_form import Heard, bank_of
-from aspl.fitting.heard_clip import digest_of, hear_clips
+from aspl import FrozenClap, classify, fit
+from aspl.background import MODELS
+from aspl.fitting.closed_form import Heard
+from aspl.fitting.heard_clip import digest_of
 from aspl.fitting.speed_copies import MOST_COPIES
 from aspl.fitting.suspects import AgainstBackground, Suspects, find_suspects
-from aspl.heads.ridge_head import Bank, HeadFit, Teaching, fit_ridge_head
+from aspl.heads.ridge_head import HeadFit, Teaching, fit_ridge_head
 from aspl.heads.unknown import raw_known, raw_threshold
-from aspl.templates import SENTENCE, fill_template
-from benchmarks.ear_draws import Clips, Draw, RecordingSet, draw, mislabelled, stack
+from aspl.sound.clip import SAMPLE_RATE_HZ
+from benchmarks.ear_draws import Clips, Draw, draw, mislabelled, stack
+from benchmarks.ear_world import World, load_world
 from benchmarks.intervals import mean_and_interval
 from benchmarks.machine import describe_machine
 
 SETS = ("esc10", "instruments", "foley")
 SEEDS = range(20)
-GROUPS = ("fold", "source")
 CALIBRATION_BINS = 15
 Row = dict[str, float]
-
-
-@dataclass(frozen=True, eq=False)
-class World:
-    """What every draw needs: the sets, the bank, and the labels' texts `{label: [D]}`."""
-
-    sets: Mapping[str, RecordingSet]
-    bank: Bank
-    texts: Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,30 +52,6 @@ class Tenant:
         sets = self.world.sets
         logged = self.world.bank.scale.logged(stack(sets, clips, "stages"), stack(sets, clips, "joint"))
         return self.fit.head.scores(logged)
-
-
-def load_set(clap: FrozenClap | None, folder: Path, *, copies: int = 0) -> RecordingSet:
-    """Read and hear a set, and so many copies of each clip; without a model it is read alone."""
-    with (folder / "clips.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    place = folder / "audio" if (folder / "audio").is_dir() else folder
-    waveforms = [decode((place / row["file"]).read_bytes()).waveform for row in track(rows, folder.name)]
-    clips = [] if clap is None else list(hear_clips(clap, waveforms, copies=copies))
-    heard = Heard(*2 * [np.zeros((len(rows), 1))]) if clap is None else Heard.of_clips(clips, clap)
-    group = next((name for name in GROUPS if name in rows[0]), None)
-    groups = None if group is None else np.array([row[group] for row in rows])
-    labels, copied = np.array([row["label"] for row in rows]), [clip.copies for clip in clips]
-    return RecordingSet(labels, groups, heard.joint, heard.stages, waveforms, copied)
-
-
-def load_world(clap: FrozenClap, data: Path, names: Iterable[str], *, copies: int = MOST_COPIES) -> World:
-    """Read and hear all sets with so many copies, the bank, and the labels in their sentence."""
-    sets = {name: load_set(clap, data / name, copies=copies) for name in names}
-    library = shipped_library()
-    bank = bank_of(library.features(clap), library.background, clap.layout)
-    labels = sorted({str(label) for recordings in sets.values() for label in recordings.labels})
-    texts = clap.encode_text(fill_template(SENTENCE, labels)).double().numpy()
-    return World(sets, bank, dict(zip(labels, texts, strict=True)))
 
 
 def check(clap: FrozenClap, world: World, name: str, shots: int) -> None:
@@ -262,13 +228,16 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--seeds", type=int, default=len(SEEDS))
     parser.add_argument("--without-copies", action="store_true", help="hear no clip at other speeds (not with --check)")
+    parser.add_argument("--rate-hz", type=float, default=SAMPLE_RATE_HZ)
+    parser.add_argument("--without-band", action="store_true", help="hear the background in all bands alone")
     parser.add_argument("--only", nargs="+", default=["open", "closed", "detectors", "wrong", "calibration"])
     arguments = parser.parse_args()
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     print(json.dumps(describe_machine()))
     clap = FrozenClap.load(arguments.model)
     copies = 0 if arguments.without_copies else MOST_COPIES
-    world = load_world(clap, arguments.data, arguments.sets, copies=copies)
+    options = {"copies": copies, "rate_hz": arguments.rate_hz, "hears_band": not arguments.without_band}
+    world = load_world(clap, arguments.data, arguments.sets, **options)
     if arguments.check:
         for name in arguments.sets:
             check(clap, world, name, 5)

@@ -21,6 +21,7 @@ class RecordingSet:
 
     Attributes:
         copies: of each clip, `[S + D]` each; see `aspl.fitting.speed_copies`.
+        curves: of each clip, `[M]` in dB; see `aspl.curves`.
     """
 
     labels: np.ndarray
@@ -29,6 +30,7 @@ class RecordingSet:
     stages: np.ndarray
     waveforms: Sequence[np.ndarray]
     copies: Sequence[Sequence[np.ndarray]] = ()
+    curves: Sequence[np.ndarray | None] = ()
 
 
 @dataclass(frozen=True)

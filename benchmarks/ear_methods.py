@@ -25,8 +25,9 @@ from aspl import Adapter, AudioFeatures, FrozenClap, TrainingConfig, fit
 from aspl.background import MODELS, shipped_library
 from aspl.inference import Scored, hear_windows, is_unknown, score
 from aspl.sound.clip import windows
-from benchmarks.ear import SETS, area, load_set, mean_accuracy, mean_and_interval
+from benchmarks.ear import SETS, area, mean_accuracy, mean_and_interval
 from benchmarks.ear_draws import Clips, Draw, RecordingSet, draw, stack
+from benchmarks.ear_world import load_set
 from benchmarks.figures import RESULTS
 from benchmarks.machine import describe_machine
 

@@ -1,8 +1,9 @@
 """How much it matters how long a clip is and what is around its sound: `python -m benchmarks.lengths DATA`.
 
 Adapters are taught from the clips of a set as they were recorded, and hear others of them as they were recorded, cut,
-repeated, or amid the quiet of a longer recording: the same sound each time, of which the encoder's window is otherwise
-full. DATA and draws are those of `benchmarks.ear`; `--without-copies` leaves out what teaching does about it.
+repeated, or amid the quiet or the noise of a longer recording: the same sound each time, of which the encoder's window
+is otherwise full. DATA and draws are those of `benchmarks.ear`; `--without-copies` leaves out what teaching does about
+it.
 """
 
 import argparse
@@ -13,20 +14,24 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from scipy.ndimage import uniform_filter1d
 
 from aspl import FrozenClap
 from aspl.background import MODELS
 from aspl.fitting.closed_form import Heard
 from aspl.fitting.heard_clip import hear_clips
+from aspl.fitting.room import pink_noise
 from aspl.fitting.speed_copies import MOST_COPIES
 from aspl.heads.unknown import raw_known
 from aspl.sound.clip import SAMPLE_RATE_HZ
-from benchmarks.ear import SETS, Row, World, area, load_world, mean_accuracy, own_threshold, teach
+from benchmarks.ear import SETS, Row, area, mean_accuracy, own_threshold, teach
 from benchmarks.ear_draws import draw
+from benchmarks.ear_world import World, load_world
 from benchmarks.figures import keep
 from benchmarks.machine import describe_machine
 
 ROOM = 1e-4  # deviation of the noise of a quiet room, 80 dB below full scale
+TENTH = SAMPLE_RATE_HZ // 10
 AS_RECORDED = "as recorded"
 
 
@@ -48,11 +53,20 @@ def amid_quiet(waveform: np.ndarray, seconds: float) -> np.ndarray:
     return recording + np.random.default_rng(0).normal(0, ROOM, len(recording)).astype(np.float32)
 
 
+def amid_noise(waveform: np.ndarray, seconds: float) -> np.ndarray:
+    """Return the same in a room whose noise is 40 dB below the loudest tenth of a second of the clip."""
+    recording = amid_quiet(waveform, seconds)
+    power = uniform_filter1d(np.square(waveform, dtype=float), TENTH, mode="constant").max()
+    noise = pink_noise(len(recording), seed=len(waveform)) * np.sqrt(power) / 100
+    return (recording + noise).astype(np.float32)
+
+
 CHANGES: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
     "cut to 4.99 s": lambda waveform: cut(waveform, 4.99),
     "repeated for 9 s": lambda waveform: repeated(waveform, 9),
     "repeated for 6 s": lambda waveform: repeated(waveform, 6),
     "amid the quiet of 10 s": lambda waveform: amid_quiet(waveform, 10),
+    "amid the noise of 10 s": lambda waveform: amid_noise(waveform, 10),
 }
 
 

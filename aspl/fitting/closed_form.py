@@ -28,6 +28,7 @@ from aspl.held_out import held_out_answers
 from aspl.known import SENSITIVITIES, KnownRule
 from aspl.model.clap import FrozenClap
 from aspl.prompts.audio import AudioPrompts
+from aspl.reach import band_of
 from aspl.stage_layout import StageLayout
 from aspl.templates import fill_template
 
@@ -101,6 +102,11 @@ class Given:
     def order(self) -> np.ndarray:
         """`[n]`, numbers by which clips sort whatever order they came in; equal clips have equal ones."""
         return np.array([clip.order for clip in self.clips], dtype=np.int64)
+
+    @property
+    def band(self) -> int | None:
+        """Return the mel bin from which on the clips are empty, None where they are not; see `aspl.reach`."""
+        return band_of((clip.curve for clip in self.clips), self.clap.mel_centres_hz)
 
     def taught_curves(self, classes: np.ndarray) -> TaughtCurves | None:
         """Return the curves of the clips by their class `[n]`."""
@@ -197,8 +203,9 @@ def hear_all(given: Given, prompts: AudioPrompts, progress: FitProgress) -> tupl
 
 
 def num_clips_of(given: Given) -> int:
-    """Return how many clips there are in all, the bank's among them."""
-    return len(given.clips) + len(given.background) + len(given.library.background.clips)
+    """Return how many hearings of clips there are in all, the bank's among them."""
+    hearings_of_bank = 1 if given.band is None else 2
+    return len(given.clips) + len(given.background) + hearings_of_bank * len(given.library.background)
 
 
 def words_of(plan: Plan) -> tuple[float, ...]:
@@ -211,10 +218,17 @@ def texts_of(clap: FrozenClap, plan: Plan) -> np.ndarray:
     return clap.encode_text(fill_template(plan.template, plan.labels)).double().cpu().numpy()
 
 
-@lru_cache(maxsize=4)  # it is the same for every fit on one model, and its whitening takes as long as a fit
-def bank_of(features: BackgroundFeatures, background: Background, layout: StageLayout) -> Bank:
-    """Return the bank as a fit takes it that reads of the stages what `layout` has."""
-    return Bank.of_features(features.stages, features.joint, background.families, layout)
+@lru_cache(maxsize=8)  # it is the same for every fit on one model, and its whitening takes as long as a fit
+def bank_of(
+    features: BackgroundFeatures, background: Background, layout: StageLayout, narrow: BackgroundFeatures | None = None
+) -> Bank:
+    """Return the bank as a fit takes it that reads of the stages what `layout` has.
+
+    Args:
+        narrow: what is heard of the bank in the band that taught recordings reach up to.
+    """
+    bank = Bank.of_features(features.stages, features.joint, background.families, layout)
+    return bank if narrow is None else bank.and_heard(narrow.stages, narrow.joint)
 
 
 def bank_for(given: Given, progress: FitProgress, prompts: AudioPrompts | None = None) -> Bank:
@@ -223,7 +237,6 @@ def bank_for(given: Given, progress: FitProgress, prompts: AudioPrompts | None =
     Args:
         prompts: of the adapter; what is heard under them is heard for it alone.
     """
-
     clap, library, told = given.clap, given.library, 0
     is_under_prompts = prompts is not None and bool(prompts.stages())
 
@@ -235,13 +248,18 @@ def bank_for(given: Given, progress: FitProgress, prompts: AudioPrompts | None =
         told = heard
         progress.report("listen_background", heard, num_clips)
 
-    if is_under_prompts:
+    def hear(band: int | None) -> BackgroundFeatures:
+        nonlocal told
+        told = 0
+        if not is_under_prompts:
+            return library.features(clap, band=band, progress=tell)
         assert given.log_mels is not None
         batch = given.log_mels.micro_batch  # which is what the device has room for
-        features = hear_background(clap, library.background, prompts, progress=tell, batch_clips=batch)
-        return Bank.of_features(features.stages, features.joint, library.background.families, given.layout)
-    features = library.features(clap, progress=tell)
-    return bank_of(features, library.background, given.layout)
+        return hear_background(clap, library.background, prompts, band=band, progress=tell, batch_clips=batch)
+
+    narrow = None if given.band is None else hear(given.band)
+    make = bank_of.__wrapped__ if is_under_prompts else bank_of
+    return make(hear(None), library.background, given.layout, narrow)
 
 
 def known_rule(fit: HeadFit, plan: Plan, *, num_own: int) -> KnownRule:

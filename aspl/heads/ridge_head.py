@@ -9,7 +9,7 @@ clip is known by is the highest score of a label less the background's.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Self
 
@@ -36,22 +36,45 @@ TEXT_PRIOR_STRENGTH = 2.0  # nats for a factor of e
 
 @dataclass(frozen=True, eq=False)
 class Bank:
-    """The background's clips under one base model, `scaled` `[m, F]` and `joint` `[m, D]`, and the scale they set."""
+    """The background's clips under one base model, and the scale that they set.
+
+    Attributes:
+        scaled: `[m, F]`; joint: `[m, D]`.
+        num_clips: which the last rows are what is judged by; rows before them are the same clips in the same order,
+            heard otherwise.
+    """
 
     scale: FeatureScale
     scaled: np.ndarray
     joint: np.ndarray
+    num_clips: int
 
     @cached_property
     def whitened(self) -> np.ndarray:
         """`[m, F]`, which is the same for every fit on one model."""
         return self.scale.whitened(self.scaled)
 
+    @property
+    def judged(self) -> slice:
+        """Return which rows say how what was never taught scores."""
+        return slice(len(self.scaled) - self.num_clips, None)
+
+    @property
+    def clips(self) -> np.ndarray:
+        """Return `[m]`, equal numbers for rows of one clip."""
+        return np.arange(len(self.scaled)) % self.num_clips
+
     @classmethod
     def of_features(cls, stages: np.ndarray, joint: np.ndarray, families: np.ndarray, layout: StageLayout) -> Self:
         """Return the bank of these features; see `FeatureScale.of_background`."""
         scale = FeatureScale.of_background(stages, joint, families, layout)
-        return cls(scale, scale.scaled(stages, joint), joint.astype(np.float64))
+        return cls(scale, scale.scaled(stages, joint), joint.astype(np.float64), len(joint))
+
+    def and_heard(self, stages: np.ndarray, joint: np.ndarray) -> Self:
+        """Return the bank with its clips heard in another way too, `[num_clips, S]` and `[num_clips, D]`, by which it
+        is judged."""
+        scaled = np.concatenate([self.scaled, self.scale.scaled(stages, joint)])
+        return replace(self, scaled=scaled, joint=np.concatenate([self.joint, joint.astype(np.float64)]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +124,7 @@ class HeadFit:
         folds: `[n]`, -1 where nothing of the label would remain; those rows of `held_out` mean nothing.
         held_out: `[n, K + 1]`, without a clip of every label: unbiased where clips are drawn at random.
         held_apart: `[n, K + 1]`, also without the clip's other takes: for thresholds.
-        bank: `[m, K + 1]`, each background clip's scores without it.
+        bank: `[num_clips, K + 1]`, each background clip's scores without it.
         sharpness: of the softmax over the labels' scores.
         penalty: ridge's.
         text_trials: of each weight of the words that competed, the held-out loss and accuracy.
@@ -132,7 +155,7 @@ def fit_ridge_head(teaching: Teaching, bank: Bank, *, text_weights: Sequence[flo
     folds = make_folds(classes, single, teaching.order)
     apart = make_folds(classes, find_takes(whitened[: len(classes)], classes), teaching.order)
     fits = ridge, gaussian = _fit(teaching, bank, whitened, folds)
-    num_rest = len(teaching.own) + len(bank.scaled)
+    rest = _rest(teaching, bank)
     num_clips = len(classes)
 
     def mix(ridge_scores: np.ndarray, gaussian_scores: np.ndarray) -> np.ndarray:
@@ -141,22 +164,23 @@ def fit_ridge_head(teaching: Teaching, bank: Bank, *, text_weights: Sequence[flo
     def without(folds: np.ndarray, by_ridge: np.ndarray) -> np.ndarray:
         return mix(by_ridge[:num_clips], gaussian.held_out(np.tile(folds, versions))[:num_clips])
 
-    by_ridge = ridge.held_out(_alone(folds, versions, num_rest))
+    by_ridge = ridge.held_out(_alone(folds, versions, rest))
     held_out = without(folds, by_ridge)
     if np.array_equal(apart, folds):
         held_apart = held_out.copy()
     else:
-        held_apart = without(apart, ridge.held_out(_alone(apart, versions, num_rest)))
-    bank_scores = mix(by_ridge[-len(bank.scaled) :], gaussian.scores(bank.whitened))
+        held_apart = without(apart, ridge.held_out(_alone(apart, versions, rest)))
+    bank_scores = mix(by_ridge[-bank.num_clips :], gaussian.scores(bank.whitened[bank.judged]))
     head = _fold(fits, bank.scale, share)
     known, trials = folds >= 0, {}
     if teaching.texts is not None and len(teaching.texts) > 1:
-        words, bank_words = ((joint - bank.joint.mean(0)) @ teaching.texts.T for joint in (teaching.joint, bank.joint))
+        middle = bank.joint.mean(0)
+        words, bank_words = ((joint - middle) @ teaching.texts.T for joint in (teaching.joint, bank.joint[bank.judged]))
         trials = _try_text_weights(held_out[known, :-1], words[known], classes[known], text_weights)
         weight = _choose_text_weight(trials, text_weights, int(known.sum()), shots)
         for scores, cosines in ((held_out, words), (held_apart, words), (bank_scores, bank_words)):
             scores[:, :-1] += weight * cosines
-        head = _with_words(head, teaching.texts, bank.joint.mean(0), weight)
+        head = _with_words(head, teaching.texts, middle, weight)
     sharpness = fit_sharpness(held_out[known, :-1], classes[known], shots=shots)
     return HeadFit(head, folds, held_out, held_apart, bank_scores, sharpness, ridge.penalty, trials)
 
@@ -164,26 +188,31 @@ def fit_ridge_head(teaching: Teaching, bank: Bank, *, text_weights: Sequence[flo
 def _fit(teaching: Teaching, bank: Bank, whitened: np.ndarray, folds: np.ndarray) -> tuple[RidgeFit, GaussianFit]:
     classes, own, scaled = teaching.classes, teaching.own, bank.scaled
     num_clips, num_classes, versions = len(classes), classes.max() + 1, teaching.versions
-    rest, classes = len(own) + len(scaled), np.tile(classes, versions)
-    targets = np.zeros((len(classes) + rest, num_classes + 1))
+    classes = np.tile(classes, versions)
+    targets = np.zeros((len(classes) + len(own) + len(scaled), num_classes + 1))
     targets[np.arange(len(classes)), classes] = 1
     targets[len(classes) :, -1] = 1
     background_weight = max(LOWEST_BACKGROUND_WEIGHT, num_clips / (num_classes * len(scaled)))
     each = [1 / versions, OWN_BACKGROUND_WEIGHT, background_weight]
     weights = np.repeat(each, [len(classes), len(own), len(scaled)])
     rows = np.concatenate([teaching.scaled, *teaching.copies, own, scaled])
-    ridge = fit_ridge(rows, targets, weights, groups=_alone(folds, versions, rest))
+    ridge = fit_ridge(rows, targets, weights, groups=_alone(folds, versions, _rest(teaching, bank)))
     mean = bank.whitened.mean(0)
     if len(own):
         mean = (1 - OWN_BACKGROUND_SHARE) * mean + OWN_BACKGROUND_SHARE * bank.scale.whitened(own).mean(0)
     return ridge, fit_gaussian(whitened, classes, mean)
 
 
-def _alone(folds: np.ndarray, versions: int, num_more: int) -> np.ndarray:
-    """Return groups in which clips of no fold, each with its copies, and so many rows more, stand alone."""
+def _rest(teaching: Teaching, bank: Bank) -> np.ndarray:
+    """Return `[o + m]`, numbers of the background's clips, the tenant's own first; rows of one clip go together."""
+    return np.concatenate([np.arange(len(teaching.own)), len(teaching.own) + bank.clips])
+
+
+def _alone(folds: np.ndarray, versions: int, rest: np.ndarray) -> np.ndarray:
+    """Return groups in which clips of no fold, each with its copies, and those of the background stand alone."""
     first = folds.max() + 1
     groups = np.where(folds < 0, first + np.arange(len(folds)), folds)
-    return np.concatenate([np.tile(groups, versions), first + len(folds) + np.arange(num_more)])
+    return np.concatenate([np.tile(groups, versions), first + len(folds) + rest])
 
 
 def _fold(fits: tuple[RidgeFit, GaussianFit], scale: FeatureScale, share: float) -> RidgeHead:

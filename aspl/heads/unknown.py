@@ -19,7 +19,7 @@ REJECTED = {"high": 0.02, "normal": 0.05}  # at most, of what was taught
 ACCEPTED = {"low": 0.01}  # at most, of the background
 BALANCED_REJECTED, BALANCED_ACCEPTED = 0.1, 0.0115
 # The tenant's own background lowers every score, so that with the bank's share unmoved more of what was taught is lost.
-BALANCED_ACCEPTED_WITH_OWN, OWN_CLIPS = 0.0135, 10
+BALANCED_ACCEPTED_WITH_OWN, OWN_CLIPS = 0.018, 10
 ALONE_ACCEPTED = 0.05  # of the background, where no taught clip could be held out
 
 MIDDLE, SLOPE = 0.6, 0.5  # where between background and taught, and of the slope that normal distributions have
@@ -77,7 +77,7 @@ def raw_threshold(
 
     high rejects at most 2 % of the taught clips, normal 5 %, low accepts at most 1 % of the background. balanced, what
     a fit sets, lies half way between the score that a tenth of the taught clips fall short of and the one that 1.15 %
-    of the background reaches, up to 1.35 % with ten clips of the tenant's own. Where no clip could be held out, 5 % of
+    of the background reaches, up to 1.8 % with ten clips of the tenant's own. Where no clip could be held out, 5 % of
     the background is accepted.
 
     Args:

@@ -24,6 +24,7 @@ from aspl.heads.linear import LinearHead
 from aspl.heads.ridge_head import Teaching, fit_ridge_head
 from aspl.measure import confusion_matrix, macro_f1
 from aspl.methods import METHODS
+from aspl.reach import band_of
 from aspl.templates import fill_template
 from benchmarks.protocol.draws import DrawnClips
 from benchmarks.protocol.runs import ADABN, Run
@@ -68,11 +69,14 @@ def _share(value: float | None) -> float | None:
 def _closed_form_scores(run: Run, drawn: DrawnClips, fitting: Fitting) -> np.ndarray:
     clap, library = drawn.listener.clap, fitting.library
     plan = make_plan(drawn.taught_labels, run.config, logit_scale=clap.logit_scale)
-    bank = bank_of(library.features(clap), library.background, clap.layout)
+    clips = drawn.clips(is_adapted=False)
+    band = band_of(clips.curves(), clap.mel_centres_hz)
+    narrow = None if band is None else library.features(clap, band=band)
+    bank = bank_of(library.features(clap), library.background, clap.layout, narrow)
     taught = Heard.of(drawn.taught_features)
     orders, lengths = ([getattr(clip, part) for clip in drawn.taught_clips] for part in ("order", "num_samples"))
     num_copies = copies_for(len(orders))
-    copied = hear_copies(drawn.clips(is_adapted=False), orders, lengths, num_copies)
+    copied = hear_copies(clips, orders, lengths, num_copies)
     teaching = Teaching(
         scaled=bank.scale.scaled(taught.stages, taught.joint),
         classes=plan.truth,

@@ -132,6 +132,24 @@ def test_what_is_heard_once_is_kept_in_memory_and_on_disk(bank, tmp_path):
     assert len(list((tmp_path / "kept").iterdir())) == 1
 
 
+def test_a_band_is_heard_by_itself_and_kept_beside_the_whole(bank, tmp_path):
+    ear, kept = PlainEar(), tmp_path / "kept"
+    whole, low, lower = (BackgroundLibrary(bank, directory=kept).features(ear, band=band) for band in (None, 40, 9))
+    assert (low.stages[:, 40:64] == -100).all() and np.array_equal(low.stages[:, :40], whole.stages[:, :40])
+    assert (lower.stages[:, 9:64] == -100).all() and not same(low, lower)
+    assert ear.num_clips == 15 and len(list(kept.iterdir())) == 3
+    again = BackgroundLibrary(bank, directory=kept)
+    assert same(again.features(ear, band=40), low) and same(again.features(ear, band=9), lower)
+    assert same(again.features(ear), whole) and ear.num_clips == 15
+    # What is shipped is of the whole, and a file says which it is.
+    (path,) = kept.glob("*-below-40.safetensors")
+    low.save(kept / path.name.replace("-below-40", ""))
+    low.save(kept / path.name.replace("-40", "-9"))
+    library = BackgroundLibrary(bank, shipped=[path], directory=kept)
+    assert same(library.features(ear), whole) and same(library.features(ear, band=9), lower)
+    assert ear.num_clips == 25
+
+
 def test_another_model_or_type_of_number_or_bank_is_heard_by_itself(bank, tmp_path):
     ear, other, half = PlainEar(), PlainEar(), PlainEar()
     other.fingerprint, half.dtype = "b" * 64, torch.bfloat16

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soxr
 import torch
 
 from aspl import Adapter, AudioPrompts, FrozenClap, TrainingConfig, classify, decode, fit
@@ -150,6 +151,27 @@ def test_how_long_a_clip_is_tells_nothing_of_its_sound(bundled):
     assert known_and_right(adapter, cut) >= known_and_right(adapter, waveforms) - 1 >= len(labels) - 3
     without = fit(bundled, list(hear_clips(bundled, taught[0])), taught[1])
     assert known_and_right(without, cut) < known_and_right(adapter, cut) - 1  # which is what the copies are for
+
+
+def through_a_telephone(waveforms):
+    return [soxr.resample(soxr.resample(each, 48_000, 8000), 8000, 48_000)[: len(each)] for each in waveforms]
+
+
+def test_what_a_device_leaves_out_makes_no_sound_known(bundled, monkeypatch):
+    """Whatever is heard through a telephone ends at 4 kHz, what was taught and what was not."""
+    labels = ("dog bark", "rooster", "person sneeze")
+    (taught, names), (others, _) = recordings("train", labels), recordings("train", ("rain", "helicopter"), most=8)
+    taught, others = through_a_telephone(taught), through_a_telephone(others)
+    heard = through_a_telephone(recordings("held_out", labels)[0])
+
+    def num_known(adapter, clips):
+        return sum(not answer.is_unknown for answer in classify(bundled, clips, [adapter] * len(clips)))
+
+    adapter = fit(bundled, taught, names)
+    monkeypatch.setattr("aspl.fitting.closed_form.band_of", lambda *_: None)
+    without = fit(bundled, taught, names)
+    assert num_known(adapter, others) == 0 < num_known(without, others)
+    assert num_known(adapter, heard) >= len(heard) - 2
 
 
 def test_half_precision_answers_the_same_labels(bundled, adapter):

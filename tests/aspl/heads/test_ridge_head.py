@@ -55,6 +55,27 @@ def logged(bank, stages):
     return bank.scale.logged(stages, joint_of(stages))
 
 
+def test_a_bank_that_is_heard_twice_over_is_held_out_clip_by_clip(clips):
+    """The same again is nothing new: two rows of a clip weigh as one, and neither tells what the other would score."""
+    generator, (stages, classes) = np.random.default_rng(2), clips
+    heard, joint = statistics(generator, 20), generator.normal(size=(20, JOINT_WIDTH))
+    once = Bank.of_features(heard, joint, np.arange(20) // 2, LAYOUT)
+    twice = once.and_heard(heard, joint)
+    first, again = (fit_ridge_head(teach(bank, stages, classes), bank) for bank in (once, twice))
+    np.testing.assert_allclose(again.bank, first.bank, atol=1e-9)
+    np.testing.assert_allclose(again.held_out, first.held_out, atol=1e-9)
+    np.testing.assert_allclose(again.head.matrix, first.head.matrix, atol=1e-9)
+
+
+def test_a_bank_is_judged_by_how_it_was_heard_last(bank, clips):
+    stages, classes = clips
+    likened = bank.and_heard(np.tile(stages, (4, 1))[:60], np.tile(joint_of(stages), (4, 1))[:60])
+    fit = fit_ridge_head(teach(bank, stages, classes), likened)
+    plain = fit_ridge_head(teach(bank, stages, classes), bank)
+    assert fit.bank.shape == plain.bank.shape == (60, 4)
+    assert raw_known(fit.bank).mean() > raw_known(plain.bank).mean() + 0.3
+
+
 def test_what_was_taught_is_known_and_the_background_is_not(bank, clips):
     stages, classes = clips
     fit = fit_ridge_head(teach(bank, stages, classes), bank)
