@@ -64,6 +64,7 @@ class Tally:
     pending: np.ndarray  # float32 [3 + K + 2 M]
     merged: np.ndarray
     since: float
+    sending: np.ndarray | None = None  # what is on its way to the others
     is_drifting: bool = False
 
 
@@ -108,19 +109,21 @@ class DriftMonitor:
             num_clips = float(tally.pending[CLIPS])
             if not num_clips:
                 continue
-            sent, tally.pending = tally.pending, np.zeros_like(tally.pending)
+            sent = tally.sending = tally.pending
+            tally.pending = np.zeros_like(sent)
             fades = float(np.exp(-num_clips / MEMORY_CLIPS))
             numbers = json.dumps([round(float(value), 4) for value in sent])
             try:
                 merged, since = await redis.eval(MERGE, 1, key, numbers, fades, time.time(), KEPT_S)
             except RedisError as error:
-                tally.pending = tally.pending + sent
+                tally.pending, tally.sending = tally.pending + sent, None
                 if not self._is_away:
                     log.warning("what adapters hear of their channels waits for redis", error=type(error).__name__)
                 self._is_away = True
                 return
             self._is_away = False
-            tally.merged, tally.since = np.array(json.loads(merged), np.float32), float(since)
+            tally.merged, tally.sending = np.array(json.loads(merged), np.float32), None
+            tally.since = float(since)
             tally.is_drifting = self._is_drifting(tally)
         self.metrics.drifting_adapters.set(sum(tally.is_drifting for tally in self._tallies.values()))
 
@@ -135,7 +138,9 @@ class DriftMonitor:
         parts = [] if sums is None else [np.array(json.loads(sums), float)]
         moments = [] if since is None else [float(since)]
         if tally is not None:
-            parts += [tally.pending.astype(float)] + ([] if parts else [tally.merged.astype(float)])
+            # What redis has of this replica's may hold what is on its way, or not yet.
+            ours = [tally.pending] + ([] if parts else [tally.merged, tally.sending])
+            parts += [part.astype(float) for part in ours if part is not None]
             moments.append(tally.since)
         if not parts:
             return None

@@ -68,6 +68,22 @@ def test_what_it_hears_is_shown_and_shared(client, context, taught):
     assert client.get("/adapters/sounds").json()["channel"]["clips"] == stored()  # the third may be there by now
 
 
+def test_what_is_on_its_way_to_redis_is_shown_too(client, context, taught):
+    """Between the first sending and its answer neither redis nor what waits has it."""
+    client.portal.call(context._flushing.cancel)  # which sends now and then by itself
+    heard(client, 110, 2400)
+    drift, shown = context.pipeline.drift, []
+
+    class Slow:
+        async def eval(self, *arguments):
+            stored = [None, None]  # as they are until redis has taken them
+            shown.append(drift.heard(taught[1], stored, len(LABELS)).differences.clips)
+            return await context.redis.drift.eval(*arguments)
+
+    client.portal.call(drift.flush, Slow())
+    assert shown == [2] and client.get("/adapters/sounds").json()["channel"]["clips"] == 2
+
+
 def test_what_was_heard_long_ago_fades(client, context, taught):
     remember(context, taught[1], sums(1000, np.zeros(64), taught[0]))
     heard(client, 110)
