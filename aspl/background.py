@@ -140,7 +140,8 @@ class BackgroundLibrary:
 
     Args:
         background: the bank.
-        shipped: files that may hold what a model hears of it, such as `models/tiny-clap/background.safetensors`.
+        shipped: files that may hold what a model hears of it, all of it or in a band, such as
+            `models/tiny-clap/background.safetensors`.
         directory: where to keep the others; it is made where it is missing. None keeps them in memory alone.
     """
 
@@ -217,9 +218,8 @@ class BackgroundLibrary:
 @cache
 def shipped_library(directory: Path | None = None) -> BackgroundLibrary:
     """Return the library of the bank that comes with earshot, one a process and `directory`, where others are kept."""
-    return BackgroundLibrary(
-        Background.load(BANK), shipped=tuple(MODELS.glob(f"*/{FEATURES_FILE}")), directory=directory
-    )
+    shipped = [*MODELS.glob(f"*/{FEATURES_FILE}"), *MODELS.glob("*-bands/*.safetensors")]
+    return BackgroundLibrary(Background.load(BANK), shipped=shipped, directory=directory)
 
 
 def hear_background(

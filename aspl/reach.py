@@ -27,8 +27,13 @@ def band_of(curves: Iterable[np.ndarray | None], centres_hz: np.ndarray) -> int 
     if not reaches:
         return None
     reach = np.median(reaches)
-    ends = np.searchsorted(centres_hz, BANDS_HZ, side="right")  # the first bin above each band
-    return next((int(end) for end in ends if reach < end + SLACK < len(centres_hz)), None)
+    ends = (first_above(hz, centres_hz) for hz in BANDS_HZ)
+    return next((end for end in ends if reach < end + SLACK < len(centres_hz)), None)
+
+
+def first_above(hz: float, centres_hz: np.ndarray) -> int:
+    """Return the first mel bin above a frequency."""
+    return int(np.searchsorted(centres_hz, hz, side="right"))
 
 
 def _reach(curve: np.ndarray) -> int | None:

@@ -15,6 +15,7 @@ Model = Annotated[Path, typer.Option(help="Directory of the exported model.")]
 DATA = Path("../pretrain-data")
 MODEL = Path("models/tiny-clap")
 BACKGROUND = Path("models/background")
+HEARD_BANDS_HZ = (4000, 8000)  # what a telephone and a recorder of 16 kHz end at
 
 
 class Setting(StrEnum):
@@ -125,18 +126,23 @@ def background(
         bool, typer.Option(help="Keep the clips; hear them anew, after a change of MODEL.")
     ] = False,
 ) -> None:
-    """Write the clips that stand for "anything else", and beside MODEL what it hears of them: about a minute."""
+    """Write the clips that stand for "anything else", and what MODEL hears of them: about two minutes."""
     from aspl.background import FEATURES_FILE, Background, hear_background
     from aspl.model.clap import FrozenClap
+    from aspl.reach import first_above
     from pretrain.background import write_background
 
     if not features_only:
         typer.echo(f"{directory}: {write_background(directory) / 2**20:.1f} MiB")
     torch.set_num_threads(1)
     clap = FrozenClap.load(model)
-    features = hear_background(clap, Background.load(directory))
-    features.save(model / FEATURES_FILE)
-    typer.echo(f"{model / FEATURES_FILE}: {(model / FEATURES_FILE).stat().st_size / 2**20:.1f} MiB")
+    bands = model.with_name(f"{model.name}-bands")
+    bands.mkdir(exist_ok=True)
+    for hz in (None, *HEARD_BANDS_HZ):
+        band = None if hz is None else first_above(hz, clap.mel_centres_hz)
+        path = model / FEATURES_FILE if hz is None else bands / f"below-{hz}-hz.safetensors"
+        hear_background(clap, Background.load(directory), band=band).save(path)
+        typer.echo(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")
 
 
 @app.command(name="all")
