@@ -15,7 +15,6 @@ Model = Annotated[Path, typer.Option(help="Directory of the exported model.")]
 DATA = Path("../pretrain-data")
 MODEL = Path("models/tiny-clap")
 BACKGROUND = Path("models/background")
-HEARD_BANDS_HZ = (4000, 8000)  # what a telephone and a recorder of 16 kHz end at
 
 
 class Setting(StrEnum):
@@ -129,7 +128,7 @@ def background(
     """Write the clips that stand for "anything else", and what MODEL hears of them: about two minutes."""
     from aspl.background import FEATURES_FILE, Background, hear_background
     from aspl.model.clap import FrozenClap
-    from aspl.reach import first_above
+    from aspl.reach import BANDS_HZ, first_above
     from pretrain.background import write_background
 
     if not features_only:
@@ -138,9 +137,9 @@ def background(
     clap = FrozenClap.load(model)
     bands = model.with_name(f"{model.name}-bands")
     bands.mkdir(exist_ok=True)
-    for hz in (None, *HEARD_BANDS_HZ):
+    for hz in (None, *BANDS_HZ):
         band = None if hz is None else first_above(hz, clap.mel_centres_hz)
-        path = model / FEATURES_FILE if hz is None else bands / f"below-{hz}-hz.safetensors"
+        path = model / FEATURES_FILE if hz is None else bands / f"below-{hz:.0f}-hz.safetensors"
         hear_background(clap, Background.load(directory), band=band).save(path)
         typer.echo(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")
 

@@ -18,7 +18,7 @@ from aspl.background import (
 )
 from aspl.model.clap import FrozenClap
 from aspl.prompts.audio import Affine, AudioPrompts
-from aspl.reach import first_above
+from aspl.reach import BANDS_HZ, first_above
 from aspl.sound.log_mel import LogMel
 from pretrain.background import draw_background, encode_opus, write_background
 from pretrain.families import FAMILIES
@@ -104,12 +104,12 @@ def test_drawing_the_bank_writes_what_its_index_says(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not hasattr(FrozenClap, "hear"), reason="the model gives no statistics of its stages")
-@pytest.mark.parametrize("band_hz", [None, 4000, 8000])
+@pytest.mark.parametrize("band_hz", [None, *BANDS_HZ])
 def test_the_shipped_features_are_what_the_bundled_model_hears(shipped_bank, band_hz):
     torch.set_num_threads(1)
     clap = FrozenClap.load(MODELS / "tiny-clap")
     band = None if band_hz is None else first_above(band_hz, clap.mel_centres_hz)
-    path = SHIPPED if band_hz is None else MODELS / "tiny-clap-bands" / f"below-{band_hz}-hz.safetensors"
+    path = SHIPPED if band_hz is None else MODELS / "tiny-clap-bands" / f"below-{band_hz:.0f}-hz.safetensors"
     shipped = BackgroundFeatures.read(path)
     assert (shipped.fingerprint, shipped.digest, shipped.dtype) == (clap.fingerprint, shipped_bank.digest, "float32")
     some = Background(shipped_bank.directory, shipped_bank.clips[::10])
