@@ -186,9 +186,8 @@ class BackgroundLibrary:
         return next((features for path in paths if (features := self._read(path, clap, band))), None)
 
     def _read(self, path: Path, clap: Hears, band: int | None) -> BackgroundFeatures | None:
-        features = BackgroundFeatures.read(path)
-        wanted = clap.fingerprint, self._digest, band
-        if features is None or (features.fingerprint, features.digest, features.band) != wanted:
+        features = BackgroundFeatures.read(path, wanted=(clap.fingerprint, self._digest, band))
+        if features is None:
             return None
         if features.joint.ndim != 2 or features.stages.ndim != 2 or len(features.joint) != len(self.background):
             return None

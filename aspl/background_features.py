@@ -55,16 +55,22 @@ class BackgroundFeatures:
             temporary.unlink(missing_ok=True)
 
     @classmethod
-    def read(cls, path: Path) -> Self | None:
-        """Read a file that `save` wrote; None where there is none, or one that is anything else or not whole."""
+    def read(cls, path: Path, *, wanted: tuple[str, str, int | None] | None = None) -> Self | None:
+        """Read a file that `save` wrote; None where there is none, or one that is anything else or not whole.
+
+        Args:
+            wanted: fingerprint, digest and band; of a file of others no more is read than that it is.
+        """
         try:
             with safetensors.safe_open(path, framework="numpy") as file:
                 metadata = file.metadata() or {}
+                band = int(metadata["band"]) if "band" in metadata else None
+                if wanted is not None and (metadata["fingerprint"], metadata["digest"], band) != wanted:
+                    return None
                 tensors = {name: file.get_tensor(name) for name in ("joint", "stages")}
             if metadata["format"] != FORMAT or metadata["sha256"] != _checksum(tensors):
                 return None
             joint, stages = (tensors[name].astype(np.float32) for name in ("joint", "stages"))
-            band = int(metadata["band"]) if "band" in metadata else None
             return cls(stages, joint, metadata["fingerprint"], metadata["digest"], metadata["dtype"], band)
         except (OSError, KeyError, ValueError, safetensors.SafetensorError):
             return None

@@ -116,6 +116,12 @@ def own_threshold(fit: HeadFit, *, num_own: int = 0) -> float:
     return raw_threshold(taught, raw_known(fit.bank), num_own=num_own)
 
 
+def decided(known: np.ndarray, foreign: np.ndarray, threshold: float) -> Row:
+    """Return what a threshold makes of raw scores of taught and of foreign clips."""
+    accepted, rejected = (foreign >= threshold).mean(), (known < threshold).mean()
+    return {"foreign accepted": float(accepted), "known rejected": float(rejected)}
+
+
 def open_set(world: World, name: str, shots: int, seed: int) -> Row:
     """Return the figures of the table of the unknown for one draw."""
     drawn = draw(world.sets, name, shots, seed)
@@ -130,8 +136,7 @@ def open_set(world: World, name: str, shots: int, seed: int) -> Row:
             row["AUROC foreign"] = area(known, foreign)
             row["AUROC near"] = area(known, raw_known(tenant.scores(drawn.near))) if drawn.near else float("nan")
             row["fit, ms / 100"] = tenant.fit_ms / 100
-        row["foreign accepted" + suffix] = float((foreign >= threshold).mean())
-        row["known rejected" + suffix] = float((known < threshold).mean())
+        row |= {what + suffix: share for what, share in decided(known, foreign, threshold).items()}
     return row
 
 
@@ -158,8 +163,7 @@ def detector(world: World, name: str, shots: int, seed: int) -> Row:
         "AUROC foreign": area(known, foreign),
         "AUROC near": area(known, near),
         "misses at one false alarm in a hundred": float((known < alarm).mean()),
-        "foreign accepted": float((foreign >= threshold).mean()),
-        "known rejected": float((known < threshold).mean()),
+        **decided(known, foreign, threshold),
     }
 
 

@@ -11,7 +11,7 @@ from rich.progress import track
 
 from aspl import FrozenClap, decode
 from aspl.background import shipped_library
-from aspl.fitting.closed_form import Heard, bank_of
+from aspl.fitting.closed_form import Heard, kept_bank
 from aspl.fitting.heard_clip import hear_clips
 from aspl.fitting.speed_copies import MOST_COPIES
 from aspl.heads.ridge_head import Bank
@@ -73,10 +73,8 @@ def load_world(
         hears_band: whether the bank is heard in the band that the sets end at too.
     """
     sets = {name: load_set(clap, data / name, copies=copies, rate_hz=rate_hz) for name in names}
-    library = shipped_library()
-    band = band_of((curve for recordings in sets.values() for curve in recordings.curves), clap.mel_centres_hz)
-    narrow = None if band is None or not hears_band else library.features(clap, band=band)
-    bank = bank_of(library.features(clap), library.background, clap.layout, narrow)
+    curves = [curve for recordings in sets.values() for curve in recordings.curves if hears_band]
+    bank = kept_bank(clap, shipped_library(), clap.layout, band_of(curves, clap.mel_centres_hz))
     labels = sorted({str(label) for recordings in sets.values() for label in recordings.labels})
     texts = clap.encode_text(fill_template(SENTENCE, labels)).double().numpy()
     return World(sets, bank, dict(zip(labels, texts, strict=True)))

@@ -24,7 +24,7 @@ from aspl.fitting.room import pink_noise
 from aspl.fitting.speed_copies import MOST_COPIES
 from aspl.heads.unknown import raw_known
 from aspl.sound.clip import SAMPLE_RATE_HZ
-from benchmarks.ear import SETS, Row, area, mean_accuracy, own_threshold, teach
+from benchmarks.ear import SETS, Row, area, decided, mean_accuracy, own_threshold, teach
 from benchmarks.ear_draws import draw
 from benchmarks.ear_world import World, load_world
 from benchmarks.figures import keep
@@ -90,8 +90,7 @@ def figures(worlds: Mapping[str, World], name: str, shots: int, seed: int) -> di
         known, foreign = raw_known(scores), raw_known(listening.scores(drawn.foreign))
         rows[change] = {
             "accuracy": mean_accuracy(scores[:, :-1].argmax(1), drawn.test_classes),
-            "known rejected": float((known < threshold).mean()),
-            "foreign accepted": float((foreign >= threshold).mean()),
+            **decided(known, foreign, threshold),
             "AUROC foreign": area(known, foreign),
         }
     return rows

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import torch
@@ -103,7 +103,7 @@ class Given:
         """`[n]`, numbers by which clips sort whatever order they came in; equal clips have equal ones."""
         return np.array([clip.order for clip in self.clips], dtype=np.int64)
 
-    @property
+    @cached_property
     def band(self) -> int | None:
         """Return the mel bin from which on the clips are empty, None where they are not; see `aspl.reach`."""
         return band_of((clip.curve for clip in self.clips), self.clap.mel_centres_hz)
@@ -227,8 +227,21 @@ def bank_of(
     Args:
         narrow: what is heard of the bank in the band that taught recordings reach up to.
     """
-    bank = Bank.of_features(features.stages, features.joint, background.families, layout)
-    return bank if narrow is None else bank.and_heard(narrow.stages, narrow.joint)
+    if narrow is not None:
+        return bank_of(features, background, layout).and_heard(narrow.stages, narrow.joint)
+    return Bank.of_features(features.stages, features.joint, background.families, layout)
+
+
+def kept_bank(
+    clap: FrozenClap,
+    library: BackgroundLibrary,
+    layout: StageLayout,
+    band: int | None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Bank:
+    """Return the bank as a model hears it, up to a band too where there is one; see `BackgroundLibrary.features`."""
+    narrow = None if band is None else library.features(clap, band=band, progress=progress)
+    return bank_of(library.features(clap, progress=progress), library.background, layout, narrow)
 
 
 def bank_for(given: Given, progress: FitProgress, prompts: AudioPrompts | None = None) -> Bank:
@@ -251,15 +264,18 @@ def bank_for(given: Given, progress: FitProgress, prompts: AudioPrompts | None =
     def hear(band: int | None) -> BackgroundFeatures:
         nonlocal told
         told = 0
-        if not is_under_prompts:
-            return library.features(clap, band=band, progress=tell)
         assert given.log_mels is not None
         batch = given.log_mels.micro_batch  # which is what the device has room for
         return hear_background(clap, library.background, prompts, band=band, progress=tell, batch_clips=batch)
 
-    narrow = None if given.band is None else hear(given.band)
-    make = bank_of.__wrapped__ if is_under_prompts else bank_of
-    return make(hear(None), library.background, given.layout, narrow)
+    if not is_under_prompts:
+        return kept_bank(clap, library, given.layout, given.band, tell)
+    features = hear(None)
+    bank = Bank.of_features(features.stages, features.joint, library.background.families, given.layout)
+    if given.band is None:
+        return bank
+    narrow = hear(given.band)
+    return bank.and_heard(narrow.stages, narrow.joint)
 
 
 def known_rule(fit: HeadFit, plan: Plan, *, num_own: int) -> KnownRule:

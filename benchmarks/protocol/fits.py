@@ -12,7 +12,7 @@ from aspl import AudioFeatures, Progress
 from aspl.background import BackgroundLibrary
 from aspl.fitting.candidates import CANDIDATES
 from aspl.fitting.checkpoint import RELEASE, TrainingCheckpoint
-from aspl.fitting.closed_form import WORDS, Heard, bank_of, known_rule
+from aspl.fitting.closed_form import WORDS, Heard, kept_bank, known_rule
 from aspl.fitting.heard_clip import hear_copies
 from aspl.fitting.plan import make_plan
 from aspl.fitting.precision import kept_head
@@ -70,9 +70,7 @@ def _closed_form_scores(run: Run, drawn: DrawnClips, fitting: Fitting) -> np.nda
     clap, library = drawn.listener.clap, fitting.library
     plan = make_plan(drawn.taught_labels, run.config, logit_scale=clap.logit_scale)
     clips = drawn.clips(is_adapted=False)
-    band = band_of(clips.curves(), clap.mel_centres_hz)
-    narrow = None if band is None else library.features(clap, band=band)
-    bank = bank_of(library.features(clap), library.background, clap.layout, narrow)
+    bank = kept_bank(clap, library, clap.layout, band_of(clips.curves(), clap.mel_centres_hz))
     taught = Heard.of(drawn.taught_features)
     orders, lengths = ([getattr(clip, part) for clip in drawn.taught_clips] for part in ("order", "num_samples"))
     num_copies = copies_for(len(orders))

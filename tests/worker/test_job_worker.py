@@ -16,7 +16,7 @@ from jobs.findings import Findings
 from jobs.queue import QUEUE_NAME, JobQueue
 from local import private_redis
 from tests.worker.processes import is_alive, start_worker, trainer_of, wait_for_end, wait_for_epoch, wait_until
-from worker.job_worker import EXIT_AFTER_S
+from worker.job_worker import EXIT_AFTER_S, WAIT_S
 from worker.settings import WorkerSettings
 
 
@@ -204,6 +204,7 @@ def test_an_idle_worker_stops_soon(workers, queue, signum):
 
 def test_a_worker_that_is_stopped_is_gone_within_five_seconds():
     assert WorkerSettings.model_fields["shutdown_grace_s"].default < EXIT_AFTER_S < 5
+    assert WAIT_S < EXIT_AFTER_S  # after which an idle one looks
 
 
 def test_tenants_take_turns(workers, submit, queue):
