@@ -16,11 +16,11 @@ from aspl.report import Report
 
 FORMAT = "earshot-adapter"
 CHANNEL = "channel.beta"  # the tensor of it
-FORMAT_VERSION = 4
+FORMAT_VERSION = 5
 # The first knows of no `known`, the first two of no curves, no channel and nothing in half precision, the first three
-# of no head that reads peaks.
-READABLE_VERSIONS = (1, 2, 3, 4)
-OPTIONAL_FACTS = {"known"}  # what a header may lack, and what a further fact has to be put among
+# of no head that reads peaks, the first four of no level.
+READABLE_VERSIONS = (1, 2, 3, 4, 5)
+OPTIONAL_FACTS = {"known", "level_db"}  # what a header may lack, and what a further fact has to be put among
 MAX_HEADER_BYTES = 8 * 2**20  # 1,000 labels of 200 characters in a script of 4 bytes, and their report, take half of it
 MAX_REPORT_BYTES = 4 * 2**20
 MAX_LABEL_CHARS = 1000  # whatever a service allows
@@ -49,6 +49,8 @@ class AdapterInfo:
     format_version: int = FORMAT_VERSION
     known: KnownRule | None = None
     """None in files of the first release, where `threshold` is of the best probability."""
+    level_db: float | None = None
+    """To which clips are brought before they are heard, see `aspl.sound.level`; None for as they were recorded."""
 
     @property
     def is_guarded(self) -> bool:
@@ -150,6 +152,7 @@ def _check_facts(facts: dict[str, Any]) -> None:
         "preset": facts["preset"] is None or text(facts["preset"]),
         "num_parameters": isinstance(facts["num_parameters"], int) and 0 <= facts["num_parameters"] < 2**53,
         "created_at": text(facts["created_at"]),
+        "level_db": facts["level_db"] is None or number(facts["level_db"], -120, 0),
     }
     if wrong := [name for name, holds in checks.items() if not holds]:
         raise AdapterInvalid(f"{wrong[0]} in the adapter's header cannot be {str(facts[wrong[0]])[:80]!r}")

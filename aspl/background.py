@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 
-from aspl.background_features import BackgroundFeatures
+from aspl.background_features import BackgroundFeatures, Wanted
 from aspl.errors import AsplError
 from aspl.sound.clip import decode, windows
+from aspl.sound.level import at_level
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 INDEX_FILE, FEATURES_FILE = "index.json", "background.safetensors"
 BATCH_CLIPS = 4
-MOST_IN_MEMORY = 8  # of models and bands
+MOST_IN_MEMORY = 8  # of models, bands and levels
 
 Progress = Callable[[int, int], None]  # clips heard, clips in all
 
@@ -140,7 +141,7 @@ class BackgroundLibrary:
 
     Args:
         background: the bank.
-        shipped: files that may hold what a model hears of it, all of it or in a band, such as
+        shipped: files that may hold what a model hears of it, as it is or at a level, all of it or in a band, such as
             `models/tiny-clap/background.safetensors`.
         directory: where to keep the others; it is made where it is missing. None keeps them in memory alone.
     """
@@ -149,25 +150,33 @@ class BackgroundLibrary:
         self.background = background
         self._shipped, self._directory = tuple(shipped), directory
         self._digest = background.digest
-        self._in_memory: OrderedDict[tuple[str, str, int | None], BackgroundFeatures] = OrderedDict()
+        self._in_memory: OrderedDict[tuple[str, str, int | None, float | None], BackgroundFeatures] = OrderedDict()
         self._lock = Lock()
 
-    def features(self, clap: Hears, *, band: int | None = None, progress: Progress | None = None) -> BackgroundFeatures:
+    def features(
+        self,
+        clap: Hears,
+        *,
+        band: int | None = None,
+        level_db: float | None = None,
+        progress: Progress | None = None,
+    ) -> BackgroundFeatures:
         """Return what a model hears of the bank, from memory, from a file, or else by hearing it.
 
         Args:
             band: the mel bin from which on nothing is heard, see `aspl.reach`; None for all.
+            level_db: to which its clips are brought, see `aspl.sound.level`; None for as they are.
             progress: told how many clips of how many are heard, where they have to be; what it raises passes through.
 
         Raises:
             BackgroundInvalid: see `Background.waveforms`.
         """
-        key = clap.fingerprint, _name_of(clap.dtype), band
+        key = clap.fingerprint, _name_of(clap.dtype), band, level_db
         with self._lock:
             if key in self._in_memory:
                 self._in_memory.move_to_end(key)
                 return self._in_memory[key]
-        features = self._from_files(clap, band) or self._hear_and_keep(clap, band, progress)
+        features = self._from_files(clap, band, level_db) or self._hear_and_keep(clap, band, level_db, progress)
         with self._lock:
             self._in_memory[key] = features
             while len(self._in_memory) > MOST_IN_MEMORY:
@@ -175,41 +184,44 @@ class BackgroundLibrary:
         return features
 
     def is_at_hand(self, clap: Hears) -> bool:
-        """Say whether `features` would take no hearing."""
+        """Say whether `features` of its clips as they are would take no hearing."""
         with self._lock:
-            if (clap.fingerprint, _name_of(clap.dtype), None) in self._in_memory:
+            if (clap.fingerprint, _name_of(clap.dtype), None, None) in self._in_memory:
                 return True
-        return self._from_files(clap, None) is not None
+        return self._from_files(clap, None, None) is not None
 
-    def _from_files(self, clap: Hears, band: int | None) -> BackgroundFeatures | None:
-        paths = [*self._shipped, *([] if self._directory is None else [self._path(clap, band)])]
-        return next((features for path in paths if (features := self._read(path, clap, band))), None)
+    def _from_files(self, clap: Hears, band: int | None, level_db: float | None) -> BackgroundFeatures | None:
+        paths = [*self._shipped, *([] if self._directory is None else [self._path(clap, band, level_db)])]
+        wanted = clap.fingerprint, self._digest, band, level_db
+        return next((features for path in paths if (features := self._read(path, wanted))), None)
 
-    def _read(self, path: Path, clap: Hears, band: int | None) -> BackgroundFeatures | None:
-        features = BackgroundFeatures.read(path, wanted=(clap.fingerprint, self._digest, band))
+    def _read(self, path: Path, wanted: Wanted) -> BackgroundFeatures | None:
+        features = BackgroundFeatures.read(path, wanted=wanted)
         if features is None:
             return None
         if features.joint.ndim != 2 or features.stages.ndim != 2 or len(features.joint) != len(self.background):
             return None
         return features if len(features.stages) == len(features.joint) else None
 
-    def _hear_and_keep(self, clap: Hears, band: int | None, progress: Progress | None) -> BackgroundFeatures:
-        features = hear_background(clap, self.background, band=band, progress=progress)
+    def _hear_and_keep(
+        self, clap: Hears, band: int | None, level_db: float | None, progress: Progress | None
+    ) -> BackgroundFeatures:
+        features = hear_background(clap, self.background, band=band, level_db=level_db, progress=progress)
         if self._directory is not None:
             try:
                 self._directory.mkdir(parents=True, exist_ok=True)
-                features.save(self._path(clap, band))
+                features.save(self._path(clap, band, level_db))
             except OSError as error:  # a full disk costs the next process a hearing, not this one its job
                 logger.warning("what the model hears of the background could not be kept: %s", error)
         return features
 
-    def _path(self, clap: Hears, band: int | None) -> Path:
+    def _path(self, clap: Hears, band: int | None, level_db: float | None) -> Path:
         """Return the model's file; one that runs in another type of number hears a little otherwise.
 
         The number is the format's: processes of two releases share a directory while one follows the other.
         """
         name = f"{clap.fingerprint[:32]}-{self._digest[:16]}-{_name_of(clap.dtype)}-2"
-        part = "" if band is None else f"-below-{band}"
+        part = ("" if band is None else f"-below-{band}") + ("" if level_db is None else f"-at{level_db:g}")
         assert self._directory is not None
         return self._directory / f"{name}{part}.safetensors"
 
@@ -217,7 +229,7 @@ class BackgroundLibrary:
 @cache
 def shipped_library(directory: Path | None = None) -> BackgroundLibrary:
     """Return the library of the bank that comes with earshot, one a process and `directory`, where others are kept."""
-    shipped = [*MODELS.glob(f"*/{FEATURES_FILE}"), *MODELS.glob("*-bands/*.safetensors")]
+    shipped = [*MODELS.glob(f"*/{FEATURES_FILE}"), *MODELS.glob("*-levelled/*.safetensors")]
     return BackgroundLibrary(Background.load(BANK), shipped=shipped, directory=directory)
 
 
@@ -227,6 +239,7 @@ def hear_background(
     prompts: "AudioPrompts | None" = None,
     *,
     band: int | None = None,
+    level_db: float | None = None,
     progress: Progress | None = None,
     batch_clips: int = BATCH_CLIPS,
 ) -> BackgroundFeatures:
@@ -236,6 +249,7 @@ def hear_background(
         prompts: audio prompts of one adapter, under which all clips are heard; what comes of them is that adapter's
             alone, so it is not to be kept as the model's.
         band: the mel bin from which on nothing is heard; None for all.
+        level_db: to which clips are brought; None for as they are.
         progress: told after each batch how many clips of how many are heard.
         batch_clips: the most clips in one pass.
     """
@@ -245,7 +259,8 @@ def hear_background(
 
     joint, stages, heard = [], [], 0
     with torch.inference_mode():
-        for batch in _batches(background.waveforms(), batch_clips):
+        waveforms = (at_level(waveform, level_db) for waveform in background.waveforms())
+        for batch in _batches(waveforms, batch_clips):
             log_mel = clap.log_mel(torch.from_numpy(batch))
             if band is not None:
                 log_mel[..., band:] = FrontEnd().floor_db
@@ -256,7 +271,7 @@ def hear_background(
             if progress is not None:
                 progress(heard, len(background))
     rounded = (np.concatenate(part).astype(np.float16).astype(np.float32) for part in (stages, joint))
-    return BackgroundFeatures(*rounded, clap.fingerprint, background.digest, _name_of(clap.dtype), band)
+    return BackgroundFeatures(*rounded, clap.fingerprint, background.digest, _name_of(clap.dtype), band, level_db)
 
 
 def _batches(waveforms: Iterator[np.ndarray], size: int) -> Iterator[np.ndarray]:

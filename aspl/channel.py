@@ -156,7 +156,7 @@ class _Live:
         self, clap: FrozenClap, adapter: Adapter, waveforms: Sequence[np.ndarray], tick: Callable[[], None]
     ) -> None:
         self._adapter, self._clap, self._tick = adapter, clap, tick
-        self._clips = ClipFeatures(clap, waveforms, tick=tick)
+        self._clips = ClipFeatures(clap, waveforms, level_db=adapter.level_db, tick=tick)
         curves = self._clips.curves()
         self._sounding = [clip for clip, curve in enumerate(curves) if curve is not None]
         self._curves = np.array([curves[clip] for clip in self._sounding]).reshape(-1, clap.mel_bins)

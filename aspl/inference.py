@@ -15,6 +15,7 @@ from aspl.heads.head import Head
 from aspl.model.clap import FrozenClap
 from aspl.prompts.audio import AudioPrompts
 from aspl.sound.clip import SILENCE_AMPLITUDE, windows
+from aspl.sound.level import at_level
 
 # B clips, R windows of all clips, N samples of a window, K labels of an adapter
 
@@ -164,7 +165,8 @@ def classify(clap: FrozenClap, waveforms: Sequence[np.ndarray], adapters: Sequen
         raise ValueError(f"{len(waveforms)} clips and {len(adapters)} adapters")
     if not waveforms:
         return []
-    cut = [windows(waveform)[0] for waveform in waveforms]
+    levelled = (at_level(waveform, each.level_db) for waveform, each in zip(waveforms, adapters, strict=True))
+    cut = [windows(waveform)[0] for waveform in levelled]
     prompts = [adapter.heard_under for adapter, rows in zip(adapters, cut, strict=True) for _ in rows]
     stages = any(reads_stages(adapter) for adapter in adapters)
     features = hear_windows(clap, np.concatenate(cut), prompts, stages=stages)

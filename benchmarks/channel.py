@@ -39,6 +39,7 @@ from aspl.channel_shift import (
 from aspl.prompts.audio import Affine
 from aspl.prompts.audio_parameters import sounding_frames
 from aspl.sound.clip import windows
+from aspl.sound.level import HEARD_AT_DB, at_level
 from benchmarks.channel_draws import MICROPHONES, LiveDraw, Microphone, live_draw
 from benchmarks.channel_table import MIXED, show
 from benchmarks.ear import mean_accuracy
@@ -69,8 +70,9 @@ class Listener:
         return [self.hear(self.sets[name].waveforms[row]) for name, row in clips]
 
     def log_mels(self, clips: Clips) -> torch.Tensor:
-        """Return `[n, 1, T, M]`, of the first window of each, which is all of them here."""
-        return torch.cat([self.clap.log_mel(torch.from_numpy(windows(w)[0][:1])) for w in self.waveforms(clips)])
+        """Return `[n, 1, T, M]`, of the first window of each, which is all of them here, as default adapters hear."""
+        levelled = (at_level(waveform, HEARD_AT_DB) for waveform in self.waveforms(clips))
+        return torch.cat([self.clap.log_mel(torch.from_numpy(windows(waveform)[0][:1])) for waveform in levelled])
 
     def measures(self, log_mels: tuple[torch.Tensor, torch.Tensor]) -> Callable[..., Row]:
         """Return what tells accuracy and known rejected of an adapter, and foreign accepted where that is asked for."""
@@ -209,7 +211,7 @@ def main() -> None:
     arguments = parser.parse_args()
     clap = FrozenClap.load(arguments.model)
     constants = [EVIDENCE_SIZE, LEVEL_DB, SMOOTH_DB, SMOOTH_OCTAVES, OWN_BINS, OWN_ALONE, LABEL_SHARE, KNOWN_POWER]
-    constants += [TILT_DB, EDGE_HZ, EDGE_DB, LEAST_EVIDENCE, MIN_KNOWN, MIN_KNOWN_SHARE, *SHARES]
+    constants += [TILT_DB, EDGE_HZ, EDGE_DB, LEAST_EVIDENCE, MIN_KNOWN, MIN_KNOWN_SHARE, *SHARES, HEARD_AT_DB]
     setting = {"model": clap.fingerprint, "constants": constants}
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     rows = read_rows(arguments.results, setting)

@@ -25,6 +25,7 @@ from aspl import Adapter, AudioFeatures, FrozenClap, TrainingConfig, fit
 from aspl.background import MODELS, shipped_library
 from aspl.inference import Scored, hear_windows, is_unknown, score
 from aspl.sound.clip import windows
+from aspl.sound.level import HEARD_AT_DB, at_level
 from benchmarks.ear import SETS, area, mean_accuracy, mean_and_interval
 from benchmarks.ear_draws import Clips, Draw, RecordingSet, draw, stack
 from benchmarks.ear_world import load_set
@@ -107,16 +108,16 @@ class Ear:
         """Return what the adapter makes of clips."""
         if not clips:
             return []
-        if self.adapter.prompts is None:
+        if self.adapter.prompts is None and self.adapter.level_db == HEARD_AT_DB:
             parts = (torch.from_numpy(stack(self.sets, clips, what)).float() for what in ("joint", "stages"))
             features = AudioFeatures(*parts)
         else:
-            heard = [self._under_prompts(self.sets[place].waveforms[row]) for place, row in clips]
+            heard = [self._anew(self.sets[place].waveforms[row]) for place, row in clips]
             features = AudioFeatures.cat(heard)
         return score(features, [self.adapter] * len(clips))
 
-    def _under_prompts(self, waveform: np.ndarray) -> AudioFeatures:
-        cut = windows(waveform)[0]
+    def _anew(self, waveform: np.ndarray) -> AudioFeatures:
+        cut = windows(at_level(waveform, self.adapter.level_db))[0]
         return hear_windows(self.clap, cut, [self.adapter.prompts] * len(cut), stages=True).pool()
 
     def answers(self, scored: Sequence[Scored], drawn: Draw) -> np.ndarray:

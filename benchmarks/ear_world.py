@@ -17,6 +17,7 @@ from aspl.fitting.speed_copies import MOST_COPIES
 from aspl.heads.ridge_head import Bank
 from aspl.reach import band_of
 from aspl.sound.clip import SAMPLE_RATE_HZ
+from aspl.sound.level import HEARD_AT_DB
 from aspl.templates import SENTENCE, fill_template
 from benchmarks.ear_draws import RecordingSet
 
@@ -33,16 +34,22 @@ class World:
 
 
 def load_set(
-    clap: FrozenClap | None, folder: Path, *, copies: int = 0, rate_hz: float = SAMPLE_RATE_HZ
+    clap: FrozenClap | None,
+    folder: Path,
+    *,
+    copies: int = 0,
+    rate_hz: float = SAMPLE_RATE_HZ,
+    level_db: float | None = HEARD_AT_DB,
 ) -> RecordingSet:
-    """Read and hear a set at a sample rate, and so many copies of each clip; without a model it is read alone."""
+    """Read and hear a set at a sample rate and a level, and so many copies of each clip; without a model it is read
+    alone."""
     with (folder / "clips.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     place = folder / "audio" if (folder / "audio").is_dir() else folder
     waveforms = [
         at_rate(decode((place / row["file"]).read_bytes()).waveform, rate_hz) for row in track(rows, folder.name)
     ]
-    clips = [] if clap is None else list(hear_clips(clap, waveforms, copies=copies))
+    clips = [] if clap is None else list(hear_clips(clap, waveforms, level_db=level_db, copies=copies))
     heard = Heard(*2 * [np.zeros((len(rows), 1))]) if clap is None else Heard.of_clips(clips, clap)
     group = next((name for name in GROUPS if name in rows[0]), None)
     groups = None if group is None else np.array([row[group] for row in rows])
@@ -66,15 +73,18 @@ def load_world(
     copies: int = MOST_COPIES,
     rate_hz: float = SAMPLE_RATE_HZ,
     hears_band: bool = True,
+    level_db: float | None = HEARD_AT_DB,
 ) -> World:
     """Read and hear all sets with so many copies, the bank, and the labels in their sentence.
 
     Args:
         hears_band: whether the bank is heard in the band that the sets end at too.
+        level_db: to which clips and bank are brought; None for as they were recorded.
     """
-    sets = {name: load_set(clap, data / name, copies=copies, rate_hz=rate_hz) for name in names}
+    options = {"copies": copies, "rate_hz": rate_hz, "level_db": level_db}
+    sets = {name: load_set(clap, data / name, **options) for name in names}
     curves = [curve for recordings in sets.values() for curve in recordings.curves if hears_band]
-    bank = kept_bank(clap, shipped_library(), clap.layout, band_of(curves, clap.mel_centres_hz))
+    bank = kept_bank(clap, shipped_library(), clap.layout, band_of(curves, clap.mel_centres_hz), level_db)
     labels = sorted({str(label) for recordings in sets.values() for label in recordings.labels})
     texts = clap.encode_text(fill_template(SENTENCE, labels)).double().numpy()
     return World(sets, bank, dict(zip(labels, texts, strict=True)))

@@ -24,6 +24,7 @@ from aspl.fitting.room import pink_noise
 from aspl.fitting.speed_copies import MOST_COPIES
 from aspl.heads.unknown import raw_known
 from aspl.sound.clip import SAMPLE_RATE_HZ
+from aspl.sound.level import HEARD_AT_DB
 from benchmarks.ear import SETS, Row, area, decided, mean_accuracy, own_threshold, teach
 from benchmarks.ear_draws import draw
 from benchmarks.ear_world import World, load_world
@@ -70,11 +71,17 @@ CHANGES: Mapping[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-def heard_as(clap: FrozenClap, world: World, change: Callable[[np.ndarray], np.ndarray]) -> World:
+def heard_as(
+    clap: FrozenClap,
+    world: World,
+    change: Callable[[np.ndarray], np.ndarray],
+    *,
+    level_db: float | None = HEARD_AT_DB,
+) -> World:
     """Return the world with every clip changed; what is taught is not taken from it."""
     sets = {}
     for name, recordings in world.sets.items():
-        heard = Heard.of_clips(list(hear_clips(clap, map(change, recordings.waveforms))), clap)
+        heard = Heard.of_clips(list(hear_clips(clap, map(change, recordings.waveforms), level_db=level_db)), clap)
         sets[name] = replace(recordings, joint=heard.joint, stages=heard.stages)
     return replace(world, sets=sets)
 

@@ -125,22 +125,28 @@ def background(
         bool, typer.Option(help="Keep the clips; hear them anew, after a change of MODEL.")
     ] = False,
 ) -> None:
-    """Write the clips that stand for "anything else", and what MODEL hears of them: about two minutes."""
+    """Write the clips that stand for "anything else", and what MODEL hears of them: about two minutes.
+
+    It hears them as they are, and at the level that adapters hear at, there up to each band too.
+    """
     from aspl.background import FEATURES_FILE, Background, hear_background
     from aspl.model.clap import FrozenClap
     from aspl.reach import BANDS_HZ, first_above
+    from aspl.sound.level import HEARD_AT_DB
     from pretrain.background import write_background
 
     if not features_only:
         typer.echo(f"{directory}: {write_background(directory) / 2**20:.1f} MiB")
     torch.set_num_threads(1)
     clap = FrozenClap.load(model)
-    bands = model.with_name(f"{model.name}-bands")
-    bands.mkdir(exist_ok=True)
-    for hz in (None, *BANDS_HZ):
-        band = None if hz is None else first_above(hz, clap.mel_centres_hz)
-        path = model / FEATURES_FILE if hz is None else bands / f"below-{hz:.0f}-hz.safetensors"
-        hear_background(clap, Background.load(directory), band=band).save(path)
+    levelled = model.with_name(f"{model.name}-levelled")
+    levelled.mkdir(exist_ok=True)
+    ways = {model / FEATURES_FILE: {}, levelled / FEATURES_FILE: {"level_db": HEARD_AT_DB}}
+    for hz in BANDS_HZ:
+        band = first_above(hz, clap.mel_centres_hz)
+        ways[levelled / f"below-{hz:.0f}-hz.safetensors"] = {"level_db": HEARD_AT_DB, "band": band}
+    for path, way in ways.items():
+        hear_background(clap, Background.load(directory), **way).save(path)
         typer.echo(f"{path}: {path.stat().st_size / 2**20:.1f} MiB")
 
 

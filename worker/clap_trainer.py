@@ -19,6 +19,7 @@ from aspl.channel import find_channel, report_of
 from aspl.channel_drift import CHECK, recalibrate_from
 from aspl.channel_shift import Differences
 from aspl.errors import AsplError, TrainingCancelled, TrainingDataInvalid
+from aspl.fitting.fit import level_for
 from aspl.fitting.heard_clip import CHUNK_CLIPS, HeardClip, hear_clips
 from aspl.fitting.live_clip import LiveClip
 from aspl.fitting.progress import FitProgress
@@ -91,16 +92,12 @@ class ClapTrainer:
         """
         with _translated():
             config = TrainingConfig.from_options(training)
+            before = None if lesson.before is None else read_info(lesson.before)
             taught, background = lesson.taught, lesson.background
             known, new = {}, {}
             if not config.needs_audio or lesson.keep == "features":
                 tick = FitProgress(on_progress, should_cancel).tick
-                for part, copies in ((taught, copies_for(len(taught))), (background, 0)):
-                    known = self._known(part, copies) | known
-                    clips = [clip for clip in part if clip.row.id not in known and clip.row.id not in new]
-                    found = hear_clips(self.clap, self._waveforms(clips), copies=copies, tick=tick)
-                    new |= zip([clip.row.id for clip in clips], found, strict=True)
-            before = None if lesson.before is None else read_info(lesson.before)
+                known, new = self._heard(lesson, level_for(config, before), tick)
             heard = known | new  # a clip that is both taught and background as one that is taught
 
             def as_given(clips: Sequence[LessonClip]) -> list[np.ndarray | LiveClip | HeardClip]:
@@ -214,6 +211,18 @@ class ClapTrainer:
         if len(lesson.channel) != self.mel_bins:
             raise TrainingDataInvalid(f"a channel of {len(lesson.channel)} mel bins; the model has {self.mel_bins}")
         return torch.tensor(lesson.channel, device=self.clap.device)
+
+    def _heard(
+        self, lesson: Lesson, level_db: float | None, tick: Callable[[], None]
+    ) -> tuple[dict[str, HeardClip], dict[str, HeardClip]]:
+        """What is heard of the lesson's clips by their ids: what was known before, and what had to be heard now."""
+        known, new = {}, {}
+        for part, copies in ((lesson.taught, copies_for(len(lesson.taught))), (lesson.background, 0)):
+            known = self._known(part, copies) | known
+            clips = [clip for clip in part if clip.row.id not in known and clip.row.id not in new]
+            found = hear_clips(self.clap, self._waveforms(clips), level_db=level_db, copies=copies, tick=tick)
+            new |= zip([clip.row.id for clip in clips], found, strict=True)
+        return known, new
 
     def _waveforms(self, clips: Sequence[LessonClip]) -> Iterator[np.ndarray | LiveClip]:
         """Decode clips, a few at a time."""

@@ -14,6 +14,7 @@ from aspl.errors import AsplError
 from aspl.features import AudioFeatures
 from aspl.inference import Scored, hear_windows, reads_stages, score
 from aspl.sound.clip import SILENCE_AMPLITUDE, decode, windows
+from aspl.sound.level import gain, level_of
 
 # R windows of the clips of a batch
 
@@ -24,9 +25,10 @@ BATCH_WINDOWS = 32
 
 @dataclass(frozen=True, eq=False)
 class ClipSound:
-    """A decoded clip, cut into its windows `[W, 480000]`."""
+    """A decoded clip, cut into its windows `[W, 480000]`, as loud as it was recorded."""
 
     duration_s: float
+    level_db: float
     is_silent: bool
     is_truncated: bool
     is_damaged: bool
@@ -56,7 +58,7 @@ class ClipScorer:
 
     Args:
         clap: the model.
-        adapters: one at least; a clip is heard once for all of them that have no audio prompt.
+        adapters: one at least; a clip is heard once for all of them that have no audio prompt and hear at one level.
         max_clip_s: the longest clip that is decoded, in seconds.
     """
 
@@ -106,6 +108,7 @@ class ClipScorer:
         cut, spans_s = windows(clip.waveform)
         return ClipSound(
             clip.duration_s,
+            level_of(clip.waveform),
             clip.is_silent,
             clip.is_truncated,
             clip.is_damaged,
@@ -120,11 +123,14 @@ class ClipScorer:
         counts = [len(clip.windows) for clip in clips]
         by_adapter = []
         if clips:
-            rows = np.concatenate([clip.windows for clip in clips])  # [R, 480000]
-            plain = [adapter for adapter in self._adapters if adapter.heard_under is None]
-            heard = self._hear(rows, plain) if plain else None
+            heard: dict[float | None, AudioFeatures] = {}  # under no audio prompt, by the level
             for adapter in self._adapters:
-                features = heard if adapter.heard_under is None else self._hear(rows, [adapter])
+                if adapter.heard_under is not None:
+                    features = self._hear(clips, [adapter])
+                elif adapter.level_db in heard:
+                    features = heard[adapter.level_db]
+                else:
+                    features = heard[adapter.level_db] = self._hear(clips, self._alike(adapter))
                 by_adapter.append(iter(self._score(adapter, features, counts)))
         for sound in sounds:
             if isinstance(sound, AsplError):
@@ -132,10 +138,15 @@ class ClipScorer:
             else:
                 yield ScoredClip(replace(sound, windows=np.empty((0, 0))), [next(scores) for scores in by_adapter])
 
-    def _hear(self, rows: np.ndarray, adapters: Sequence[Adapter]) -> AudioFeatures:
-        """The features of windows under adapters of the same audio prompts."""
-        stages = any(map(reads_stages, adapters))
-        return hear_windows(self._clap, rows, [adapters[0].heard_under] * len(rows), stages=stages)
+    def _alike(self, adapter: Adapter) -> list[Adapter]:
+        """Those that hear as this one does, which has no audio prompt."""
+        return [each for each in self._adapters if each.heard_under is None and each.level_db == adapter.level_db]
+
+    def _hear(self, clips: Sequence[ClipSound], adapters: Sequence[Adapter]) -> AudioFeatures:
+        """The features of the clips' windows under adapters of the same audio prompts and level."""
+        first, stages = adapters[0], any(map(reads_stages, adapters))
+        rows = np.concatenate([clip.windows * gain(clip.level_db, first.level_db) for clip in clips])  # [R, 480000]
+        return hear_windows(self._clap, rows, [first.heard_under] * len(rows), stages=stages)
 
     def _score(self, adapter: Adapter, features: AudioFeatures, counts: Sequence[int]) -> Iterator[ClipScores]:
         for clip in features.split(counts):

@@ -26,10 +26,16 @@ Record = TrialResult | LearnerState
 log = logging.getLogger(__name__)
 
 
-def fit_key(clap: FrozenClap, clips: Sequence[np.ndarray | LiveClip], labels: Sequence[str], plan: Plan) -> str:
+def fit_key(
+    clap: FrozenClap,
+    clips: Sequence[np.ndarray | LiveClip],
+    labels: Sequence[str],
+    plan: Plan,
+    level_db: float | None = None,
+) -> str:
     """Return the digest of everything that a fit's result depends on."""
     model, lengths = [clap.fingerprint, str(clap.dtype)], [len(waveform_of(clip)) for clip in clips]
-    settings = json.dumps([RELEASE, model, asdict(plan.config), asdict(plan.recipe), list(labels), lengths])
+    settings = json.dumps([RELEASE, model, asdict(plan.config), asdict(plan.recipe), list(labels), lengths, level_db])
     digest = sha256(settings.encode())
     for clip in clips:
         digest.update(np.ascontiguousarray(waveform_of(clip), np.float32).tobytes())

@@ -14,6 +14,7 @@ from aspl.fitting.live_clip import LiveClip, shift_of, waveform_of
 from aspl.model.clap import FrozenClap
 from aspl.prompts.audio import AudioPrompts
 from aspl.sound.clip import windows
+from aspl.sound.level import at_level
 
 # n clips, R windows of all clips, T frames or tokens, M mel bins, C channels, D joint width
 
@@ -23,7 +24,7 @@ CPU_MICRO_BATCH, GPU_MICRO_BATCH = 4, 64  # on a CPU the activations of more cli
 
 
 class ClipFeatures:
-    """Log-mels of every clip, and the encoder on them.
+    """Log-mels of every clip, brought to `level_db` first, and the encoder on them.
 
     Attributes:
         log_mels: float32 `[R, 1, T, M]` in dB, on the CPU; those of a `LiveClip` brought back.
@@ -32,12 +33,17 @@ class ClipFeatures:
     """
 
     def __init__(
-        self, clap: FrozenClap, waveforms: Sequence[np.ndarray | LiveClip], *, tick: Callable[[], None]
+        self,
+        clap: FrozenClap,
+        waveforms: Sequence[np.ndarray | LiveClip],
+        *,
+        level_db: float | None = None,
+        tick: Callable[[], None],
     ) -> None:
         log_mels = []
         for clip in waveforms:
             tick()
-            cut = windows(waveform_of(clip))[0]
+            cut = windows(at_level(waveform_of(clip), level_db))[0]
             log_mels.append(clap.log_mel(torch.from_numpy(cut[trained_windows(len(cut))])).cpu())
         self._hold(clap, log_mels)
         for row, clip in enumerate(waveforms):

@@ -83,12 +83,14 @@ class Given:
         waveforms: of the background, for those who hear it under prompts; None where features alone are there.
         log_mels: of the clips, where something is learnt by gradients.
         library: what the model hears of the bank.
+        level_db: to which clips, background and bank are brought, see `aspl.sound.level`; None for as they are.
     """
 
     clap: FrozenClap
     clips: Sequence[HeardClip]
     background: Sequence[HeardClip]
     library: BackgroundLibrary
+    level_db: float | None = None
     waveforms: Sequence[np.ndarray | LiveClip] | None = None
     log_mels: ClipFeatures | None = None
 
@@ -130,7 +132,7 @@ class Given:
         if not prompts.stages() or not self.background:
             return Heard.of_clips(self.background, self.clap)
         assert self.waveforms is not None
-        return hear(self.clap, self.waveforms, prompts, tick=tick)
+        return hear(self.clap, self.waveforms, prompts, level_db=self.level_db, tick=tick)
 
 
 def fit_closed_form(given: Given, prompts: AudioPrompts, plan: Plan, progress: FitProgress) -> Adapter:
@@ -171,6 +173,7 @@ def fit_closed_form(given: Given, prompts: AudioPrompts, plan: Plan, progress: F
         preset=None,
         num_parameters=fit.head.matrix.size + fit.head.bias.size + prompts.num_parameters,
         known=rule,
+        level_db=given.level_db,
         taught_curves=given.taught_curves(plan.truth),
         held_out=held_out_answers(plan.labels, fit.held_out_logits),
         report=closed_form_report(fit, rule, plan, faults=faults, num_own=len(given.background)),
@@ -182,10 +185,11 @@ def hear(
     waveforms: Sequence[np.ndarray | LiveClip],
     prompts: AudioPrompts | None = None,
     *,
+    level_db: float | None = None,
     tick: Callable[[], None] = lambda: None,
 ) -> Heard:
     """Return the features of clips as a fit hears them; `tick` is called now and then, and may raise."""
-    clips = ClipFeatures(clap, waveforms, tick=tick)
+    clips = ClipFeatures(clap, waveforms, level_db=level_db, tick=tick)
     return Heard.of(clips.hear(range(len(clips)), prompts or AudioPrompts(), stages=True, tick=tick))
 
 
@@ -237,11 +241,13 @@ def kept_bank(
     library: BackgroundLibrary,
     layout: StageLayout,
     band: int | None,
+    level_db: float | None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Bank:
     """Return the bank as a model hears it, up to a band too where there is one; see `BackgroundLibrary.features`."""
-    narrow = None if band is None else library.features(clap, band=band, progress=progress)
-    return bank_of(library.features(clap, progress=progress), library.background, layout, narrow)
+    narrow = None if band is None else library.features(clap, band=band, level_db=level_db, progress=progress)
+    whole = library.features(clap, level_db=level_db, progress=progress)
+    return bank_of(whole, library.background, layout, narrow)
 
 
 def bank_for(given: Given, progress: FitProgress, prompts: AudioPrompts | None = None) -> Bank:
@@ -266,10 +272,11 @@ def bank_for(given: Given, progress: FitProgress, prompts: AudioPrompts | None =
         told = 0
         assert given.log_mels is not None
         batch = given.log_mels.micro_batch  # which is what the device has room for
-        return hear_background(clap, library.background, prompts, band=band, progress=tell, batch_clips=batch)
+        options = {"band": band, "level_db": given.level_db, "progress": tell, "batch_clips": batch}
+        return hear_background(clap, library.background, prompts, **options)
 
     if not is_under_prompts:
-        return kept_bank(clap, library, given.layout, given.band, tell)
+        return kept_bank(clap, library, given.layout, given.band, given.level_db, tell)
     features = hear(None)
     bank = Bank.of_features(features.stages, features.joint, library.background.families, given.layout)
     if given.band is None:

@@ -39,6 +39,7 @@ from aspl.methods import method_named
 from aspl.model.clap import FrozenClap
 from aspl.progress import Progress
 from aspl.prompts.audio import AudioPrompts
+from aspl.sound.level import HEARD_AT_DB
 
 
 def fit(
@@ -67,7 +68,7 @@ def fit(
             from there, to the same result. It is left to the caller to remove.
         library: what base models hear of the background; the shipped bank's by default.
         before: what an earlier version says of itself: thresholds that were set there are set here, see
-            `KnownRule.set_as`.
+            `KnownRule.set_as`, and clips are heard at the level that they were heard at there.
 
     Raises:
         TrainingDataInvalid, LabelsInvalid: clips or labels that no classifier can be fitted to.
@@ -83,24 +84,34 @@ def fit(
     plan.method.check_labels(plan.labels)
     progress = FitProgress(on_progress, should_cancel)
     learning = _learning_plan(plan, labels, order, clap)
-    library = library or shipped_library()
+    library, level_db = library or shipped_library(), level_for(config, before)
     if learning is None:
         progress.report("listen", 0, 1)
-        heard = list(hear_clips(clap, waveforms, copies=copies_for(len(waveforms)), tick=progress.tick))
-        own = list(hear_clips(clap, background, tick=progress.tick))
+        options = {"level_db": level_db, "tick": progress.tick}
+        heard = list(hear_clips(clap, waveforms, copies=copies_for(len(waveforms)), **options))
+        given = Given(clap, heard, list(hear_clips(clap, background, **options)), library, level_db)
         progress.report("listen", 1, 1)
-        given = Given(clap, heard, own, library)
         return order.as_given(fit_closed_form(given, AudioPrompts(), plan, progress))
     require_audio(plan, (*waveforms, *background))
-    clips = _listen(clap, waveforms, learning, progress)
-    own = list(hear_clips(clap, background, tick=progress.tick))
+    clips = _listen(clap, waveforms, level_db, learning, progress)
+    own = list(hear_clips(clap, background, level_db=level_db, tick=progress.tick))
     copies = copies_for(len(waveforms)) if plan.method.is_closed_form else 0
     heard = list(heard_clips(clips, waveforms, copies=copies, tick=progress.tick))
-    given = Given(clap, heard, own, library, waveforms=background, log_mels=clips)
-    saved = checkpoint and TrainingCheckpoint(checkpoint, fit_key(clap, waveforms, labels, learning))
+    given = Given(clap, heard, own, library, level_db, waveforms=background, log_mels=clips)
+    saved = checkpoint and TrainingCheckpoint(checkpoint, fit_key(clap, waveforms, labels, learning, level_db))
     runner = _runner(given, learning, progress, saved, closed_form=plan.method.is_closed_form)
     fitted = _fit_prompted if plan.method.is_closed_form else _fit_words
     return order.as_given(fitted(given, plan, runner))
+
+
+def level_for(config: TrainingConfig, before: AdapterInfo | None = None) -> float | None:
+    """Return the level that a fit brings clips to, None for as they were recorded, which the papers' recipes ask for.
+
+    One that goes on from an earlier version hears as that does: of its clips there may be no more than what it heard.
+    """
+    if before is not None:
+        return before.level_db
+    return HEARD_AT_DB if config.preset == "fast" else None
 
 
 def _runner(
@@ -158,16 +169,21 @@ def _fit_words(given: Given, plan: Plan, runner: TrialRunner) -> Adapter:
     adapter = _adapter(clap, plan, result, head, validation, guard)
     return replace(
         adapter,
+        level_db=given.level_db,
         taught_curves=given.taught_curves(plan.truth),
         held_out=held_out_answers(plan.labels, held_out / validation.temperature),
     )
 
 
 def _listen(
-    clap: FrozenClap, waveforms: Sequence[np.ndarray | LiveClip], plan: Plan, progress: FitProgress
+    clap: FrozenClap,
+    waveforms: Sequence[np.ndarray | LiveClip],
+    level_db: float | None,
+    plan: Plan,
+    progress: FitProgress,
 ) -> ClipFeatures:
     progress.report("listen", 0, 1)
-    clips = ClipFeatures(clap, waveforms, tick=progress.tick)
+    clips = ClipFeatures(clap, waveforms, level_db=level_db, tick=progress.tick)
     if plan.config.cache_embeddings:
         if plan.stages == ("structural",):
             clips.keep_tokens(tick=progress.tick)

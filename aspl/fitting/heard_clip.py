@@ -17,6 +17,7 @@ from aspl.fitting.speed_copies import copy_of
 from aspl.model.clap import FrozenClap
 from aspl.prompts.audio import AudioPrompts
 from aspl.sound.faults import is_clipped, is_silent
+from aspl.sound.level import HEARD_AT_DB
 
 # S numbers of all stages, D joint width, M mel bins
 
@@ -79,6 +80,7 @@ def hear_clips(
     clap: FrozenClap,
     clips: Iterable[np.ndarray | LiveClip | HeardClip],
     *,
+    level_db: float | None = HEARD_AT_DB,
     copies: int = 0,
     tick: Callable[[], None] = lambda: None,
 ) -> Iterator[HeardClip]:
@@ -87,13 +89,15 @@ def hear_clips(
     Args:
         clips: waveforms `[N]` at 48 kHz, or such that came through a channel; they are taken from a generator no sooner
             than they are heard.
+        level_db: to which waveforms are brought first, as a fit by default does; None for as they were recorded.
         copies: how many of each are heard too, see `aspl.fitting.speed_copies`.
         tick: called now and then; may raise.
     """
     pending = iter(clips)
     while chunk := list(islice(pending, CHUNK_CLIPS)):
         new = [clip for clip in chunk if not isinstance(clip, HeardClip)]
-        heard = iter(heard_clips(ClipFeatures(clap, new, tick=tick), new, copies=copies, tick=tick) if new else ())
+        features = ClipFeatures(clap, new, level_db=level_db, tick=tick) if new else None
+        heard = iter(heard_clips(features, new, copies=copies, tick=tick) if features else ())
         yield from (clip if isinstance(clip, HeardClip) else next(heard) for clip in chunk)
 
 

@@ -70,7 +70,7 @@ def _closed_form_scores(run: Run, drawn: DrawnClips, fitting: Fitting) -> np.nda
     clap, library = drawn.listener.clap, fitting.library
     plan = make_plan(drawn.taught_labels, run.config, logit_scale=clap.logit_scale)
     clips = drawn.clips(is_adapted=False)
-    bank = kept_bank(clap, library, clap.layout, band_of(clips.curves(), clap.mel_centres_hz))
+    bank = kept_bank(clap, library, clap.layout, band_of(clips.curves(), clap.mel_centres_hz), None)
     taught = Heard.of(drawn.taught_features)
     orders, lengths = ([getattr(clip, part) for clip in drawn.taught_clips] for part in ("order", "num_samples"))
     num_copies = copies_for(len(orders))

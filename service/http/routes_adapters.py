@@ -33,7 +33,7 @@ from service.http.spool import Spool
 FILE_MEDIA_TYPE = "application/octet-stream"
 BINARY = {"type": "string", "format": "binary"}
 SHOWN = ("size_bytes", "created_at", "description", "labels", "method", "audio_prompt", "template", "num_parameters")
-SHOWN += ("shots", "seed", "preset", "threshold", "temperature", "promoted", "changes")
+SHOWN += ("shots", "seed", "preset", "threshold", "temperature", "level_db", "promoted", "changes")
 STORE_ERRORS = ("invalid_request", "adapter_name_invalid", "adapter_corrupt", "store_unavailable")
 READ = responses("adapter_not_found", *STORE_ERRORS)
 WRITE = responses("bad_request", "adapter_not_found", "store_full", *STORE_ERRORS)

@@ -187,6 +187,9 @@ class AdapterVersion(BaseModel):
     threshold: float | None = Field(None, description="Of the best score, where the adapter knows no background.")
     thresholds: dict[str, float] | None = Field(None, description="Of the known score, by label.")
     temperature: float | None = None
+    level_db: float | None = Field(
+        None, description="To which clips are brought before they are heard, null for as loud as they were recorded."
+    )
     model: dict[str, Any] | None = None
     report: Report | None = Field(None, description="How it did on clips that it had not heard. Lists leave it out.")
     evaluation: dict[str, Any] | None = Field(

@@ -7,8 +7,6 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-import numpy as np
-
 from adapters_store import Ref
 from aspl import Adapter
 from aspl.errors import AsplError
@@ -131,7 +129,7 @@ class Classifier:
                 except AsplError as error:
                     waiting.append(error)
                     continue
-                waiting.append((clip.info, self._submit(request, adapter, clip.windows)))
+                waiting.append((clip.info, self._submit(request, adapter, clip)))
             return [
                 item if isinstance(item, Exception) else await _scored(adapter, thresholds, *item) for item in waiting
             ]
@@ -139,15 +137,16 @@ class Classifier:
             # Where the request failed or its client left, nothing of it is to be encoded any more.
             await cancel_all([item[1] for item in waiting if not isinstance(item, Exception)])
 
-    def _submit(self, request: ClassifyRequest, adapter: Adapter, windows: np.ndarray) -> "asyncio.Future[Scores]":
+    def _submit(self, request: ClassifyRequest, adapter: Adapter, decoded: DecodedClip) -> "asyncio.Future[Scores]":
         clip = QueuedClip(
             tenant=request.tenant,
-            windows=windows,
+            windows=decoded.windows,
             adapter=adapter,
+            level_db=decoded.info.level_db,
             deadline=time.monotonic() + self.queue_timeout_s,
             wants_windows=request.wants_windows,
         )
-        num_rows = 1 + (len(windows) if request.wants_windows else 0)
+        num_rows = 1 + (len(decoded.windows) if request.wants_windows else 0)
         if num_passes := num_rows * num_text_passes(adapter):
             request.charge.take(Resource.TEXT_PASSES, num_passes)
         self._engine.submit(clip)

@@ -8,6 +8,7 @@ import numpy as np
 
 from aspl.errors import AsplError
 from aspl.sound.clip import SILENCE_AMPLITUDE, decode, num_windows, windows
+from aspl.sound.level import level_of
 from service.inference.account import Charge, Resource
 from service.inference.errors import InferenceError
 from service.inference.tenant_threads import Check, TenantThreads
@@ -24,6 +25,7 @@ class ClipInfo:
     silent_windows: list[bool]  # of each of them, whether it is digital silence
     is_truncated: bool
     is_damaged: bool
+    level_db: float
     decode_ms: float
 
 
@@ -71,6 +73,7 @@ class Decoder:
         charge.take(Resource.WINDOWS, num_windows(len(clip.waveform)) - 1)  # before they are cut, for that is a copy
         cut, spans_s = windows(clip.waveform)
         silent = [bool(np.abs(window).max() < SILENCE_AMPLITUDE) for window in cut]
+        level_db = level_of(clip.waveform)
         elapsed_s = time.perf_counter() - started_at
         self._metrics.decode_s.observe(elapsed_s)
         info = ClipInfo(
@@ -80,6 +83,7 @@ class Decoder:
             silent_windows=silent,
             is_truncated=clip.is_truncated,
             is_damaged=clip.is_damaged,
+            level_db=level_db,
             decode_ms=elapsed_s * 1e3,
         )
         return DecodedClip(cut, info)

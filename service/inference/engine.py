@@ -186,7 +186,8 @@ class Engine:
         self._pace.note(total(parts), time.monotonic() - started_at)
 
     def _encode(self, rows: Sequence[Slice]) -> list[HeardWindows]:
-        windows = torch.cat([torch.as_tensor(row.work.windows[row.start : row.stop]) for row in rows])  # [R, 480000]
+        parts = [torch.as_tensor(row.work.windows[row.start : row.stop]) for row in rows]
+        windows = torch.cat([part * row.work.gain for part, row in zip(parts, rows, strict=True)])  # [R, 480000]
         prompts = [row.work.adapter.heard_under for row in rows for _ in range(row.count)]
         sums: list[tuple[torch.Tensor, torch.Tensor]] = []
         features = hear_windows(

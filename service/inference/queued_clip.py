@@ -9,6 +9,7 @@ import torch
 
 from aspl import Adapter, AudioFeatures
 from aspl.inference import Scored, reads_stages
+from aspl.sound.level import gain
 from service.inference.queued import Queued
 
 
@@ -38,6 +39,7 @@ class QueuedClip(Queued):
 
     windows: np.ndarray | torch.Tensor  # [W, 480000]
     adapter: Adapter
+    level_db: float = 0.0  # as recorded; it is heard at the adapter's
     wants_windows: bool = False
     heard: dict[int, HeardWindows] = field(default_factory=dict, init=False)  # by the number of the first window
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)
@@ -45,6 +47,11 @@ class QueuedClip(Queued):
     @property
     def num_units(self) -> int:
         return len(self.windows)
+
+    @property
+    def gain(self) -> float:
+        """What its windows are to be multiplied by before they are heard."""
+        return gain(self.level_db, self.adapter.level_db)
 
     def add(self, start: int, part: HeardWindows) -> bool:
         """Keep what the windows from `start` on are heard as; returns whether those were the last that were missing.

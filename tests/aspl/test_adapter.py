@@ -137,7 +137,10 @@ def spectral(gamma: float) -> dict[str, torch.Tensor]:
         {"facts": {"labels": ["dog", "rain", "\ud800"]}},
         {"facts": {"labels": ["dog", "rain", "\x00\n"]}},
         {"facts": {"shots": {"dog": -1}}},
-        {"facts": {"format_version": 5}},
+        {"facts": {"format_version": 6}},
+        {"facts": {"level_db": "loud"}},
+        {"facts": {"level_db": 20.0}},
+        {"facts": {"level_db": float("nan")}},
         {"facts": {"surprise": 1}},
         {"tensors": {"class_features": torch.full((3, 48), float("nan"))}},
         {"tensors": {"class_features": torch.ones(3, 48)}},
@@ -227,7 +230,7 @@ def test_a_guarded_file_without_its_head_or_its_rule_is_refused(clap, guarded, c
 
 def test_a_linear_head_of_a_format_before_peaks_reads_none(clap, clips):
     ridge = fit(clap, *clips, config=TrainingConfig(method="ridge"))
-    assert ridge.head.layout == clap.layout and ridge.format_version == 4
+    assert ridge.head.layout == clap.layout and ridge.format_version == 5
     with pytest.raises(AdapterInvalid, match=r"linear\.matrix"):
         Adapter.from_bytes(replace(ridge, format_version=3).to_bytes(), clap)
     before = clap.layout.without_peaks()

@@ -19,6 +19,7 @@ from aspl.background import (
 from aspl.model.clap import FrozenClap
 from aspl.prompts.audio import Affine, AudioPrompts
 from aspl.reach import BANDS_HZ, first_above
+from aspl.sound.level import HEARD_AT_DB, at_level
 from aspl.sound.log_mel import LogMel
 from pretrain.background import draw_background, encode_opus, write_background
 from pretrain.families import FAMILIES
@@ -104,22 +105,23 @@ def test_drawing_the_bank_writes_what_its_index_says(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(not hasattr(FrozenClap, "hear"), reason="the model gives no statistics of its stages")
-@pytest.mark.parametrize("band_hz", [None, *BANDS_HZ])
-def test_the_shipped_features_are_what_the_bundled_model_hears(shipped_bank, band_hz):
+@pytest.mark.parametrize(("level_db", "band_hz"), [(None, None), *((HEARD_AT_DB, hz) for hz in (None, *BANDS_HZ))])
+def test_the_shipped_features_are_what_the_bundled_model_hears(shipped_bank, level_db, band_hz):
     torch.set_num_threads(1)
     clap = FrozenClap.load(MODELS / "tiny-clap")
     band = None if band_hz is None else first_above(band_hz, clap.mel_centres_hz)
-    path = SHIPPED if band_hz is None else MODELS / "tiny-clap-bands" / f"below-{band_hz:.0f}-hz.safetensors"
-    shipped = BackgroundFeatures.read(path)
+    name = SHIPPED.name if band_hz is None else f"below-{band_hz:.0f}-hz.safetensors"
+    shipped = BackgroundFeatures.read(SHIPPED if level_db is None else MODELS / "tiny-clap-levelled" / name)
     assert (shipped.fingerprint, shipped.digest, shipped.dtype) == (clap.fingerprint, shipped_bank.digest, "float32")
     some = Background(shipped_bank.directory, shipped_bank.clips[::10])
-    heard = hear_background(clap, some, band=band)
+    heard = hear_background(clap, some, band=band, level_db=level_db)
     spread = np.maximum(shipped.stages.std(0), 1e-6)
     assert np.abs((heard.stages - shipped.stages[::10]) / spread).max() < 0.05
     assert (heard.joint * shipped.joint[::10]).sum(1).min() > 0.999
     library = shipped_library.__wrapped__()
     assert library.is_at_hand(clap)
-    assert same(library.features(clap, band=band, progress=lambda *_: pytest.fail("heard anew")), shipped)
+    found = library.features(clap, band=band, level_db=level_db, progress=lambda *_: pytest.fail("heard anew"))
+    assert same(found, shipped)
 
 
 def test_what_is_heard_once_is_kept_in_memory_and_on_disk(bank, tmp_path):
@@ -153,6 +155,20 @@ def test_a_band_is_heard_by_itself_and_kept_beside_the_whole(bank, tmp_path):
     library = BackgroundLibrary(bank, shipped=[path], directory=kept)
     assert same(library.features(ear), whole) and same(library.features(ear, band=9), lower)
     assert ear.num_clips == 25
+
+
+def test_a_level_is_heard_by_itself_and_kept_beside_what_is_as_it_was_recorded(bank, tmp_path):
+    ear, kept = PlainEar(), tmp_path / "kept"
+    ways = ({}, {"level_db": HEARD_AT_DB}, {"level_db": HEARD_AT_DB, "band": 40})
+    plain, levelled, low = (BackgroundLibrary(bank, directory=kept).features(ear, **way) for way in ways)
+    by_hand = Background(bank.directory, bank.clips)
+    gains = [at_level(waveform, HEARD_AT_DB).std() / waveform.std() for waveform in by_hand.waveforms()]
+    heard = levelled.stages[:, 64:] / plain.stages[:, 64:]  # deviations
+    assert np.allclose(heard, np.array(gains)[:, None], rtol=0.02) and not same(low, levelled)
+    assert ear.num_clips == 15 and len(list(kept.iterdir())) == 3
+    again = BackgroundLibrary(bank, directory=kept)
+    assert all(same(again.features(ear, **way), first) for way, first in zip(ways, (plain, levelled, low), strict=True))
+    assert ear.num_clips == 15
 
 
 def test_another_model_or_type_of_number_or_bank_is_heard_by_itself(bank, tmp_path):

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from aspl import Adapter, AudioFeatures, TrainingConfig, classify
 from aspl.inference import hear_windows, score
+from aspl.sound.level import HEARD_AT_DB
 from tests.aspl.few_sounds import fit
 
 
@@ -73,3 +76,28 @@ def test_lengths_must_agree(clap, clips, adapters):
     with pytest.raises(ValueError, match="9 clips and 4 adapters"):
         classify(clap, clips[0], adapters)
     assert classify(clap, [], []) == []
+
+
+def test_how_far_a_recorder_was_turned_up_changes_no_answer(clap, clips):
+    waveforms, labels = clips
+    levelled = fit(clap, waveforms, labels)
+    assert levelled.level_db == HEARD_AT_DB
+    quiet = [np.float32(0.1) * waveform for waveform in waveforms]
+    loud = [4 * waveform for waveform in waveforms]
+    said, said_quiet, said_loud = (classify(clap, each, [levelled] * 9) for each in (waveforms, quiet, loud))
+    for plain, *others in zip(said, said_quiet, said_loud, strict=True):
+        for other in others:
+            assert other.known == pytest.approx(plain.known, abs=1e-3)
+            assert other.scores == pytest.approx(plain.scores, abs=1e-3)
+    assert Adapter.from_bytes(levelled.to_bytes(), clap).level_db == HEARD_AT_DB
+
+
+def test_adapters_that_hear_at_a_level_and_such_that_do_not_share_a_batch(clap, clips):
+    waveforms, labels = clips
+    levelled = fit(clap, waveforms, labels)
+    as_recorded = replace(levelled, level_db=None)
+    quiet = np.float32(0.05) * waveforms[0]
+    both = classify(clap, [quiet, quiet], [levelled, as_recorded])
+    (alone,), (other,) = (classify(clap, [quiet], [each]) for each in (levelled, as_recorded))
+    assert [both[0].known, both[1].known] == pytest.approx([alone.known, other.known], abs=1e-4)
+    assert abs(alone.known - other.known) > 0.01

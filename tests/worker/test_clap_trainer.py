@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
 import pytest
 from rq import Worker
 from safetensors.torch import load
@@ -15,6 +16,7 @@ from aspl import Adapter, FrozenClap, decode
 from aspl.background import shipped_library
 from aspl.fitting.heard_clip import HeardClip, hear_clips
 from aspl.report import Report, Suspect
+from aspl.sound.level import HEARD_AT_DB
 from tests.small_clap import write_small_clap
 from tests.worker.processes import trainer_of, wait_for_end, wait_for_epoch, wait_until
 from tests.worker.sounds import tone
@@ -147,6 +149,27 @@ def test_what_an_earlier_release_heard_less_of_is_heard_anew_where_its_audio_is_
     partly = copied | {first: earlier[first]}
     assert train(True, partly) == ({first}, trainer.clap.layout)
     assert train(False, partly) == (set(), trainer.clap.layout.without_peaks())
+
+
+def test_a_lesson_that_goes_on_from_an_earlier_release_is_heard_as_it_was_recorded(small_clap, tmp_path):
+    trainer = ClapTrainer(FrozenClap.load(small_clap), max_clip_s=60.0, library=shipped_library(tmp_path / "kept"))
+    clips = {f"{number:064x}": tone(200 + 700 * (number % 2), seed=number) for number in range(4)}
+    asked = {"on_progress": lambda _: None, "should_cancel": lambda: False, "findings": {}}
+    asked["checkpoint"] = tmp_path / "checkpoint"
+
+    def lesson(before, kept):
+        rows = [TaughtClip(clip, ("low", "high")[n % 2], has_audio=True) for n, clip in enumerate(clips)]
+        parts = (LessonClip(row, partial(clips.get, row.id), kept.get(row.id)) for row in rows)
+        return Lesson(tuple(parts), before=before)
+
+    new = trainer.train(lesson(None, {}), {"method": "ridge"}, **asked)
+    adapter = Adapter.from_bytes(new.data, trainer.clap)
+    earlier = replace(adapter, level_db=None, format_version=4).to_bytes()
+    further = trainer.train(lesson(earlier, {}), {"method": "ridge"}, **asked)
+    assert (adapter.level_db, Adapter.from_bytes(further.data, trainer.clap).level_db) == (HEARD_AT_DB, None)
+    heard, as_recorded = (HeardClip.from_bytes(each.heard[min(clips)]) for each in (new, further))
+    (expected,) = hear_clips(trainer.clap, [decode(clips[min(clips)]).waveform], level_db=None)
+    assert np.allclose(as_recorded.stages, expected.stages) and not np.allclose(heard.stages, expected.stages)
 
 
 def test_suspects_are_named_by_their_files_and_digests():

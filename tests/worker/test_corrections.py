@@ -14,6 +14,7 @@ from aspl import Adapter
 from aspl.fitting.heard_clip import HeardClip
 from aspl.prompts.audio import AudioPrompts
 from aspl.sound.clip import decode
+from aspl.sound.level import HEARD_AT_DB, at_level
 from jobs.base import Correction, plan_base
 from jobs.manifest import adapter_manifest
 from service.http.clip_export import export_with_clips
@@ -96,7 +97,7 @@ def heard_of(teaching, ref, row):
 def brought_back(teaching, number, shift):
     """The joint embedding of a clip behind the channel, as inference hears it."""
     clap = teaching.trainer.clap
-    samples = np.tile(decode(sound("low", number)).waveform, 20)[:480_000]
+    samples = np.tile(at_level(decode(sound("low", number)).waveform, HEARD_AT_DB), 20)[:480_000]
     return clap.hear(clap.log_mel(torch.from_numpy(samples[None])), AudioPrompts().behind(shift)).joint[0].numpy()
 
 

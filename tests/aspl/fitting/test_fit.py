@@ -25,7 +25,9 @@ from aspl.progress import PHASES
 from aspl.prompts.audio_parameters import AudioParameters
 from aspl.prompts.text import CoCoOp
 from aspl.sound.clip import windows
+from aspl.sound.level import HEARD_AT_DB, at_level
 from aspl.templates import SENTENCE
+from tests.aspl.conftest import LABELS
 from tests.aspl.few_sounds import fit
 from tests.small_clap import write_small_clap
 
@@ -82,7 +84,10 @@ def test_fast_learns_the_clips_and_says_so(clap, clips):
 
 
 def test_fast_keeps_an_audio_prompt_that_lowers_the_loss_of_held_out_clips(clap, clips):
-    adapter = fit(clap, *clips, config=TrainingConfig(method="palm", audio_prompt="spectral", epochs=1))
+    # At one level these are told by their words; as loud as they were made, a prompt helps.
+    as_recorded = replace(Adapter.zero_shot(clap, LABELS).info, level_db=None)
+    config = TrainingConfig(method="palm", audio_prompt="spectral", epochs=1)
+    adapter = fit(clap, *clips, config=config, before=as_recorded)
     audio_prompt = adapter.report.audio_prompt
     losses = audio_prompt.held_out_loss
     assert losses["joint"] < 0.8 * losses["text"]
@@ -408,3 +413,29 @@ def test_the_checkpoint_of_another_model_is_not_used(clap, clips, tmp_path, quic
     other = FrozenClap.load(write_small_clap(tmp_path / "small-clap", seed=1))
     fit(other, *clips, config=QUICK, checkpoint=tmp_path / "fit")
     assert same(fit(clap, *clips, config=QUICK, checkpoint=tmp_path / "fit"), quick_adapter)
+
+
+@pytest.mark.parametrize("method", ["ridge", "palm"])
+def test_all_that_a_fit_hears_is_heard_at_one_level(clap, clips, method):
+    waveforms, labels = clips
+    config = TrainingConfig(method=method, audio_prompt="none", epochs=None if method == "ridge" else 2)
+    turned = [np.float32(10 ** (number / 10 - 0.5)) * waveform for number, waveform in enumerate(waveforms)]
+    adapter, of_turned = (fit(clap, each, labels, config=config) for each in (waveforms, turned))
+    assert adapter.level_db == of_turned.level_db == HEARD_AT_DB
+    assert np.allclose(adapter.taught_curves.mean, of_turned.taught_curves.mean, atol=0.01)
+    answers = classify(clap, waveforms, [adapter] * 9)
+    by_hand = [at_level(waveform, HEARD_AT_DB) for waveform in waveforms]
+    as_recorded = [replace(adapter, level_db=None)] * 9
+    for one, other in zip(answers, classify(clap, by_hand, as_recorded), strict=True):
+        assert one.known == pytest.approx(other.known, abs=1e-5)
+
+
+@pytest.mark.parametrize("level_db", [None, -30.0])
+def test_what_goes_on_from_a_version_hears_at_its_level(clap, clips, level_db):
+    config = TrainingConfig(method="ridge")
+    before = replace(fit(clap, *clips, config=config), level_db=level_db)
+    assert fit(clap, *clips, config=config, before=before.info).level_db == level_db
+
+
+def test_the_papers_recipes_hear_clips_as_they_were_recorded(quick_adapter):
+    assert quick_adapter.level_db is None

@@ -12,6 +12,7 @@ from aspl.fitting.heard_clip import CHUNK_CLIPS, HeardClip, hear_clips
 from aspl.fitting.live_clip import LiveClip
 from aspl.fitting.speed_copies import copies_for
 from aspl.prompts.audio import AudioPrompts
+from aspl.sound.level import HEARD_AT_DB
 
 RATE_HZ = 48_000
 
@@ -132,7 +133,8 @@ def test_a_live_clip_is_heard_behind_its_channel(clap, waveforms):
     shift = np.linspace(-9, 9, clap.mel_bins, dtype=np.float32)
     plain, live = hear_clips(clap, [waveforms[0], LiveClip(waveforms[0], shift)])
     behind = AudioPrompts().behind(torch.from_numpy(shift))
-    expected = ClipFeatures(clap, waveforms[:1], tick=lambda: None).hear([0], behind, stages=True, tick=lambda: None)
+    features = ClipFeatures(clap, waveforms[:1], level_db=HEARD_AT_DB, tick=lambda: None)
+    expected = features.hear([0], behind, stages=True, tick=lambda: None)
     assert live.joint == pytest.approx(expected.joint[0].numpy(), abs=1e-5)
     assert live.stages == pytest.approx(expected.stages[0].numpy(), abs=1e-4)
     assert np.abs(live.stages - plain.stages).max() > 0.01

@@ -206,7 +206,7 @@ def test_a_threshold_is_a_number_from_0_to_1(client, threshold):
 def test_a_large_answer_is_cut_into_pieces_that_take_no_time(clap):
     labels, rng = tuple(f"{number:0190d}" for number in range(1000)), np.random.default_rng(0)
     scored = [Scored(rng.random(1000, np.float32), None) for _ in range(121)]
-    info = ClipInfo(600.0, [(0.0, 10.0)] * 120, False, [False] * 120, False, False, 1.0)
+    info = ClipInfo(600.0, [(0.0, 10.0)] * 120, False, [False] * 120, False, False, -20.0, 1.0)
     clip = ScoredClip(info, Scores(scored[0], scored[1:], 1.0, 1.0), False, (False,) * 120)
     result = ClassifyResult(None, labels, [clip], 1.0)
     told = answers.classification(result, clap, filenames=["a.wav"], top_k=None, has_windows=True)

@@ -70,6 +70,22 @@ def test_alone_or_in_any_batch_the_scores_are_the_same(engine, adapter, monkeypa
         np.testing.assert_allclose(future.result(10).clip.probabilities, one, atol=1e-5)
 
 
+def test_each_clip_is_heard_at_the_level_of_its_adapter(engine, adapter):
+    engine.start()
+    levelled = replace(adapter, level_db=-20.0)
+    scores = [
+        engine.submit(clip).result(10)
+        for clip in (
+            queued(levelled, level_db=-26.0),
+            queued(levelled, level_db=-20.0),
+            queued(adapter, level_db=-26.0),
+        )
+    ]
+    raised, as_it_is, untouched = scores
+    np.testing.assert_allclose(raised.curve - as_it_is.curve, 6.0, atol=1e-3)
+    np.testing.assert_allclose(untouched.curve, as_it_is.curve, atol=1e-6)
+
+
 def test_an_idle_engine_starts_at_once_and_a_busy_one_fills_its_batch(engine, adapter, monkeypatch):
     gate = Gate(engine, monkeypatch)
     engine.start()

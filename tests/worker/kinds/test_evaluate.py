@@ -1,13 +1,16 @@
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 
 from adapters_store import Taught, TaughtClip
+from aspl import Adapter
 from aspl.report import Report
 from jobs.errors import TrainingStopped
 from tests.worker.kinds.conftest import sound
 from tests.worker.sounds import tone
+from worker.clip_scorer import ClipScorer
 from worker.kinds.evaluate import EVALUATE
 
 
@@ -43,6 +46,21 @@ def test_the_report_is_on_these_clips(taught, task, upload, told):
     assert alarms == pytest.approx(report.background.false_alarms_per_hour, abs=0.01)
     assert alarms / 1800 == pytest.approx(4 * report.background.false_acceptance, abs=0.01)
     assert [(each.phase, each.epoch, each.epochs) for each in told.progress][-1] == ("evaluate", 12, 12)
+
+
+def test_each_version_hears_at_its_own_level(trainer, taught, store, tmp_path):
+    path, other = tmp_path / "sound", tmp_path / "other"
+    path.write_bytes(sound("low", 30))
+    other.write_bytes(sound("high", 30))
+    levelled = Adapter.from_bytes(store.read(taught()), trainer.clap)
+    as_recorded = replace(levelled, level_db=None)
+    together = list(ClipScorer(trainer.clap, [levelled, as_recorded], max_clip_s=60.0).scored([path, other], check=int))
+    for place, adapter in enumerate((levelled, as_recorded)):
+        alone = list(ClipScorer(trainer.clap, [adapter], max_clip_s=60.0).scored([path, other], check=int))
+        for one, both in zip(alone, together, strict=True):
+            assert both.scores[place].clip.known == pytest.approx(one.scores[0].clip.known, abs=1e-5)
+    first, second = together[0].scores
+    assert levelled.level_db is not None and first.clip.known != pytest.approx(second.clip.known, abs=1e-3)
 
 
 def test_two_versions_are_compared_clip_by_clip(taught, task, upload):
