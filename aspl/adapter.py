@@ -146,7 +146,10 @@ class Adapter(AdapterInfo):
 
     def to_bytes(self) -> bytes:
         """Return the adapter's file: safetensors with the facts as JSON in its header."""
-        header = {"format": FORMAT, "adapter": json.dumps(asdict(self.info), ensure_ascii=False)}
+        facts = asdict(self.info)
+        if self.format_version < 5:  # else a release that reads it could not, once its thresholds were set here
+            del facts["level_db"]
+        header = {"format": FORMAT, "adapter": json.dumps(facts, ensure_ascii=False)}
         kept = {n: tensor if tensor.dtype == torch.float16 else tensor.float() for n, tensor in self.tensors().items()}
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in kept.items()}
         return save_tensors(tensors, metadata=header)

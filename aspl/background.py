@@ -183,12 +183,12 @@ class BackgroundLibrary:
                 self._in_memory.popitem(last=False)
         return features
 
-    def is_at_hand(self, clap: Hears) -> bool:
-        """Say whether `features` of its clips as they are would take no hearing."""
+    def is_at_hand(self, clap: Hears, *, level_db: float | None = None) -> bool:
+        """Say whether `features` of all of its clips, at a level or as they are, would take no hearing."""
         with self._lock:
-            if (clap.fingerprint, _name_of(clap.dtype), None, None) in self._in_memory:
+            if (clap.fingerprint, _name_of(clap.dtype), None, level_db) in self._in_memory:
                 return True
-        return self._from_files(clap, None, None) is not None
+        return self._from_files(clap, None, level_db) is not None
 
     def _from_files(self, clap: Hears, band: int | None, level_db: float | None) -> BackgroundFeatures | None:
         paths = [*self._shipped, *([] if self._directory is None else [self._path(clap, band, level_db)])]

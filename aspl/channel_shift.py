@@ -1,10 +1,10 @@
 """A channel out of differences between curves: what a microphone that nobody described adds in each mel bin.
 
 A live clip's curve is that of its label, plus what this clip has of its own, plus the channel. What clips have of their
-own is much: their level alone varies by 15 dB. So the mean difference is no channel yet: the estimate is the mean of
-its Gaussian posterior. Beforehand a channel is a smooth curve over octaves, perhaps tilted or cut at its upper end, and
-nearly no level; what clips have of their own varies as it did among those that taught, alike in neighbouring bins, and
-less in the mean of more clips.
+own is much, their level alone 15 dB where it is not brought to one. So the mean difference is no channel yet: the
+estimate is the mean of its Gaussian posterior. Beforehand a channel is a smooth curve over octaves, perhaps tilted or
+cut at its upper end, and nearly no level; what clips have of their own varies as it did among those that taught, alike
+in neighbouring bins, and less in the mean of more clips.
 """
 
 from collections.abc import Sequence

@@ -60,6 +60,8 @@ class Run:
     audio_prompt: str
     seconds: float
     figures: Mapping[str, float]
+    level_db: float | None = None
+    """That closed-form adapters hear at; None in runs before there was one."""
 
     @property
     def key(self) -> tuple[str, str, int, int, str]:
@@ -83,13 +85,13 @@ def run(clap: FrozenClap, sets: Mapping[str, RecordingSet], key: tuple[str, str,
     adapter = teach(clap, sets, drawn, method)
     seconds = round(time.process_time() - started, 2)
     measure = right if part == "taught" else told_apart
-    return Run(*key, adapter.audio_prompt, seconds, measure(Ear(clap, sets, adapter), drawn))
+    return Run(*key, adapter.audio_prompt, seconds, measure(Ear(clap, sets, adapter), drawn), HEARD_AT_DB)
 
 
 def teach(clap: FrozenClap, sets: Mapping[str, RecordingSet], drawn: Draw, method: str) -> Adapter:
     """Return the adapter that a method makes of a draw at its default settings."""
     if method == "words":
-        return Adapter.zero_shot(clap, drawn.taught, bank=shipped_library().features(clap).joint)
+        return Adapter.zero_shot(clap, drawn.taught, bank=shipped_library().features(clap, level_db=HEARD_AT_DB).joint)
     waveforms = [sets[place].waveforms[row] for place, row in drawn.train]
     labels = [drawn.taught[index] for index in drawn.train_classes]
     name, _, audio_prompt = method.partition(" with ")
@@ -209,7 +211,7 @@ def main() -> None:
     if not arguments.show:
         torch.set_num_threads(1)
         seeds = {name: arguments.seeds or SEEDS[name] for name in arguments.methods}
-        done = {each.key for each in read(arguments.store)}
+        done = {each.key for each in read(arguments.store) if each.level_db == HEARD_AT_DB}
         left = [key for key in planned(seeds, arguments.parts) if key not in done]
         clap = FrozenClap.load(MODELS / "tiny-clap")
         sets = {name: load_set(clap, arguments.data / name) for name in SETS} if left else {}
@@ -219,7 +221,8 @@ def main() -> None:
             for key in left:
                 file.write(json.dumps(asdict(run(clap, sets, key))) + "\n")
                 file.flush()
-    show(read(arguments.store))
+    runs = read(arguments.store)
+    show([each for each in runs if each.level_db == runs[-1].level_db])  # others are not to be compared with the last
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from rich.table import Table
 from aspl import Adapter, FrozenClap, TrainingConfig, classify, fit
 from aspl.prompts.audio_parameters import sounding_frames
 from aspl.sound.clip import SAMPLE_RATE_HZ, decode, windows
+from aspl.sound.level import at_level
 from aspl.sound.log_mel import LogMel
 from benchmarks.adabn import with_adapted_batch_norm
 from benchmarks.intervals import mean_and_interval
@@ -104,7 +105,8 @@ def accuracy(
     clap: FrozenClap, clips: list, train: list[int], test: list[int], config: TrainingConfig, control: str | None
 ) -> dict:
     waveforms, labels = [clips[i][0] for i in train], [clips[i][1] for i in train]
-    model = CONTROLS[control](clap, waveforms) if control else clap
+    heard = [at_level(waveform, config.level_db) for waveform in waveforms]
+    model = CONTROLS[control](clap, heard) if control else clap
     adapter = fit(model, waveforms, labels, config=config)
     answers = classify(model, [clips[i][0] for i in test], [adapter] * len(test))
     hits = [answer.label == clips[i][1] for answer, i in zip(answers, test, strict=True)]
@@ -112,7 +114,7 @@ def accuracy(
         "accuracy": statistics.mean(hits),
         "validation": adapter.report.accuracy,
         "kept": adapter.audio_prompt,
-        "spectral_db": spectral_shift_db(clap, waveforms, adapter),
+        "spectral_db": spectral_shift_db(clap, heard, adapter),
     }
 
 

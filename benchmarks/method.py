@@ -28,6 +28,7 @@ from aspl.known import SENSITIVITIES, KnownRule
 from aspl.methods import METHODS
 from aspl.prompts.audio import Affine
 from aspl.prompts.audio_parameters import AudioParameters
+from aspl.sound.level import HEARD_AT_DB
 from benchmarks.figures import Figure, report, show
 from benchmarks.machine import describe_machine
 from tests.small_clap import write_small_clap
@@ -124,7 +125,7 @@ def default_job(clap: FrozenClap, *, is_full_size: bool) -> Figure:
     generator = np.random.default_rng(0)
     clips = [(0.1 * generator.standard_normal(5 * 48_000)).astype(np.float32) for _ in range(NUM_JOB_CLIPS)]
     labels = [LABELS[index % len(LABELS)] for index in range(NUM_JOB_CLIPS)]
-    shipped_library().features(clap)  # heard once for a model, whatever is taught
+    shipped_library().features(clap, level_db=HEARD_AT_DB)  # heard once for a model, whatever is taught
 
     def job() -> None:
         Adapter.from_bytes(fit(clap, clips, labels).to_bytes(), clap)

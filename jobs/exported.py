@@ -23,11 +23,18 @@ class Exported:
     channel: of the version itself; None where it has none.
     channels: those that its clips came through, by their ids.
     marks: of each clip, by its id, the channel that it came through; "" of one as it came.
+    level_db: that the version hears at, to which its channels belong; None for as clips were recorded.
     """
 
     channel: Channel | None = None
     channels: Mapping[str, Channel] = field(default_factory=dict)
     marks: Mapping[str, str] = field(default_factory=dict)
+    level_db: float | None = None
+
+    @property
+    def is_as_recorded(self) -> bool:
+        """Whether it has channels that were told from clips as loud as they were recorded."""
+        return self.level_db is None and bool(self.channel or self.channels)
 
     @classmethod
     def read(cls, directory: Path) -> Self:
@@ -44,7 +51,8 @@ class Exported:
         if len(channels) > MAX_CHANNELS or not set(marks.values()) <= {"", *channels}:
             raise ValueError("a clip's channel is not there")
         own = value["channel"] and checked_channels({"own": value["channel"]})["own"]
-        return cls(own, channels, marks)
+        level_db = value.get("level_db")  # exports of earlier releases have none
+        return cls(own, channels, marks, None if level_db is None else float(level_db))
 
     @classmethod
     @disk_faults()

@@ -26,6 +26,7 @@ from aspl.fitting.progress import FitProgress
 from aspl.fitting.speed_copies import copies_for
 from aspl.report import Report
 from aspl.sound.clip import decode
+from aspl.sound.level import HEARD_AT_DB
 from jobs.errors import TrainingFailed, TrainingStopped
 from jobs.folders import named
 from jobs.settings import Settings
@@ -91,7 +92,7 @@ class ClapTrainer:
         Raises TrainingFailed, TrainingStopped where `should_cancel` said so, and ClipNotFound.
         """
         with _translated():
-            config = TrainingConfig.from_options(training)
+            config = replace(TrainingConfig.from_options(training), as_recorded=lesson.is_as_recorded)
             before = None if lesson.before is None else read_info(lesson.before)
             taught, background = lesson.taught, lesson.background
             known, new = {}, {}
@@ -191,7 +192,7 @@ class ClapTrainer:
         """A row for each file, by an adapter's file or else by the request's `labels` and `template`."""
         with _translated():
             if adapter is None:
-                bank = (self.library or shipped_library()).features(self.clap).joint
+                bank = (self.library or shipped_library()).features(self.clap, level_db=HEARD_AT_DB).joint
                 loaded = Adapter.zero_shot(self.clap, request["labels"], template=request["template"], bank=bank)
             else:
                 loaded = Adapter.from_bytes(adapter, self.clap)

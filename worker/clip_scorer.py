@@ -28,7 +28,7 @@ class ClipSound:
     """A decoded clip, cut into its windows `[W, 480000]`, as loud as it was recorded."""
 
     duration_s: float
-    level_db: float
+    level_db: float | None
     is_silent: bool
     is_truncated: bool
     is_damaged: bool

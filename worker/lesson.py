@@ -65,6 +65,8 @@ class Lesson:
         there: clips of `shared` whose audio is there still; of what was erased since, that which comes again is kept.
         channel: that the version itself is to have: its base's.
         before: the file of the version whose thresholds it is to have: its base's.
+        is_as_recorded: whether its channels were told from clips as loud as they were recorded, so that clips are to
+            be heard so.
     """
 
     clips: tuple[LessonClip, ...]
@@ -74,6 +76,7 @@ class Lesson:
     there: frozenset[str] = frozenset()
     channel: Channel | None = None
     before: bytes | None = None
+    is_as_recorded: bool = False
 
     @property
     def taught(self) -> list[LessonClip]:
@@ -126,7 +129,7 @@ def gather(uploads: Uploads, store: AdapterStore, job: Mapping[str, Any], *, fin
     exported, base = (kept.read(uploads.directory(upload_id)) for kept in (Exported, Base))
     new = [_uploaded(clip, path, exported) for clip, path in uploads.usable(upload_id)]
     if base is None:
-        return Lesson(tuple(new), keep, channel=exported.channel)
+        return Lesson(tuple(new), keep, channel=exported.channel, is_as_recorded=exported.is_as_recorded)
     ref = store.resolve(tenant, f"{base.name}@{base.version}")
     kept, listed = store.kept(ref), store.clips(ref)
     heard = kept.features(listed, fingerprint) if listed else {}

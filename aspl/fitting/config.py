@@ -11,6 +11,7 @@ from typing import Any, Self
 from aspl.errors import TrainingConfigInvalid
 from aspl.methods import DEFAULT_METHOD, METHODS
 from aspl.prompts.kinds import parse_kind
+from aspl.sound.level import HEARD_AT_DB
 from aspl.templates import check_template
 
 PRESETS = ("fast", "paper", "palm_paper")
@@ -64,6 +65,7 @@ class TrainingConfig:
 
     Attributes:
         cache_embeddings: keep the embeddings of clips under no audio prompt; the result is the same without, later.
+        as_recorded: hear clips as loud as they were recorded, and not at one level; presets of the papers always do.
 
     Raises:
         TrainingConfigInvalid, AudioPromptInvalid, TemplateInvalid: a value outside of its range.
@@ -102,6 +104,7 @@ class TrainingConfig:
     batch_size: int | None = _option(None, int, "Clips in a step.", lowest=1, highest=MAX_BATCH_SIZE)
     seed: int = _option(0, int, "The same seed, clips and options give the same adapter.", lowest=0, highest=2**31 - 1)
     cache_embeddings: bool = True
+    as_recorded: bool = False
 
     def __post_init__(self) -> None:
         for name, option in OPTIONS.items():
@@ -124,6 +127,11 @@ class TrainingConfig:
     def chosen_audio_prompt(self) -> str:
         """The kind that is asked for; in place of `auto` the one that was measured to pay for the method."""
         return METHODS[self.chosen_method].paying_prompt if self.audio_prompt == "auto" else self.audio_prompt
+
+    @property
+    def level_db(self) -> float | None:
+        """The level that clips are brought to before they are heard; None for as they were recorded."""
+        return None if self.as_recorded or self.preset != "fast" else HEARD_AT_DB
 
     @property
     def needs_audio(self) -> bool:

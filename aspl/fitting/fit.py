@@ -39,7 +39,6 @@ from aspl.methods import method_named
 from aspl.model.clap import FrozenClap
 from aspl.progress import Progress
 from aspl.prompts.audio import AudioPrompts
-from aspl.sound.level import HEARD_AT_DB
 
 
 def fit(
@@ -105,13 +104,12 @@ def fit(
 
 
 def level_for(config: TrainingConfig, before: AdapterInfo | None = None) -> float | None:
-    """Return the level that a fit brings clips to, None for as they were recorded, which the papers' recipes ask for.
+    """Return the level that a fit brings clips to, None for as they were recorded.
 
-    One that goes on from an earlier version hears as that does: of its clips there may be no more than what it heard.
+    One that goes on from an earlier version hears as that does, whatever is asked for: of its clips there may be no
+    more than what it heard, and its channel is from there.
     """
-    if before is not None:
-        return before.level_db
-    return HEARD_AT_DB if config.preset == "fast" else None
+    return config.level_db if before is None else before.level_db
 
 
 def _runner(

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from starlette.responses import StreamingResponse
 
 from adapters_store import AdapterStore, ClipList, ClipNotFound, Ref, TaughtClip
-from aspl.adapter_info import read_channel
+from aspl.adapter_info import read_channel, read_info
 from jobs.background import BACKGROUND, FOLDERS
 
 MEDIA_TYPE = "application/zip"
@@ -51,7 +51,7 @@ def _zipped(store: AdapterStore, ref: Ref, data: bytes, listed: ClipList | None)
     with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(zipfile.ZipInfo(f"{ref.name}-{ref.version}.safetensors", DATE), data)
         told = {"adapter": str(ref), "digest": ref.digest, "channel": read_channel(data), "clips": rows}
-        told["channels"] = dict(listed.channels) if listed else {}
+        told |= {"channels": dict(listed.channels) if listed else {}, "level_db": read_info(data).level_db}
         text = json.dumps(told, ensure_ascii=False, indent=1)
         archive.writestr(zipfile.ZipInfo("clips.json", DATE), text)
         yield pipe.take()

@@ -9,6 +9,7 @@ import numpy as np
 from adapters_store import AdapterStore, Ref
 from aspl import Adapter, FrozenClap
 from aspl.background import BackgroundLibrary
+from aspl.sound.level import HEARD_AT_DB
 from aspl.templates import fill_template
 from service.inference.account import Charge, Resource
 from service.inference.adapter_cache import AdapterCache
@@ -92,8 +93,10 @@ class AdapterLoader:
         """The background that labels are held against, once it is sure that all texts fit."""
         self._clap.tokenize(texts)
         # A model whose background nobody has heard yet is not made to hear it while a request waits.
-        library = self._library
-        return library.features(self._clap).joint if library.is_at_hand(self._clap) else None
+        for level_db in (HEARD_AT_DB, None):  # as fits hear it, or those of an earlier release did
+            if self._library.is_at_hand(self._clap, level_db=level_db):
+                return self._library.features(self._clap, level_db=level_db).joint
+        return None
 
     def close(self) -> None:
         """End the threads."""

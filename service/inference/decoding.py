@@ -25,7 +25,7 @@ class ClipInfo:
     silent_windows: list[bool]  # of each of them, whether it is digital silence
     is_truncated: bool
     is_damaged: bool
-    level_db: float
+    level_db: float | None  # None for digital silence
     decode_ms: float
 
 

@@ -187,7 +187,9 @@ class Engine:
 
     def _encode(self, rows: Sequence[Slice]) -> list[HeardWindows]:
         parts = [torch.as_tensor(row.work.windows[row.start : row.stop]) for row in rows]
-        windows = torch.cat([part * row.work.gain for part, row in zip(parts, rows, strict=True)])  # [R, 480000]
+        windows = torch.cat(parts)  # [R, 480000]
+        gains = [row.work.gain for row in rows for _ in range(row.count)]
+        windows *= torch.tensor(gains).unsqueeze(1)
         prompts = [row.work.adapter.heard_under for row in rows for _ in range(row.count)]
         sums: list[tuple[torch.Tensor, torch.Tensor]] = []
         features = hear_windows(

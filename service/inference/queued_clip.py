@@ -39,7 +39,7 @@ class QueuedClip(Queued):
 
     windows: np.ndarray | torch.Tensor  # [W, 480000]
     adapter: Adapter
-    level_db: float = 0.0  # as recorded; it is heard at the adapter's
+    level_db: float | None = None  # as recorded; it is heard at the adapter's, and None as it is
     wants_windows: bool = False
     heard: dict[int, HeardWindows] = field(default_factory=dict, init=False)  # by the number of the first window
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False)

@@ -249,6 +249,16 @@ def test_a_linear_head_of_a_format_before_peaks_reads_none(clap, clips):
             Adapter.from_bytes(odd.to_bytes(), clap)
 
 
+def test_a_file_of_an_earlier_format_stays_one_when_it_is_written_again(clap, clips):
+    """Thresholds are set in files of earlier releases too, which those releases then go on to read."""
+    earlier = replace(fit(clap, *clips, config=TrainingConfig(method="ridge")), format_version=4, level_db=None)
+    again = Adapter.from_bytes(earlier.to_bytes(), clap)
+    assert (again.format_version, again.level_db) == (4, None)
+    for data in (earlier.to_bytes(), again.to_bytes()):
+        size = int.from_bytes(data[:8], "little")
+        assert "level_db" not in json.loads(json.loads(data[8 : 8 + size])["__metadata__"]["adapter"])
+
+
 def test_zero_shot_beside_a_bank_can_be_unknown(clap, clips, log_mel):
     bank = clap.encode_audio(log_mel).numpy()
     with_bank = Adapter.zero_shot(clap, ["dog", "rain"], bank=bank)

@@ -190,6 +190,24 @@ def test_an_export_tells_of_channels_and_its_import_keeps_them(teaching, shift):
     assert torch.equal(after.channel, shift) and torch.allclose(before.head.matrix, after.head.matrix, atol=1e-4)
 
 
+@pytest.mark.parametrize("has_channel", [True, False])
+def test_channels_that_were_told_from_clips_as_they_were_recorded_are_taught_so(teaching, shift, has_channel):
+    """A device's own level is part of them: brought to one level and behind them, clips would be off by it twice."""
+    clap, store = teaching.trainer.clap, teaching.store
+    first = teaching.teach()
+    adapter = replace(
+        Adapter.from_bytes(store.read(first), clap), level_db=None, channel=shift if has_channel else None
+    )
+    manifest, taught = adapter_manifest(Adapter.read_header(adapter.to_bytes())), Taught.as_before(store.clips(first))
+    ref = store.publish("t", "tones", adapter.to_bytes(), manifest, taught=taught)
+    upload = teaching.uploads.new_upload()
+    teaching.uploads.add_archive(upload, io.BytesIO(asyncio.run(body_of(export_with_clips(store, ref)))))
+    teaching.uploads.check_audio(upload)
+    again, _ = teaching.publish("copy", upload)
+    level_db = Adapter.from_bytes(store.read(again), clap).level_db
+    assert level_db == (None if has_channel else HEARD_AT_DB)
+
+
 def test_a_clip_that_was_erased_is_taught_again_where_it_comes_again(teaching):
     first = teaching.teach()
     store, erased = teaching.store, hashlib.sha256(sound("low", 0)).hexdigest()

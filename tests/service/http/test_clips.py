@@ -311,6 +311,7 @@ def test_clips_from_the_field_are_told_and_so_is_what_brings_them_back(client, c
     again = client.post("/adapt", files=[("archive", ("pets.zip", exported))], data={"name": "again"})
     kept = Exported.read(context.jobs.uploads.directory(upload_of(context, again)))
     assert kept.marks[digest(tone(333))] == name and kept.channel == tuple(told["channel"])
+    assert kept.level_db == told["level_db"] == adapter.level_db and not kept.is_as_recorded
 
 
 def upload_of(context, answer):

@@ -35,7 +35,7 @@ class Engine:
 
 
 class Library:
-    def is_at_hand(self, clap):
+    def is_at_hand(self, clap, *, level_db):
         return False
 
 
