@@ -55,7 +55,7 @@ class Run:
         """The settings of the fit."""
         prompt = self.audio_prompt if self.is_learnt else "none"
         preset = {} if self.preset is None else {"preset": self.preset}
-        return TrainingConfig(method=self.method, audio_prompt=prompt, seed=self.seed, **preset)
+        return TrainingConfig(method=self.method, audio_prompt=prompt, seed=self.seed, as_recorded=True, **preset)
 
     def row(self) -> dict:
         """Return the run's part of its row."""
