@@ -88,7 +88,9 @@ function nothingYet(section, name) {
 function drawNav() {
   const now = wanted();
   show(nav, Object.keys(SECTIONS).map((name) => h("a", { href: `#${name}`, "aria-current": name === now ? "page" : null }, t.nav[name])));
-  nav.querySelector("[aria-current]").scrollIntoView({ block: "nearest", inline: "nearest" });
+  // Not by scrollIntoView: Chromium then goes on from there by Tab, past the link that skips the navigation.
+  const [bar, link] = [nav, nav.querySelector("[aria-current]")].map((element) => element.getBoundingClientRect());
+  nav.scrollLeft += link.left - bar.left - (bar.width - link.width) / 2;
 }
 
 function drawTools() {
