@@ -29,7 +29,7 @@ MIN_CLIPS = 5
 MIN_KNOWN = 2.0  # clips of full weight
 MIN_KNOWN_SHARE = 0.35  # of the clips: among much that was never taught, what passes for known is doubtful
 SHARES = (1.0, 0.5)  # of the shift, the first that is better than none
-LEAST_EVIDENCE = 0.0  # natural logarithm: likelier than not that there is another channel
+LEAST_EVIDENCE = 0.3  # natural logarithm: four to three, at the least, that there is another channel
 REMAINING = 1e-4  # below it a probability counts as that
 
 
