@@ -23,7 +23,7 @@ from aspl.fitting.room import LOWEST_HZ, pink_noise
 from aspl.heads.unknown import raw_known
 from aspl.sound.clip import SAMPLE_RATE_HZ, WINDOW_SAMPLES
 from aspl.sound.level import HEARD_AT_DB
-from benchmarks.ear import SETS, own_threshold, teach
+from benchmarks.ear import SETS, Row, own_threshold, teach
 from benchmarks.ear_draws import draw
 from benchmarks.ear_world import World, load_world
 from benchmarks.figures import keep
@@ -35,7 +35,6 @@ NOISE_DB = (-75, -65, -55, -45, -35)
 STEPS = 2**15  # of 16 bits
 MAINS_HZ, HARMONICS = 50, (1, 2, 3, 5, 7)
 WAYS = {"at one level": HEARD_AT_DB, "as recorded": None}
-Row = dict[str, float]
 
 
 def turned(waveform: np.ndarray, gain_db: float) -> np.ndarray:
@@ -67,7 +66,7 @@ def worlds_of(clap: FrozenClap, data: Path, level_db: float | None) -> Mapping[s
 
 def heard_noises(clap: FrozenClap, level_db: float | None) -> Heard:
     """Return the features of all noises at all of `NOISE_DB`."""
-    clips = (turned(noise, below_db) for below_db in NOISE_DB for noise in noises().values())
+    clips = (turned(noise, below_db) for noise in noises().values() for below_db in NOISE_DB)
     return Heard.of_clips(list(hear_clips(clap, clips, level_db=level_db)), clap)
 
 
